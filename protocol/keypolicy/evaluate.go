@@ -1,0 +1,94 @@
+package keypolicy
+
+import (
+	"maps"
+	"slices"
+	"strings"
+)
+
+// Evaluate decides a request: an explicit Deny wins over every Allow, and what nothing allows is denied. Source: IAM User Guide,
+// "Policy evaluation logic". For a Deny it reports the first statement that denies, else the first that allows.
+func (p *Policy) Evaluate(r Request) Decision {
+	r.Context = fold(r.Context)
+	allowed := Decision{Statement: -1}
+	for i := range p.Statements {
+		s := &p.Statements[i]
+		if !s.matches(r) {
+			continue
+		}
+		if s.Deny {
+			return Decision{Denied: true, Statement: i, Sid: s.Sid}
+		}
+		if !allowed.Allowed {
+			allowed = Decision{Allowed: true, Statement: i, Sid: s.Sid}
+		}
+	}
+	return allowed
+}
+
+// fold lower-cases the condition keys, which IAM does not tell apart by case. Two context keys that differ only by case become one key
+// with both values, in a fixed order: either may then satisfy an Allow, which is the worst case.
+func fold(context map[string][]string) map[string][]string {
+	out := make(map[string][]string, len(context))
+	for _, k := range slices.Sorted(maps.Keys(context)) {
+		folded := strings.ToLower(k)
+		out[folded] = append(out[folded], context[k]...)
+	}
+	return out
+}
+
+func (s *Statement) matches(r Request) bool {
+	principal := slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.matches(r) })
+	action := slices.ContainsFunc(s.Actions, func(a string) bool { return matchAction(a, r.Action) })
+	resource := slices.ContainsFunc(s.Resources, func(x string) bool { return matchResource(x, r.Resource) })
+	if principal == s.NotPrincipal || action == s.NotAction || resource == s.NotResource {
+		return false
+	}
+	for _, c := range s.Conditions {
+		if !c.holds(r.Context[strings.ToLower(c.Key)]) {
+			return false
+		}
+	}
+	return true
+}
+
+// holds judges one condition on the values that the request has for its key; no value means that the key is absent.
+func (c Condition) holds(have []string) bool {
+	if c.Operator.Name == nullOperator {
+		absent := len(have) == 0
+		return slices.ContainsFunc(c.Values, func(v string) bool { return strings.EqualFold(v, "true") == absent })
+	}
+	cmp, known := comparisons[c.Operator.Name]
+	if !known {
+		return false // unreachable after Parse
+	}
+	if len(have) == 0 {
+		return c.Operator.holdsAbsent(cmp.negated)
+	}
+	// one tells whether a request value is as the operator wants it: equal to some policy value, or, negated, to none.
+	one := func(value string) bool {
+		met := slices.ContainsFunc(c.Values, func(v string) bool { return cmp.meets(v, value) })
+		return met != cmp.negated
+	}
+	if c.Operator.Set == "ForAllValues" {
+		return !slices.ContainsFunc(have, func(v string) bool { return !one(v) })
+	}
+	if c.Operator.Set == "" && cmp.negated {
+		// Without a set operator a negation denies each of the request's values.
+		return !slices.ContainsFunc(have, func(v string) bool { return !one(v) })
+	}
+	return slices.ContainsFunc(have, one)
+}
+
+// holdsAbsent is the outcome for a key that the request lacks: a negated operator holds, a positive one does not; ForAllValues
+// always holds, ForAnyValue never; IfExists holds.
+func (o Operator) holdsAbsent(negated bool) bool {
+	switch {
+	case o.IfExists || o.Set == "ForAllValues":
+		return true
+	case o.Set == "ForAnyValue":
+		return false
+	default:
+		return negated
+	}
+}
