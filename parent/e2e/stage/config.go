@@ -1,0 +1,100 @@
+package stage
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strings"
+)
+
+// user is one principal of the local KMS.
+type user struct{ arn, id, secret string }
+
+type users struct{ admin, owner, parent user }
+
+// environment returns the variables that the AWS SDK reads.
+func (u user) environment() []string {
+	return []string{"AWS_ACCESS_KEY_ID=" + u.id, "AWS_SECRET_ACCESS_KEY=" + u.secret, "AWS_REGION=" + region}
+}
+
+func newUser(account, role string) user {
+	return user{
+		arn:    "arn:aws:iam::" + account + ":role/" + role,
+		id:     "AKIA" + strings.ToUpper(rand.Text()[:16]),
+		secret: rand.Text() + rand.Text(),
+	}
+}
+
+func (s *Stage) writeUsers() error {
+	s.users = users{
+		admin:  newUser(OwnerAccount, "key-admin"),
+		owner:  newUser(OwnerAccount, "sealing"),
+		parent: newUser(ParentAccount, "anchorhold-parent"),
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "account: %q\nregion: %s\nusers:\n", OwnerAccount, region)
+	for _, u := range []user{s.users.admin, s.users.owner, s.users.parent} {
+		fmt.Fprintf(&b, "  - arn: %s\n    access-key-id: %s\n    secret-access-key: %s\n", u.arn, u.id, u.secret)
+	}
+	return os.WriteFile(s.Path("users.yaml"), b.Bytes(), 0o600)
+}
+
+// CompilePolicy writes NAME.yaml and NAME.cbor. The reference date is part of the policy, so another date is another policy.
+func (s *Stage) CompilePolicy(ctx context.Context, name, referenceDate string) error {
+	roots, err := os.ReadFile(s.Path("ca", "tls-root.pem"))
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "anchorhold: policy/v1\ntenants:\n  - name: %s\n    keys: [%s]\n    pipelines: [%s]\n", Tenant, s.KeyARN, Pipeline)
+	fmt.Fprintf(&b, "pipelines:\n  - name: %s\n    preset: safe-harbor\n    content-types: [application/fhir+ndjson]\n    on-reject: %s\n    reference-date: %s\n", Pipeline, s.OnReject, referenceDate)
+	if s.Limits != "" {
+		fmt.Fprintf(&b, "limits: %s\n", s.Limits)
+	}
+	fmt.Fprintf(&b, "test:\n  kms-host: %s\n  tls-roots: |\n", kmsHost)
+	for line := range strings.Lines(string(roots)) {
+		b.WriteString("    " + line)
+	}
+	if err := os.WriteFile(s.Path(name+".yaml"), b.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return s.run(ctx, "anchorhold", "policy", "compile", "-o", s.Path(name+".cbor"), s.Path(name+".yaml"))
+}
+
+// WritePins writes NAME.pins: the measurements of the enclave program with that policy, computed, never read from the enclave.
+func (s *Stage) WritePins(ctx context.Context, policy string) error {
+	out, err := s.output(ctx, "anchorhold-dev", "pins", "--policy", s.Path(policy+".cbor"))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.Path(policy+".pins"), out, 0o600)
+}
+
+func (s *Stage) writeParentConfig() error {
+	token, err := os.ReadFile(s.TokenFile())
+	if err != nil {
+		token = []byte(rand.Text())
+		if err := os.WriteFile(s.TokenFile(), token, 0o600); err != nil {
+			return err
+		}
+	}
+	hash := sha256.Sum256(token)
+	kms := strings.TrimPrefix(s.KMSURL, "https://")
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "listen: 127.0.0.1:0\nspool: %s\n", s.SpoolDir())
+	fmt.Fprintf(&b, "tenants:\n  - name: %s\n    token-sha256: [%s]\n", Tenant, hex.EncodeToString(hash[:]))
+	fmt.Fprintf(&b, "enclaves:\n  - name: one\n    address: %s\n", s.socket("jobs"))
+	fmt.Fprintf(&b, "relay:\n  listen: %s\n  dial:\n    %q: %q\n", s.socket("relay"), kmsHost+":443", kms)
+	fmt.Fprintf(&b, "credentials:\n  listen: %s\n  source: environment\n  region: %s\n", s.socket("credentials"), region)
+	return os.WriteFile(s.Path("parent.yaml"), b.Bytes(), 0o600)
+}
+
+// TokenFile holds the tenant's bearer token for the parent's API.
+func (s *Stage) TokenFile() string { return s.Path("token") }
+
+// SpoolDir is the parent's disk.
+func (s *Stage) SpoolDir() string { return s.Path("spool") }
