@@ -1,0 +1,168 @@
+package attest_test
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"anchorhold/protocol/attest"
+)
+
+// realDocuments loads AWS-signed documents that nobody here made.
+func realDocuments(t testing.TB) map[string][]byte {
+	t.Helper()
+	root := os.Getenv("VECTORS")
+	if root == "" {
+		t.Skip("VECTORS is unset: set attestation skipped")
+	}
+	paths, err := filepath.Glob(filepath.Join(root, "attestation", "*.cose"))
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("set attestation: %d documents, error %v", len(paths), err)
+	}
+	docs := map[string][]byte{}
+	for _, p := range paths {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		docs[p] = b
+	}
+	return docs
+}
+
+// decoded is the independent decode that lies beside each document.
+type decoded struct {
+	ModuleID  string            `json:"module_id"`
+	Timestamp int64             `json:"timestamp"`
+	PCRs      map[string]string `json:"pcrs"`
+	PublicKey *string           `json:"public_key"`
+	UserData  *string           `json:"user_data"`
+	Nonce     *string           `json:"nonce"`
+}
+
+func TestRealDocumentsVerifyAtTheirOwnTime(t *testing.T) {
+	for path, b := range realDocuments(t) {
+		t.Run(filepath.Base(path), func(t *testing.T) {
+			v, err := attest.VerifyArchived(b, attest.AWSRoots())
+			if err != nil {
+				t.Fatalf("archived: %v", err)
+			}
+			d := v.Document()
+			compare(t, &d, strings.TrimSuffix(path, ".cose")+".json")
+			if _, err := attest.Verify(b, attest.AWSRoots(), d.Timestamp.Add(time.Minute)); err != nil {
+				t.Errorf("live, one minute after: %v", err)
+			}
+			tagged := append([]byte{0xd2}, b...)
+			if _, err := attest.VerifyArchived(tagged, attest.AWSRoots()); err != nil {
+				t.Errorf("with tag 18: %v", err)
+			}
+		})
+	}
+}
+
+func compare(t *testing.T, d *attest.Document, path string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		t.Logf("%s: no decode to compare with", filepath.Base(path))
+		return
+	}
+	var want decoded
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &want); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := d.Debug(), want.PCRs["0"] == "0"; got != want {
+		t.Errorf("debug: got %v, want %v", got, want)
+	}
+	if d.ModuleID != want.ModuleID || d.Timestamp.UnixMilli() != want.Timestamp {
+		t.Errorf("got %s at %d, want %s at %d", d.ModuleID, d.Timestamp.UnixMilli(), want.ModuleID, want.Timestamp)
+	}
+	if len(d.PCRs) != len(want.PCRs) {
+		t.Errorf("got %d PCRs, want %d", len(d.PCRs), len(want.PCRs))
+	}
+	for index, value := range want.PCRs {
+		i, err := strconv.Atoi(index)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if value == "0" {
+			value = strings.Repeat("0", 96)
+		}
+		if got := hex.EncodeToString(d.PCRs[i]); got != value {
+			t.Errorf("PCR%d: got %s, want %s", i, got, value)
+		}
+	}
+	optional := func(name string, got []byte, want *string) {
+		t.Helper()
+		if (got == nil) != (want == nil) {
+			t.Errorf("%s: got %x, want %v", name, got, want)
+			return
+		}
+		if want == nil {
+			return
+		}
+		if length, _, _ := strings.Cut(*want, "B"); strconv.Itoa(len(got)) != length {
+			t.Errorf("%s: got %d bytes, want %s", name, len(got), length)
+		}
+	}
+	optional("public_key", d.PublicKey, want.PublicKey)
+	optional("user_data", d.UserData, want.UserData)
+	optional("nonce", d.Nonce, want.Nonce)
+}
+
+// A stolen or replayed document of another day must not pass as live.
+func TestRealDocumentsAreRefusedLive(t *testing.T) {
+	for path, b := range realDocuments(t) {
+		_, err := attest.Verify(b, attest.AWSRoots(), time.Now())
+		if !errors.Is(err, attest.ErrExpired) {
+			t.Errorf("%s: got %v, want %v", filepath.Base(path), err, attest.ErrExpired)
+		}
+	}
+}
+
+// Every single flipped bit of a real document is noticed.
+func TestRealDocumentsWithAFlippedBit(t *testing.T) {
+	docs := realDocuments(t)
+	v := attest.NewVerifier(attest.AWSRoots())
+	for path, b := range docs {
+		for at := 0; at < len(b); at += 61 { // every 61st byte: all parts of the document within a second
+			c := append([]byte(nil), b...)
+			c[at] ^= 1 << (at % 8)
+			if _, err := v.VerifyArchived(c); err == nil {
+				t.Errorf("%s: byte %d flipped, and accepted", filepath.Base(path), at)
+			}
+		}
+	}
+}
+
+func BenchmarkVerify(b *testing.B) {
+	var doc []byte
+	for _, d := range realDocuments(b) {
+		doc = d
+	}
+	b.Run("whole chain", func(b *testing.B) {
+		for b.Loop() {
+			if _, err := attest.VerifyArchived(doc, attest.AWSRoots()); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("chain cached", func(b *testing.B) {
+		v := attest.NewVerifier(attest.AWSRoots())
+		for b.Loop() {
+			if _, err := v.VerifyArchived(doc); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}
