@@ -1,11 +1,170 @@
 package policy
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+	"slices"
 
-// CompileYAML compiles a policy.
+	"go.yaml.in/yaml/v3"
+)
+
+const (
+	sourceLabel = "policy/v1"
+	maxSource   = miB // bytes of YAML
+)
+
+// CompileYAML compiles a policy's source (SPEC 8) and writes every default out. preset returns the rules of a named preset,
+// readFile those of a rules file as the source names it; either may refuse. The error names every fault with its line.
 func CompileYAML(src []byte, preset func(name string) ([]byte, error), readFile func(string) ([]byte, error)) ([]byte, error) {
-	return nil, errors.New("policy: unfinished")
+	if len(src) > maxSource {
+		return nil, fmt.Errorf("policy has %d bytes, want at most %d", len(src), maxSource)
+	}
+	c := compiler{source: source{lines: make(map[string]int)}, preset: preset, readFile: readFile}
+	c.policy.Limits = DefaultLimits()
+	root, err := c.parse(src)
+	if err != nil {
+		return nil, err
+	}
+	c.root(root)
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	b, err := c.policy.encode()
+	if err != nil {
+		return nil, err
+	}
+	// What is measured must be what Parse accepts, or the image would refuse to start.
+	if _, err := Parse(b); err != nil {
+		return nil, err
+	}
+	return b, nil
 }
 
-// Parse reads a compiled policy.
-func Parse(compiled []byte) (*Policy, error) { return nil, errors.New("policy: unfinished") }
+type compiler struct {
+	source
+	policy   Policy
+	preset   func(string) ([]byte, error)
+	readFile func(string) ([]byte, error)
+}
+
+// check joins the faults of form and of meaning, by line. Where the form is wrong already, a fault of meaning at the same path
+// would only repeat it.
+func (c *compiler) check() error {
+	known := make(map[string]bool)
+	for _, f := range c.faults {
+		known[f.path] = true
+	}
+	for _, f := range c.policy.validate() {
+		if !known[f.path] {
+			f.line = c.lineOf(f.path)
+			c.faults = append(c.faults, f)
+		}
+	}
+	if len(c.faults) == 0 {
+		return nil
+	}
+	slices.SortStableFunc(c.faults, func(a, b fault) int { return a.line - b.line })
+	return joinFaults(c.faults)
+}
+
+type fields = map[string]func(n *yaml.Node, path string)
+
+func (c *compiler) root(n *yaml.Node) {
+	label := ""
+	c.mapping(n, "", fields{
+		"anchorhold": func(n *yaml.Node, path string) { label = c.text(n, path) },
+		"tenants":    func(n *yaml.Node, path string) { c.list(n, path, c.tenant) },
+		"pipelines":  func(n *yaml.Node, path string) { c.list(n, path, c.pipeline) },
+		"limits":     c.limits,
+		"test":       c.test,
+	})
+	if label != sourceLabel {
+		c.faults = append(c.faults, fault{path: "anchorhold", text: "want " + sourceLabel, line: c.lineOf("anchorhold")})
+	}
+}
+
+func (c *compiler) tenant(n *yaml.Node, path string) {
+	var t Tenant
+	c.mapping(n, path, fields{
+		"name":      c.into(&t.Name),
+		"keys":      c.appendTo(&t.Keys),
+		"pipelines": c.appendTo(&t.Pipelines),
+	})
+	c.policy.Tenants = append(c.policy.Tenants, t)
+}
+
+func (c *compiler) pipeline(n *yaml.Node, path string) {
+	var p Pipeline
+	var file string
+	c.mapping(n, path, fields{
+		"name":          c.into(&p.Name),
+		"preset":        c.into(&p.Preset),
+		"rules":         c.into(&file),
+		"content-types": c.appendTo(&p.ContentTypes),
+		"on-reject": func(n *yaml.Node, path string) {
+			switch c.text(n, path) {
+			case "count":
+			case "raise":
+				p.Raise = true
+			default:
+				c.fault(n, path, "want count or raise")
+			}
+		},
+		"reference-date": func(n *yaml.Node, path string) {
+			if p.ReferenceDate = c.scalar(n, path, "a day, YYYY-MM-DD", "!!str", "!!timestamp"); p.ReferenceDate == "" {
+				c.fault(n, path, "is empty")
+			}
+		},
+	})
+	var err error
+	if p.Rules, err = c.rules(p.Preset, file); err != nil {
+		c.faults = append(c.faults, fault{path: path + ".rules", text: err.Error(), line: c.rulesLine(path)})
+	}
+	c.policy.Pipelines = append(c.policy.Pipelines, p)
+}
+
+// rules returns the rules themselves: a policy that only named them would measure a name.
+func (c *compiler) rules(preset, file string) ([]byte, error) {
+	switch {
+	case (preset == "") == (file == ""):
+		return nil, errors.New("want exactly one of preset and rules")
+	case preset != "" && c.preset != nil:
+		return c.preset(preset)
+	case file != "" && c.readFile != nil:
+		return c.readFile(file)
+	}
+	return nil, errors.New("rules cannot be read here")
+}
+
+func (c *compiler) rulesLine(path string) int {
+	if line, ok := c.lines[path+".rules"]; ok {
+		return line
+	}
+	return c.lineOf(path + ".preset")
+}
+
+func (c *compiler) limits(n *yaml.Node, path string) {
+	f := fields{}
+	for _, l := range limitTable {
+		f[l.name] = func(n *yaml.Node, path string) { *l.value(&c.policy.Limits) = c.number(n, path) }
+	}
+	c.mapping(n, path, f)
+}
+
+func (c *compiler) test(n *yaml.Node, path string) {
+	c.policy.Test = &Test{}
+	c.mapping(n, path, fields{
+		"kms-host":  c.into(&c.policy.Test.KMSHost),
+		"tls-roots": c.into(&c.policy.Test.TLSRoots),
+	})
+}
+
+func (c *compiler) into(dst *string) func(*yaml.Node, string) {
+	return func(n *yaml.Node, path string) { *dst = c.text(n, path) }
+}
+
+func (c *compiler) appendTo(dst *[]string) func(*yaml.Node, string) {
+	return func(n *yaml.Node, path string) {
+		c.list(n, path, func(n *yaml.Node, path string) { *dst = append(*dst, c.text(n, path)) })
+	}
+}

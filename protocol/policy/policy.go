@@ -6,7 +6,11 @@
 // digest is in PCR2 and in every receipt. The zero policy permits nothing and does not parse.
 package policy
 
-import "anchorhold/protocol/digest"
+import (
+	"slices"
+
+	"anchorhold/protocol/digest"
+)
 
 // Policy is a parsed policy. All of it has been validated.
 type Policy struct {
@@ -20,40 +24,31 @@ type Policy struct {
 
 // Tenant is one data owner and what its jobs may use.
 type Tenant struct {
-	Name      string
-	Keys      []string // full KMS key ARNs
-	Pipelines []string // names of pipelines that exist in the policy
+	Name string `cbor:"name"`
+	// Keys are full KMS key ARNs. Trusted: a job of the tenant may be decrypted with any of them.
+	Keys []string `cbor:"keys"`
+	// Pipelines names pipelines of the policy.
+	Pipelines []string `cbor:"pipelines"`
 }
 
 // Pipeline is one way to process records.
 type Pipeline struct {
-	Name          string
-	Preset        string // name of the preset that Rules were copied from; empty for rules of one's own
-	Rules         []byte // the rules themselves, so that the measured policy is complete
-	ContentTypes  []string
-	Raise         bool   // true: one rejected record fails the job; false: it is counted
-	ReferenceDate string // YYYY-MM-DD, or empty when each job gives its own
-}
-
-// Limits bounds the work of one enclave. Each is at least 1.
-type Limits struct {
-	JobBytes       uint64 // bytes of a job file
-	RecordBytes    uint64 // bytes of one record
-	Records        uint64 // records in a job
-	Identifiers    uint64 // distinct identifiers in a job, which are held in memory
-	Nesting        uint64 // JSON depth
-	FrameLength    uint64 // largest frame length of an envelope
-	EncryptedKeys  uint64 // encrypted data keys in an envelope
-	NotAfterDays   uint64 // anchorhold:not-after lies at most so many days ahead
-	Replays        uint64 // decryptions of one message id by one boot
-	ConcurrentJobs uint64 // jobs at once in one enclave
-	JobSeconds     uint64 // time for one job
+	Name string `cbor:"name"`
+	// Preset names the preset that Rules were copied from. It is empty for rules of one's own.
+	Preset string `cbor:"preset"`
+	// Rules are the rules themselves, so that the measured policy is complete. Trusted: they decide what leaves.
+	Rules        []byte   `cbor:"rules"`
+	ContentTypes []string `cbor:"content_types"`
+	// Raise makes one rejected record fail the job. Default: rejected records are counted.
+	Raise bool `cbor:"raise"`
+	// ReferenceDate is YYYY-MM-DD, or empty when each job gives its own.
+	ReferenceDate string `cbor:"reference_date,omitempty"`
 }
 
 // Test replaces AWS's endpoint and roots. Danger: a policy with it trusts a KMS that is not AWS's.
 type Test struct {
-	KMSHost  string // DNS name
-	TLSRoots string // PEM certificates
+	KMSHost  string `cbor:"kms_host"`  // DNS name that replaces the key's own endpoint
+	TLSRoots string `cbor:"tls_roots"` // PEM certificates that replace Amazon's
 }
 
 // Digest returns the policy digest (SPEC 8): SHA-384 of the compiled bytes that Parse was given.
@@ -86,19 +81,12 @@ func (p *Policy) Pipeline(name string) (*Pipeline, bool) {
 }
 
 // Allows reports whether the tenant may use the pipeline of that name.
-func (t *Tenant) Allows(pipeline string) bool { return contains(t.Pipelines, pipeline) }
+func (t *Tenant) Allows(pipeline string) bool { return slices.Contains(t.Pipelines, pipeline) }
 
 // HasKey reports whether the ARN is one of the tenant's keys, byte for byte.
-func (t *Tenant) HasKey(arn string) bool { return contains(t.Keys, arn) }
+func (t *Tenant) HasKey(arn string) bool { return slices.Contains(t.Keys, arn) }
 
 // Accepts reports whether the pipeline takes records of this content type.
-func (p *Pipeline) Accepts(contentType string) bool { return contains(p.ContentTypes, contentType) }
-
-func contains(list []string, s string) bool {
-	for _, e := range list {
-		if e == s {
-			return true
-		}
-	}
-	return false
+func (p *Pipeline) Accepts(contentType string) bool {
+	return slices.Contains(p.ContentTypes, contentType)
 }
