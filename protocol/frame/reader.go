@@ -60,7 +60,7 @@ func (r *Reader) next() (Kind, []byte, error) {
 		return k, body, nil
 	}
 	body, sum := body[:n-crcSize], binary.BigEndian.Uint32(body[n-crcSize:])
-	if got := checksum(k, body); got != sum {
+	if got := checksum(body); got != sum {
 		return 0, nil, fmt.Errorf("%w: crc is %08x, want %08x", ErrMalformed, sum, got)
 	}
 	return k, body, nil

@@ -33,7 +33,7 @@ func (w *Writer) Write(k Kind, body []byte) error {
 	w.buf[4] = byte(k)
 	n := HeaderSize + copy(w.buf[HeaderSize:], body)
 	if k == Control {
-		binary.BigEndian.PutUint32(w.buf[n:], checksum(k, body))
+		binary.BigEndian.PutUint32(w.buf[n:], checksum(body))
 		n += crcSize
 	}
 	binary.BigEndian.PutUint32(w.buf[:], uint32(n-HeaderSize))
