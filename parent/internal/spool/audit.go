@@ -1,0 +1,138 @@
+package spool
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"anchorhold/protocol/code"
+)
+
+// ErrAudit says that an act was refused because its audit entry could not be made durable.
+var ErrAudit = errors.New("audit entry not written")
+
+// entry is one line of the audit log. It is written before the act it names.
+type entry struct {
+	Time    time.Time `json:"time"`
+	Act     string    `json:"act"` // accept, start, requeue, done, fail, read, expire
+	ID      string    `json:"job"`
+	Tenant  string    `json:"tenant"`
+	Enclave string    `json:"enclave,omitempty"`
+	Code    code.Code `json:"code,omitempty"`
+	Part    string    `json:"part,omitempty"`
+	Image   string    `json:"image,omitempty"`
+	Header  string    `json:"header,omitempty"`
+	Input   string    `json:"input,omitempty"`
+	Output  string    `json:"output,omitempty"`
+	Bytes   int64     `json:"bytes,omitempty"`
+	Job     *Job      `json:"-"` // whose fields fill the rest
+}
+
+// audit appends JSON lines to one file per UTC day. Files of past days are not opened again and may be archived.
+type audit struct {
+	dir   string
+	now   func() time.Time
+	fault func(string, func() error) error
+
+	mu  sync.Mutex
+	day string   // of f; guarded by mu
+	f   *os.File // guarded by mu
+}
+
+func newAudit(dir string, now func() time.Time, fault func(string, func() error) error) *audit {
+	return &audit{dir: dir, now: now, fault: fault}
+}
+
+// write returns when the entry is durable. The error is ErrAudit: the act must not be done.
+func (a *audit) write(e entry) error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e.Time = a.now().UTC()
+	e.fill()
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	err = a.fault("audit", func() error {
+		if err := a.open(e.Time.Format(time.DateOnly)); err != nil {
+			return err
+		}
+		if _, err := a.f.Write(append(line, '\n')); err != nil {
+			return err
+		}
+		return a.f.Sync()
+	})
+	if err != nil {
+		// What stands in the file may now be half a line: opening it again ends that line.
+		a.drop()
+		return fmt.Errorf("%w: %w", ErrAudit, err)
+	}
+	return nil
+}
+
+func (e *entry) fill() {
+	j := e.Job
+	if j == nil {
+		return
+	}
+	e.ID, e.Tenant = j.ID, j.Tenant
+	switch e.Act {
+	case "accept":
+		e.Image, e.Header, e.Input, e.Bytes = j.Image.String(), j.Header.String(), j.Input.String(), j.InputBytes
+	case "done":
+		e.Enclave, e.Output, e.Bytes = j.Enclave, j.Output, j.OutputBytes
+	default:
+		e.Enclave, e.Code = j.Enclave, j.Code
+	}
+}
+
+// open makes a.f the file of the day. mu is held.
+func (a *audit) open(day string) error {
+	if a.f != nil && a.day == day {
+		return nil
+	}
+	a.drop()
+	f, err := os.OpenFile(filepath.Join(a.dir, day+".jsonl"), os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := endLine(f); err != nil {
+		return errors.Join(err, f.Close())
+	}
+	a.f, a.day = f, day
+	return syncDir(a.dir)
+}
+
+// endLine ends a line that a crash cut off, so that it spoils only itself.
+func endLine(f *os.File) error {
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || size == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, size-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = f.Write([]byte("\n"))
+	return err
+}
+
+// drop closes the file. mu is held.
+func (a *audit) drop() {
+	if a.f != nil {
+		a.f.Close() // synced after each entry
+		a.f = nil
+	}
+}
+
+func (a *audit) close() error {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.drop()
+	return nil
+}

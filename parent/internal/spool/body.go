@@ -1,0 +1,143 @@
+package spool
+
+import (
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"hash"
+	"io/fs"
+	"os"
+)
+
+// Folders of the spool.
+const (
+	bodies   = "bodies"  // id.kind, each named by a job record
+	partial  = "partial" // being written; emptied by Open
+	auditDir = "audit"
+)
+
+// Kinds of bodies, as in their file names.
+const (
+	kindInput     = "input"
+	kindOutput    = "output"
+	kindCrosswalk = "crosswalk"
+)
+
+// grain is by how much a reservation grows, so that accounting does not lock at each write.
+const grain = 1 << 20
+
+// body is a file being written. One goroutine owns it.
+type body struct {
+	s        *Spool
+	f        *os.File
+	sum      hash.Hash
+	size     int64
+	reserved int64
+	slack    int64 // further bytes that somebody reserved for this body beforehand
+	err      error // first failure; later writes repeat it
+}
+
+// newBody starts a file for which reserve bytes are taken at once. slack bytes more are already reserved elsewhere.
+func (s *Spool) newBody(reserve, slack int64) (*body, error) {
+	if err := s.usage.take(reserve); err != nil {
+		return nil, err
+	}
+	b := &body{s: s, sum: sha512.New384(), reserved: reserve, slack: slack}
+	err := s.fault("create", func() (err error) {
+		b.f, err = os.CreateTemp(s.path(partial), "body-")
+		return err
+	})
+	if err != nil {
+		b.abort()
+		return nil, err
+	}
+	return b, nil
+}
+
+// Write appends p. After an error the body is of no use.
+func (b *body) Write(p []byte) (int, error) {
+	if b.err == nil {
+		b.err = b.write(p)
+	}
+	if b.err != nil {
+		return 0, b.err
+	}
+	return len(p), nil
+}
+
+func (b *body) write(p []byte) error {
+	if need := b.size + int64(len(p)) - b.reserved - b.slack; need > 0 {
+		more := need
+		if b.s.usage.take(max(need, grain)) == nil {
+			more = max(need, grain)
+		} else if err := b.s.usage.take(need); err != nil {
+			return err
+		}
+		b.reserved += more
+	}
+	err := b.s.fault("write", func() error {
+		_, err := b.f.Write(p)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	b.sum.Write(p)
+	b.size += int64(len(p))
+	return nil
+}
+
+// place makes the body durable under its final name. The caller then names it in the database and calls settle, or abort.
+func (b *body) place(id, kind string) error {
+	if b.err != nil {
+		return b.err
+	}
+	if err := b.s.fault("sync", b.f.Sync); err != nil {
+		return err
+	}
+	return b.s.fault("rename", func() error {
+		// Renamed before the record is written: a record without a body would be a lost job, a body without a record
+		// is removed by Open.
+		to := b.s.path(bodies, id+"."+kind)
+		if err := os.Rename(b.f.Name(), to); err != nil {
+			return err
+		}
+		return syncDir(b.s.path(bodies))
+	})
+}
+
+// settle leaves exactly the body's size reserved, less what others have reserved for it, and closes the file.
+func (b *body) settle() {
+	own := max(b.size-b.slack, 0)
+	b.s.usage.give(b.reserved - own)
+	b.reserved = own
+	b.close()
+}
+
+// abort gives back the reservation and removes what was written under the temporary name.
+func (b *body) abort() {
+	b.s.usage.give(b.reserved)
+	b.reserved = 0
+	if b.f != nil {
+		os.Remove(b.f.Name())
+	}
+	b.close()
+}
+
+func (b *body) close() {
+	if b.f != nil {
+		b.f.Close() // synced before, or not wanted
+		b.f = nil
+	}
+}
+
+func (b *body) digest() string { return hex.EncodeToString(b.sum.Sum(nil)) }
+
+// remove deletes a body that no record needs. That it is absent already is fine: a crash may have come between.
+func (s *Spool) remove(id, kind string) {
+	err := s.fault("remove", func() error { return os.Remove(s.path(bodies, id+"."+kind)) })
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		// Open tries again.
+		s.opts.Log.Error("spool body not removed", "job", id, "kind", kind)
+	}
+}

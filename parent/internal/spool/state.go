@@ -1,0 +1,187 @@
+package spool
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+
+	"anchorhold/protocol/code"
+)
+
+// Get returns the job, or ErrNotFound.
+func (s *Spool) Get(id string) (Job, error) {
+	var j Job
+	err := s.db.View(func(tx *bbolt.Tx) (err error) {
+		j, err = get(tx, id)
+		return err
+	})
+	return j, err
+}
+
+func get(tx *bbolt.Tx, id string) (Job, error) {
+	b := tx.Bucket(bucketJobs).Get([]byte(id))
+	if b == nil {
+		return Job{}, ErrNotFound
+	}
+	return decodeJob(b)
+}
+
+// Wait returns the job once it has ended, or as it stands when ctx is done, with ctx's error.
+func (s *Spool) Wait(ctx context.Context, id string) (Job, error) {
+	for {
+		s.mu.Lock()
+		ended := s.ended
+		s.mu.Unlock()
+		// Read after the channel was taken: an end in between closes the channel we hold.
+		j, err := s.Get(id)
+		if err != nil || j.Ended() {
+			return j, err
+		}
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return j, ctx.Err()
+		}
+	}
+}
+
+// Start marks a job as running on the enclave and counts the attempt. It is durable, and audited, when it returns: the
+// caller may then send the job. A job that is running already is accepted, because a Start that failed may have happened.
+func (s *Spool) Start(id, enclave string) (Job, error) {
+	return s.change(id, "start", func(j *Job) error {
+		if j.Ended() {
+			return ErrState
+		}
+		j.State, j.Enclave = Running, enclave
+		j.Attempts++
+		j.Started = s.opts.Now().UTC()
+		return nil
+	})
+}
+
+// Requeue puts a running job back. An attempt that the enclave refused for lack of room does not count.
+func (s *Spool) Requeue(id string, counts bool) (Job, error) {
+	return s.change(id, "requeue", func(j *Job) error {
+		if j.Ended() {
+			return ErrState
+		}
+		if !counts && j.State == Running && j.Attempts > 0 {
+			j.Attempts--
+		}
+		j.State = Queued
+		return nil
+	})
+}
+
+// Fail ends a job with a code, and the receipt file of a failure leaf when there is one.
+func (s *Spool) Fail(id string, c code.Code, receipt []byte) error {
+	j, err := s.end(id, "fail", receipt, func(j *Job) { j.State, j.Code = Failed, c })
+	if err != nil {
+		return err
+	}
+	s.usage.give(2 * j.InputBytes) // its own, and the room for a result
+	s.over(j)
+	return nil
+}
+
+// change writes the audit entry, then the record.
+func (s *Spool) change(id, act string, f func(*Job) error) (Job, error) {
+	j, err := s.Get(id)
+	if err != nil {
+		return Job{}, err
+	}
+	if err := f(&j); err != nil {
+		return Job{}, err
+	}
+	if err := s.audit.write(entry{Act: act, Job: &j}); err != nil {
+		return Job{}, err
+	}
+	err = s.update(act, func(tx *bbolt.Tx) error {
+		now, err := get(tx, id)
+		if err != nil {
+			return err
+		}
+		if now.Ended() {
+			return ErrState
+		}
+		return tx.Bucket(bucketJobs).Put([]byte(id), j.encode())
+	})
+	if err != nil {
+		return Job{}, err
+	}
+	return j, nil
+}
+
+// end writes the last record of a job, with its receipt. When the transaction fails, the record decides whether it has
+// happened all the same.
+func (s *Spool) end(id, act string, receipt []byte, f func(*Job)) (Job, error) {
+	j, err := s.Get(id)
+	if err != nil {
+		return Job{}, err
+	}
+	if j.Ended() {
+		return Job{}, ErrState
+	}
+	f(&j)
+	j.Finished = s.opts.Now().UTC()
+	j.Expires = j.Finished.Add(s.opts.Retention)
+	j.ReceiptBytes = len(receipt)
+	if err := s.audit.write(entry{Act: act, Job: &j}); err != nil {
+		return Job{}, err
+	}
+	err = s.update(act, func(tx *bbolt.Tx) error {
+		if len(receipt) > 0 {
+			if err := tx.Bucket(bucketReceipts).Put([]byte(id), receipt); err != nil {
+				return err
+			}
+		}
+		return tx.Bucket(bucketJobs).Put([]byte(id), j.encode())
+	})
+	if err != nil {
+		if now, lost := s.Get(id); lost != nil || !now.Ended() {
+			return Job{}, err
+		}
+	}
+	return j, nil
+}
+
+// over tells who waits, and drops the input: it is not kept longer than it is needed.
+func (s *Spool) over(j Job) {
+	s.leave(j.Tenant)
+	s.mu.Lock()
+	close(s.ended)
+	s.ended = make(chan struct{})
+	s.mu.Unlock()
+	s.remove(j.ID, kindInput)
+}
+
+// each calls f for every job of the database.
+func (s *Spool) each(f func(Job) error) error {
+	return s.db.View(func(tx *bbolt.Tx) error {
+		return tx.Bucket(bucketJobs).ForEach(func(k, v []byte) error {
+			j, err := decodeJob(v)
+			if err != nil {
+				return err
+			}
+			if j.ID != string(k) || !validID(j.ID) {
+				return fmt.Errorf("malformed job record: %w", errors.New("id differs from its key"))
+			}
+			return f(j)
+		})
+	})
+}
+
+// Pending returns the jobs that have not ended, oldest first.
+func (s *Spool) Pending() ([]Job, error) {
+	var jobs []Job
+	err := s.each(func(j Job) error {
+		if !j.Ended() {
+			jobs = append(jobs, j)
+		}
+		return nil
+	})
+	sortByAge(jobs)
+	return jobs, err
+}

@@ -1,0 +1,173 @@
+package spool
+
+import (
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+)
+
+// Upload receives a job file. One goroutine owns it; it ends with Commit or Abort, and Abort after Commit does nothing.
+type Upload struct {
+	b *body
+}
+
+// NewUpload starts an upload of size bytes, or of unknown size when size is negative. It returns ErrFull when the spool has
+// no room for it and its result.
+func (s *Spool) NewUpload(size int64) (*Upload, error) {
+	reserve := max(size, 0)
+	if reserve > s.opts.MaxBytes/2 {
+		return nil, ErrFull
+	}
+	b, err := s.newBody(reserve, 0)
+	if err != nil {
+		return nil, err
+	}
+	return &Upload{b: b}, nil
+}
+
+// Write appends p. The error is ErrFull when the spool or its disk has no room.
+func (u *Upload) Write(p []byte) (int, error) { return u.b.Write(p) }
+
+// Size returns the bytes written so far.
+func (u *Upload) Size() int64 { return u.b.size }
+
+// Abort removes the upload.
+func (u *Upload) Abort() {
+	if u.b != nil {
+		u.b.abort()
+		u.b = nil
+	}
+}
+
+// Commit makes the upload a queued job and returns it, durable, with created true. When the same job is there already and
+// has not failed, it returns that one and drops the upload; a failed job is run anew under a new id. The errors
+// ErrFull, ErrTooMany and ErrConflict, the latter with the job that is there, may be tested for.
+func (u *Upload) Commit(m Meta) (job Job, created bool, err error) {
+	defer u.Abort()
+	s := u.b.s
+	if old, err := s.same(m); err != nil || old.ID != "" {
+		return old, false, err
+	}
+	// Reserved now, when the client can be told, and not when the result has been computed.
+	room := u.b.size
+	if err := s.usage.take(room); err != nil {
+		return Job{}, false, err
+	}
+	job = Job{ID: newID(), Meta: m, State: Queued, InputBytes: u.b.size, Accepted: s.opts.Now().UTC()}
+	kept := false
+	defer func() {
+		if !kept {
+			s.usage.give(room)
+		}
+	}()
+	if err := s.enter(m.Tenant); err != nil {
+		return Job{}, false, err
+	}
+	job, kept, err = u.store(job)
+	if !kept {
+		s.leave(m.Tenant)
+	}
+	if err == nil && kept {
+		u.b.settle()
+		u.b = nil
+	}
+	return job, kept && err == nil, err
+}
+
+// store makes body and record durable. kept says that the record stands.
+func (u *Upload) store(job Job) (Job, bool, error) {
+	s := u.b.s
+	if err := s.audit.write(entry{Act: "accept", Job: &job}); err != nil {
+		return Job{}, false, err
+	}
+	if err := u.b.place(job.ID, kindInput); err != nil {
+		s.remove(job.ID, kindInput)
+		return Job{}, false, err
+	}
+	var other Job
+	err := s.update("accept", func(tx *bbolt.Tx) error {
+		// Looked up again inside the transaction: two uploads of one job may get here together.
+		var err error
+		if other, err = lookup(tx, job.Meta); err != nil {
+			return err
+		}
+		if other.ID != "" && other.State != Failed {
+			return errSame
+		}
+		if err := tx.Bucket(bucketIdentity).Put(job.identity(), []byte(job.ID)); err != nil {
+			return err
+		}
+		return tx.Bucket(bucketJobs).Put([]byte(job.ID), job.encode())
+	})
+	if errors.Is(err, errSame) {
+		s.remove(job.ID, kindInput)
+		return other, false, conflict(other, job.Meta)
+	}
+	if err != nil {
+		// The commit may have happened all the same. The record decides: a body must not be taken from under it.
+		if _, gone := s.Get(job.ID); gone != nil {
+			s.remove(job.ID, kindInput)
+			return Job{}, false, err
+		}
+	}
+	return job, true, nil
+}
+
+var errSame = errors.New("same job")
+
+// same returns the job that stands for m and has not failed, or a Job without ID.
+func (s *Spool) same(m Meta) (old Job, err error) {
+	err = s.db.View(func(tx *bbolt.Tx) error {
+		old, err = lookup(tx, m)
+		return err
+	})
+	if err != nil || old.ID == "" || old.State == Failed {
+		return Job{}, err
+	}
+	return old, conflict(old, m)
+}
+
+// conflict: the result is sealed under the header that came first, so who sent another one could not open it.
+func conflict(old Job, m Meta) error {
+	if old.Header != m.Header {
+		return ErrConflict
+	}
+	return nil
+}
+
+func lookup(tx *bbolt.Tx, m Meta) (Job, error) {
+	id := tx.Bucket(bucketIdentity).Get(m.identity())
+	if id == nil {
+		return Job{}, nil
+	}
+	b := tx.Bucket(bucketJobs).Get(id)
+	if b == nil {
+		return Job{}, fmt.Errorf("identity names job %s, which is not there", id)
+	}
+	return decodeJob(b)
+}
+
+// enter counts a job of the tenant, or returns ErrTooMany.
+func (s *Spool) enter(tenant string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.active[tenant] >= s.opts.MaxQueued {
+		return ErrTooMany
+	}
+	s.active[tenant]++
+	return nil
+}
+
+func (s *Spool) leave(tenant string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.active[tenant]--
+}
+
+// Room reports whether the tenant may have another job, so that a client is told before it sends the body.
+func (s *Spool) Room(tenant string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.active[tenant] < s.opts.MaxQueued
+}
