@@ -1,0 +1,95 @@
+package opening
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+
+	"anchorhold/protocol/internal/outfile"
+	"anchorhold/protocol/internal/records"
+)
+
+// maxTypes bounds the open files; FHIR R4 has 148 resource types.
+const maxTypes = 256
+
+// A resource type names a file: nothing of a path may be in it.
+var typePattern = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
+
+// typeWriter writes each record to the file of its resource type.
+type typeWriter struct {
+	folder  *outfile.Folder
+	open    map[string]*typeFile
+	written uint64
+}
+
+type typeFile struct {
+	f     *os.File
+	w     *bufio.Writer
+	count uint64
+}
+
+func newTypeWriter(folder *outfile.Folder) *typeWriter {
+	return &typeWriter{folder: folder, open: make(map[string]*typeFile)}
+}
+
+// line writes one record, without its line end. Blank lines carry nothing.
+func (t *typeWriter) line(line []byte) error {
+	if len(bytes.TrimSpace(line)) == 0 {
+		return nil
+	}
+	name, ok := records.TypeOf(line)
+	if !ok || !typePattern.MatchString(name) {
+		return refuse("output record %d has no usable resourceType", t.written+1)
+	}
+	out := t.open[name]
+	if out == nil {
+		if len(t.open) == maxTypes {
+			return refuse("output has more than %d resource types", maxTypes)
+		}
+		f, err := t.folder.File(name + ".ndjson")
+		if err != nil {
+			return err
+		}
+		out = &typeFile{f: f, w: bufio.NewWriterSize(f, 256<<10)}
+		t.open[strings.Clone(name)] = out
+	}
+	out.w.Write(line) // the error stays and shows at Flush or the next byte
+	if err := out.w.WriteByte('\n'); err != nil {
+		return err
+	}
+	out.count++
+	t.written++
+	return nil
+}
+
+// close makes all files durable.
+func (t *typeWriter) close() error {
+	var err error
+	for _, out := range t.open {
+		err = errors.Join(err, out.w.Flush(), out.f.Sync(), out.f.Close())
+		out.f = nil
+	}
+	return err
+}
+
+func (t *typeWriter) abort() {
+	for _, out := range t.open {
+		if out.f != nil {
+			out.f.Close()
+		}
+	}
+}
+
+// files lists what was written, sorted by type.
+func (t *typeWriter) files() []File {
+	var files []File
+	for name, out := range t.open {
+		files = append(files, File{Type: name, Records: out.count})
+	}
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Type, b.Type) })
+	return files
+}
