@@ -4,6 +4,8 @@
 // the adversary's.
 package message
 
+//go:generate go run gen_vectors.go
+
 import (
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
