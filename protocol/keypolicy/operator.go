@@ -76,7 +76,7 @@ func parseOperator(s string) (Operator, error) {
 	o.Name = name
 	if name == nullOperator {
 		if o.Set != "" || o.IfExists {
-			return Operator{}, errors.New("Null takes no set operator and no IfExists")
+			return Operator{}, errors.New("operator Null takes no set operator and no IfExists")
 		}
 		return o, nil
 	}

@@ -27,7 +27,7 @@ func Parse(src []byte) (*Policy, error) {
 			p.Version = m.value.text
 		case "Id":
 			if m.value.kind != jsontext.KindString {
-				return nil, errors.New("Id is not a string")
+				return nil, errors.New("the Id is not a string")
 			}
 			p.ID = m.value.text
 		case "Statement":
@@ -103,7 +103,7 @@ func parseStatement(n node) (Statement, error) {
 		}
 	}
 	if !effect || s.Principals == nil || s.Actions == nil || s.Resources == nil {
-		return s, errors.New("Effect, Principal, Action and Resource are all required in a key policy")
+		return s, errors.New("a key policy needs Effect, Principal, Action and Resource in each statement")
 	}
 	return s, nil
 }

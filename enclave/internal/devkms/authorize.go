@@ -1,0 +1,124 @@
+package devkms
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"anchorhold/protocol/keypolicy"
+)
+
+const algorithmName = "SYMMETRIC_DEFAULT"
+
+// A target is a key as a request named it.
+type target struct {
+	key   *key
+	alias string // with its alias/ prefix; empty when named otherwise
+}
+
+func (s *Server) arnPrefix() string {
+	return "arn:aws:kms:" + s.users.Region + ":" + s.users.Account + ":"
+}
+
+func (s *Server) keyARN(k *key) string { return s.arnPrefix() + "key/" + k.ID }
+
+// resolve finds a key by id, key ARN, alias name or alias ARN. A bare id or alias name means one in the caller's own account, so callers
+// of other accounts must send an ARN, as with KMS.
+func (s *Server) resolve(c *call, id string) (*target, error) {
+	if id == "" || len(id) > 2048 {
+		return nil, validation("KeyId must have 1 to 2048 characters")
+	}
+	missing := notFound("the key or alias does not exist in this account and Region")
+	local, isARN := strings.CutPrefix(id, s.arnPrefix())
+	if !isARN && (strings.HasPrefix(id, "arn:") || c.user.account() != s.users.Account) {
+		return nil, missing
+	}
+	if strings.HasPrefix(local, "alias/") {
+		a, ok := s.store.alias(local)
+		if !ok {
+			return nil, missing
+		}
+		k, ok := s.store.key(a.KeyID)
+		if !ok {
+			return nil, missing // unreachable: keys are never deleted
+		}
+		return &target{key: k, alias: local}, nil
+	}
+	if isARN {
+		bare, ok := strings.CutPrefix(local, "key/")
+		if !ok {
+			return nil, missing
+		}
+		local = bare
+	}
+	k, ok := s.store.key(local)
+	if !ok {
+		return nil, missing
+	}
+	return &target{key: k}, nil
+}
+
+// A use is what a policy judges beside the caller and the operation.
+type use struct {
+	context   map[string]string // encryption context
+	crypto    bool              // the operation takes an encryption algorithm
+	recipient *recipient
+	extra     map[string]string // further condition keys
+}
+
+// authorize asks the key's policy and notes the key in the event.
+func (s *Server) authorize(c *call, t *target, u use) error {
+	arn := s.keyARN(t.key)
+	c.event.resource(s.users.Account, arn)
+	decision := t.key.policy.Evaluate(s.request(c, arn, t, u))
+	if !decision.Allowed {
+		return accessDenied(c.user.ARN, "kms:"+c.op, arn)
+	}
+	return nil
+}
+
+// request makes the condition keys of KMS and AWS that this server has values for ("Condition keys for AWS KMS"; "AWS global condition
+// context keys"). kms:ViaService is absent: nobody calls it on behalf of another.
+func (s *Server) request(c *call, resource string, t *target, u use) keypolicy.Request {
+	now := c.time.UTC()
+	context := map[string][]string{
+		"aws:PrincipalArn":     {c.user.roleARN()},
+		"aws:PrincipalAccount": {c.user.account()},
+		"aws:SecureTransport":  {"true"},
+		"aws:RequestedRegion":  {s.users.Region},
+		"aws:CurrentTime":      {now.Format(time.RFC3339)},
+		"aws:EpochTime":        {strconv.FormatInt(now.Unix(), 10)},
+		"kms:CallerAccount":    {c.user.account()},
+		"kms:KeySpec":          {algorithmName},
+		"kms:KeyUsage":         {"ENCRYPT_DECRYPT"},
+		"kms:KeyOrigin":        {"AWS_KMS"},
+		"kms:MultiRegion":      {"false"},
+	}
+	if t != nil && t.alias != "" {
+		context["kms:RequestAlias"] = []string{t.alias}
+	}
+	if u.crypto {
+		context["kms:EncryptionAlgorithm"] = []string{algorithmName}
+	}
+	for name, value := range u.context {
+		context["kms:EncryptionContext:"+name] = []string{value}
+		context["kms:EncryptionContextKeys"] = append(context["kms:EncryptionContextKeys"], name)
+	}
+	slices.Sort(context["kms:EncryptionContextKeys"])
+	for name, value := range u.extra {
+		context[name] = []string{value}
+	}
+	u.recipient.conditions(context)
+	return keypolicy.Request{
+		Principal: c.user.ARN, Account: c.user.account(), Action: "kms:" + c.op, Resource: resource, Context: context,
+	}
+}
+
+// ownAccount refuses callers of other accounts for operations that no key policy governs.
+func (s *Server) ownAccount(c *call) error {
+	if c.user.account() != s.users.Account {
+		return accessDenied(c.user.ARN, "kms:"+c.op, "*")
+	}
+	return nil
+}

@@ -1,0 +1,42 @@
+package devkms
+
+import "net/http"
+
+// An Error is an answer of KMS other than success. Type is the exception's name as SDKs know it.
+type Error struct {
+	Status  int // HTTP; 0 means 400
+	Type    string
+	Message string
+}
+
+func (e *Error) Error() string { return e.Type + ": " + e.Message }
+
+func (e *Error) status() int {
+	if e.Status == 0 {
+		return http.StatusBadRequest
+	}
+	return e.Status
+}
+
+func validation(message string) *Error { return &Error{Type: "ValidationException", Message: message} }
+
+func notFound(message string) *Error { return &Error{Type: "NotFoundException", Message: message} }
+
+func unsupported(message string) *Error {
+	return &Error{Type: "UnsupportedOperationException", Message: message}
+}
+
+// accessDenied names what was refused, as AWS does, and not which statement or condition did it.
+func accessDenied(principal, action, resource string) *Error {
+	return &Error{
+		Type:    "AccessDeniedException",
+		Message: "User: " + principal + " is not authorized to perform: " + action + " on resource: " + resource,
+	}
+}
+
+// invalidCiphertext is one answer for every failed decryption: it must not tell a wrong context from a changed byte.
+func invalidCiphertext() *Error { return &Error{Type: "InvalidCiphertextException"} }
+
+func internalFailure() *Error {
+	return &Error{Status: http.StatusInternalServerError, Type: "KMSInternalException", Message: "internal failure"}
+}

@@ -1,0 +1,175 @@
+package devkms
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"time"
+
+	"anchorhold/protocol/keypolicy"
+)
+
+type tag struct{ TagKey, TagValue string }
+
+type createKeyInput struct {
+	BypassPolicyLockoutSafetyCheck        bool
+	CustomKeyStoreId, XksKeyId            string
+	CustomerMasterKeySpec, KeySpec        string
+	Description, KeyUsage, Origin, Policy string
+	MultiRegion                           bool
+	Tags                                  []tag
+}
+
+func oneOf(value string, allowed ...string) bool {
+	for _, a := range append(allowed, "") {
+		if value == a {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) createKey(c *call) (Answer, error) {
+	in, err := parse[createKeyInput](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ownAccount(c); err != nil {
+		return nil, err
+	}
+	if !oneOf(in.KeySpec, algorithmName) || !oneOf(in.CustomerMasterKeySpec, algorithmName) || !oneOf(in.KeyUsage, "ENCRYPT_DECRYPT") ||
+		!oneOf(in.Origin, "AWS_KMS") || in.MultiRegion || in.CustomKeyStoreId != "" || in.XksKeyId != "" {
+		return nil, unsupported("only single-Region symmetric encryption keys with AWS_KMS origin exist here")
+	}
+	if len(in.Description) > 8192 || len(in.Tags) > 50 {
+		return nil, validation("Description or Tags are too long")
+	}
+	if in.Policy == "" {
+		in.Policy = s.defaultPolicy()
+	}
+	k := &key{
+		ID: newUUID(), Material: make([]byte, 32), Description: in.Description, Created: c.time.UTC().Truncate(time.Millisecond),
+		Policy: in.Policy,
+	}
+	rand.Read(k.Material)
+	materialID := make([]byte, 32)
+	rand.Read(materialID)
+	k.MaterialID = hex.EncodeToString(materialID)
+	if k.policy, err = s.acceptPolicy(c, k, in.Policy, in.BypassPolicyLockoutSafetyCheck); err != nil {
+		return nil, err
+	}
+	c.event.resource(s.users.Account, s.keyARN(k))
+	if err := s.store.update(func(st *state) error { st.Keys[k.ID] = k; return nil }); err != nil {
+		return nil, err
+	}
+	return Answer{"KeyMetadata": s.metadata(k)}, nil
+}
+
+// defaultPolicy is what KMS gives a key that is created without one: the whole account may do everything (KMS Developer Guide,
+// "Default key policy").
+func (s *Server) defaultPolicy() string {
+	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow",` +
+		`"Principal":{"AWS":"arn:aws:iam::` + s.users.Account + `:root"},"Action":"kms:*","Resource":"*"}]}`
+}
+
+// acceptPolicy parses a policy and makes sure that the caller could still change it, unless told not to: KMS's lockout check.
+func (s *Server) acceptPolicy(c *call, k *key, text string, bypass bool) (*keypolicy.Policy, error) {
+	policy, err := keypolicy.Parse([]byte(text))
+	if err != nil {
+		return nil, &Error{Type: "MalformedPolicyDocumentException", Message: "key policy: " + err.Error()}
+	}
+	req := s.request(c, s.keyARN(k), nil, use{})
+	req.Action = "kms:PutKeyPolicy"
+	if !bypass && !policy.Evaluate(req).Allowed {
+		return nil, &Error{
+			Type:    "MalformedPolicyDocumentException",
+			Message: "The new key policy will not allow you to update the key policy in the future.",
+		}
+	}
+	return policy, nil
+}
+
+// metadata is KeyMetadata of the API reference. Times are seconds since 1970.
+func (s *Server) metadata(k *key) map[string]any {
+	return map[string]any{
+		"AWSAccountId":          s.users.Account,
+		"KeyId":                 k.ID,
+		"Arn":                   s.keyARN(k),
+		"CreationDate":          float64(k.Created.UnixMilli()) / 1000,
+		"CurrentKeyMaterialId":  k.MaterialID,
+		"CustomerMasterKeySpec": algorithmName,
+		"Description":           k.Description,
+		"Enabled":               true,
+		"EncryptionAlgorithms":  []string{algorithmName},
+		"KeyManager":            "CUSTOMER",
+		"KeySpec":               algorithmName,
+		"KeyState":              "Enabled",
+		"KeyUsage":              "ENCRYPT_DECRYPT",
+		"MultiRegion":           false,
+		"Origin":                "AWS_KMS",
+	}
+}
+
+type keyInput struct {
+	KeyId       string
+	GrantTokens []string
+}
+
+func (s *Server) describeKey(c *call) (Answer, error) {
+	in, err := parse[keyInput](c)
+	if err != nil {
+		return nil, err
+	}
+	c.event.request("keyId", in.KeyId)
+	t, err := s.resolve(c, in.KeyId)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.authorize(c, t, use{}); err != nil {
+		return nil, err
+	}
+	return Answer{"KeyMetadata": s.metadata(t.key)}, nil
+}
+
+type listInput struct {
+	KeyId  string // ListAliases and ListKeyPolicies
+	Limit  int
+	Marker string
+}
+
+// page cuts a sorted list behind marker. The marker is the last name of the page before.
+func page[T any](in *listInput, items []T, name func(T) string) ([]T, Answer, error) {
+	if in.Limit < 0 || in.Limit > 1000 {
+		return nil, nil, validation("Limit must be 1 to 1000")
+	}
+	if in.Limit == 0 {
+		in.Limit = 100
+	}
+	for len(items) > 0 && in.Marker != "" && name(items[0]) <= in.Marker {
+		items = items[1:]
+	}
+	if len(items) <= in.Limit {
+		return items, Answer{"Truncated": false}, nil
+	}
+	items = items[:in.Limit]
+	return items, Answer{"Truncated": true, "NextMarker": name(items[in.Limit-1])}, nil
+}
+
+func (s *Server) listKeys(c *call) (Answer, error) {
+	in, err := parse[listInput](c)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.ownAccount(c); err != nil {
+		return nil, err
+	}
+	keys, a, err := page(in, s.store.keys(), func(k *key) string { return k.ID })
+	if err != nil {
+		return nil, err
+	}
+	list := []map[string]string{}
+	for _, k := range keys {
+		list = append(list, map[string]string{"KeyId": k.ID, "KeyArn": s.keyARN(k)})
+	}
+	a["Keys"] = list
+	return a, nil
+}

@@ -1,0 +1,77 @@
+package devkms
+
+// policyName is the only one there is.
+const policyName = "default"
+
+type policyInput struct {
+	BypassPolicyLockoutSafetyCheck bool
+	KeyId, Policy, PolicyName      string
+}
+
+// policyTarget resolves a policy request and checks the caller's right.
+func (s *Server) policyTarget(c *call, id, name string, u use) (*target, error) {
+	c.event.request("keyId", id)
+	if name != "" && name != policyName {
+		return nil, notFound("no such policy")
+	}
+	t, err := s.resolve(c, id)
+	if err != nil {
+		return nil, err
+	}
+	if t.alias != "" {
+		return nil, validation("KeyId must be a key, not an alias")
+	}
+	if err := s.authorize(c, t, u); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+func (s *Server) putKeyPolicy(c *call) (Answer, error) {
+	in, err := parse[policyInput](c)
+	if err != nil {
+		return nil, err
+	}
+	bypass := "false"
+	if in.BypassPolicyLockoutSafetyCheck {
+		bypass = "true"
+	}
+	t, err := s.policyTarget(c, in.KeyId, in.PolicyName, use{extra: map[string]string{"kms:BypassPolicyLockoutSafetyCheck": bypass}})
+	if err != nil {
+		return nil, err
+	}
+	c.event.request("policy", in.Policy)
+	policy, err := s.acceptPolicy(c, t.key, in.Policy, in.BypassPolicyLockoutSafetyCheck)
+	if err != nil {
+		return nil, err
+	}
+	return done(s.store.update(func(st *state) error {
+		changed := *st.Keys[t.key.ID]
+		changed.Policy, changed.policy = in.Policy, policy
+		st.Keys[t.key.ID] = &changed
+		return nil
+	}))
+}
+
+func (s *Server) getKeyPolicy(c *call) (Answer, error) {
+	in, err := parse[policyInput](c)
+	if err != nil {
+		return nil, err
+	}
+	t, err := s.policyTarget(c, in.KeyId, in.PolicyName, use{})
+	if err != nil {
+		return nil, err
+	}
+	return Answer{"Policy": t.key.Policy, "PolicyName": policyName}, nil
+}
+
+func (s *Server) listKeyPolicies(c *call) (Answer, error) {
+	in, err := parse[listInput](c)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := s.policyTarget(c, in.KeyId, "", use{}); err != nil {
+		return nil, err
+	}
+	return Answer{"PolicyNames": []string{policyName}, "Truncated": false}, nil
+}

@@ -1,0 +1,99 @@
+package devkms
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+
+	"anchorhold/protocol/keypolicy"
+)
+
+// Users says which account and Region the KMS plays and who may sign requests. Trusted: who edits this can use every key whose policy
+// names one of these principals.
+type Users struct {
+	Account string `yaml:"account"` // 12 digits: owner of all keys
+	Region  string `yaml:"region"`
+	Users   []User `yaml:"users"`
+}
+
+// A User is one principal with its credentials.
+type User struct {
+	ARN             string `yaml:"arn"` // user, role or assumed-role session, of any account
+	AccessKeyID     string `yaml:"access-key-id"`
+	SecretAccessKey string `yaml:"secret-access-key"`
+	SessionToken    string `yaml:"session-token"` // empty: requests must carry none
+}
+
+var (
+	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
+	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+	principalPattern = regexp.MustCompile(`^arn:aws:(iam::[0-9]{12}:(user|role)/|sts::[0-9]{12}:assumed-role/[^/]+/)[A-Za-z0-9+=,.@_/-]+$`)
+	accessKeyPattern = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
+)
+
+// ParseUsers reads a users file and reports every fault in it.
+func ParseUsers(src []byte) (*Users, error) {
+	dec := yaml.NewDecoder(bytes.NewReader(src))
+	dec.KnownFields(true)
+	var u Users
+	if err := dec.Decode(&u); err != nil {
+		return nil, errors.New("malformed users file") // yaml's errors quote values, which may be secrets
+	}
+	var faults []error
+	if !accountPattern.MatchString(u.Account) {
+		faults = append(faults, errors.New("account must be 12 digits"))
+	}
+	if !regionPattern.MatchString(u.Region) {
+		faults = append(faults, errors.New("invalid region"))
+	}
+	if len(u.Users) == 0 {
+		faults = append(faults, errors.New("no users"))
+	}
+	seen := make(map[string]bool)
+	for i, user := range u.Users {
+		switch {
+		case !principalPattern.MatchString(user.ARN):
+			faults = append(faults, fmt.Errorf("user %d: arn must be that of a user, role or assumed role", i))
+		case !accessKeyPattern.MatchString(user.AccessKeyID):
+			faults = append(faults, fmt.Errorf("user %d: access-key-id must be 16 to 128 letters and digits", i))
+		case len(user.SecretAccessKey) < 16:
+			faults = append(faults, fmt.Errorf("user %d: secret-access-key is shorter than 16 bytes", i))
+		case seen[user.AccessKeyID]:
+			faults = append(faults, fmt.Errorf("user %d: duplicate access-key-id", i))
+		}
+		seen[user.AccessKeyID] = true
+	}
+	if len(faults) > 0 {
+		return nil, errors.Join(faults...)
+	}
+	return &u, nil
+}
+
+func (u *Users) find(accessKeyID string) (*User, bool) {
+	for i := range u.Users {
+		if u.Users[i].AccessKeyID == accessKeyID {
+			return &u.Users[i], true
+		}
+	}
+	return nil, false
+}
+
+// account is the principal's own, which may differ from the one that owns the keys.
+func (u *User) account() string {
+	return strings.Split(u.ARN, ":")[4] // ParseUsers has checked its form
+}
+
+// roleARN is what aws:PrincipalArn holds.
+func (u *User) roleARN() string { return keypolicy.RoleARN(u.ARN) }
+
+// tokenMatches compares hashes, so that neither content nor length of the token shows in the time taken.
+func (u *User) tokenMatches(token string) bool {
+	a, b := sha256.Sum256([]byte(u.SessionToken)), sha256.Sum256([]byte(token))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
+}
