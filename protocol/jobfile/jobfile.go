@@ -4,6 +4,8 @@
 // context, and the owner compares the header digest in the receipt with the digest of what it sent.
 package jobfile
 
+//go:generate go run gen_vectors.go
+
 import (
 	"bytes"
 	"encoding/binary"
