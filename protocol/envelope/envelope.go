@@ -4,6 +4,8 @@
 //
 // The package neither fetches data keys nor judges the context's meaning: a Header is what the sender wrote until Open has
 // succeeded, and ParseContext reads the anchorhold: entries without comparing them to anything.
+//go:generate go run gen_vectors.go gen_scenarios.go
+
 package envelope
 
 import "errors"

@@ -9,7 +9,7 @@ import (
 
 const (
 	coordinateSize = 48                       // of a P-384 point
-	maxSignature   = 2*(coordinateSize+3) + 3 // DER: a sequence of two integers; the longest P-384 signature needs 104
+	maxSignature   = 2*(coordinateSize+3) + 2 // DER: a sequence of two integers with a sign byte each
 )
 
 // parseVerificationKey reads the context entry of suite 0x0578: base64 of a compressed P-384 point.
