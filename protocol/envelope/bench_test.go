@@ -22,7 +22,7 @@ func BenchmarkOpen(b *testing.B) {
 		b.Run(fmt.Sprintf("frame=%dKiB", frame>>10), func(b *testing.B) {
 			b.SetBytes(benchSize)
 			b.ReportAllocs()
-			buf := make([]byte, 256<<10)
+			buf := make([]byte, max(frame, 64<<10))
 			for b.Loop() {
 				r := bytes.NewReader(message)
 				h, err := envelope.ReadHeader(r, limits)

@@ -38,6 +38,19 @@ func open(r io.Reader, key []byte) ([]byte, error) {
 	return io.ReadAll(body)
 }
 
+// openInSmallSteps is open with a caller's buffer that holds no frame, so that frames are opened in place.
+func openInSmallSteps(r io.Reader, key []byte) ([]byte, error) {
+	h, err := envelope.ReadHeader(r, limits)
+	if err != nil {
+		return nil, err
+	}
+	body, err := h.Open(key, r)
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(iotest.OneByteReader(body))
+}
+
 func unhex(t testing.TB, s string) []byte {
 	t.Helper()
 	b, err := hex.DecodeString(s)
@@ -55,11 +68,13 @@ func TestVectors(t *testing.T) {
 				t.Fatalf("unknown expect %q", v.Expect())
 			}
 			key, plain := unhex(t, v.Header["data-key"]), unhex(t, v.Header["plaintext"])
-			for name, r := range map[string]io.Reader{
-				"whole": bytes.NewReader(v.Body), "bytewise": iotest.OneByteReader(bytes.NewReader(v.Body)),
-				"with error": iotest.DataErrReader(bytes.NewReader(v.Body)),
+			for name, open := range map[string]func() ([]byte, error){
+				"whole":      func() ([]byte, error) { return open(bytes.NewReader(v.Body), key) },
+				"bytewise":   func() ([]byte, error) { return open(iotest.OneByteReader(bytes.NewReader(v.Body)), key) },
+				"with error": func() ([]byte, error) { return open(iotest.DataErrReader(bytes.NewReader(v.Body)), key) },
+				"in place":   func() ([]byte, error) { return openInSmallSteps(bytes.NewReader(v.Body), key) },
 			} {
-				got, err := open(r, key)
+				got, err := open()
 				if !errors.Is(err, want) || (want == nil && err != nil) {
 					t.Errorf("%s: got error %v, want %v", name, err, want)
 				}
@@ -170,6 +185,27 @@ func TestErrorsAreFinal(t *testing.T) {
 	_, first := io.ReadAll(body)
 	if n, err := body.Read(make([]byte, 100)); n != 0 || !errors.Is(err, envelope.ErrAuthentication) || !errors.Is(first, err) {
 		t.Errorf("got %d bytes and %v after %v", n, err, first)
+	}
+}
+
+// Read may use all of p: what a forged frame decrypts to must not stay there.
+func TestForgedFrameLeavesNothing(t *testing.T) {
+	v := vectorfile.Load(t, "testdata/frame-ciphertext.txt")[0]
+	r := bytes.NewReader(v.Body)
+	h, err := envelope.ReadHeader(r, limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := h.Open(unhex(t, v.Header["data-key"]), r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := make([]byte, 64)
+	if n, err := body.Read(p); n != 0 || !errors.Is(err, envelope.ErrAuthentication) {
+		t.Fatalf("got %d bytes and %v", n, err)
+	}
+	if !bytes.Equal(p, make([]byte, 64)) {
+		t.Errorf("the caller's buffer holds %q", p)
 	}
 }
 

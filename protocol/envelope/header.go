@@ -75,8 +75,11 @@ func ReadHeader(r io.Reader, lim Limits) (*Header, error) {
 	if err := h.readTail(in, lim.MaxFrameLength); err != nil {
 		return nil, err
 	}
+	if err := h.checkVerificationKey(); err != nil {
+		return nil, err
+	}
 	h.raw = in.raw
-	return h, h.checkVerificationKey()
+	return h, nil
 }
 
 // readTail reads what follows the keys: content type, frame length, commitment and tag.

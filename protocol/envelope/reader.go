@@ -36,9 +36,12 @@ type Reader struct {
 	next  uint32
 	plain []byte // verified and not yet handed out; lies in the buffer of in
 	used  int    // bytes of in to drop when plain is empty
-	err   error  // io.EOF once the whole message has verified
+	// direct counts bytes that frame has put into the caller's buffer.
+	direct int
+	err    error // io.EOF once the whole message has verified
 
-	aad    []byte // message id, label, sequence number, content length; rewritten for each frame
+	iv     [ivSize]byte // of the frame at hand
+	aad    []byte       // message id, label, sequence number, content length; rewritten for each frame
 	digest hash.Hash
 	key    *ecdsa.PublicKey // nil without footer
 }
@@ -86,7 +89,12 @@ func (d *Reader) Read(p []byte) (int, error) {
 	}
 	for len(d.plain) == 0 {
 		if d.err == nil {
-			d.err = d.frame()
+			d.err = d.frame(p)
+		}
+		if d.direct > 0 {
+			n := d.direct
+			d.direct = 0
+			return n, nil
 		}
 		if d.err != nil && len(d.plain) == 0 {
 			return 0, d.err
@@ -97,8 +105,9 @@ func (d *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// frame drops the frame before and verifies the next one. It returns io.EOF, with plaintext, for the final one.
-func (d *Reader) frame() error {
+// frame drops the frame before and verifies the next one. A regular frame that fits goes to p without another copy, with its
+// length in direct, every other one to plain. It returns io.EOF for the final frame, which may have plaintext.
+func (d *Reader) frame(p []byte) error {
 	if _, err := d.in.Discard(d.used); err != nil {
 		return readError(err) // unreachable: the bytes are in the buffer
 	}
@@ -113,8 +122,19 @@ func (d *Reader) frame() error {
 	if b, err = d.peek(regularHead + d.size + tagSize); err != nil {
 		return err
 	}
-	if err := d.open(b[:regularHead], b[regularHead:], regularLabel, b); err != nil {
+	sealed := b[regularHead:]
+	dst := sealed[:0]
+	if len(p) >= d.size {
+		dst = p[:0:d.size]
+	}
+	plain, err := d.open(dst, b[:regularHead], sealed, regularLabel, b)
+	if err != nil {
 		return err
+	}
+	if len(p) >= d.size {
+		d.direct = len(plain)
+	} else {
+		d.plain = plain
 	}
 	d.used = len(b)
 	d.next++ // does not wrap: the last number is the final marker
@@ -135,11 +155,11 @@ func (d *Reader) finalFrame() error {
 	if b, err = d.peek(end); err != nil {
 		return err
 	}
-	if err := d.open(b[4:4+regularHead], b[finalHead:], finalLabel, b); err != nil {
+	sealed := b[finalHead:]
+	plain, err := d.open(sealed[:0], b[4:4+regularHead], sealed, finalLabel, b)
+	if err != nil {
 		return err
 	}
-	plain := d.plain
-	d.plain = nil // until the rest has verified
 	total, err := d.footer(end)
 	if err != nil {
 		return err
@@ -177,28 +197,27 @@ func (d *Reader) footer(end int) (int, error) {
 	return len(b), nil
 }
 
-// open verifies and decrypts one frame in place. head is sequence number and IV, sealed ciphertext and tag, whole all bytes of
-// the frame.
-func (d *Reader) open(head, sealed []byte, label string, whole []byte) error {
+// open verifies one frame and appends its plaintext to dst, which is p of Read or the ciphertext's own place. head is sequence
+// number and IV, sealed ciphertext and tag, whole all bytes of the frame.
+func (d *Reader) open(dst, head, sealed []byte, label string, whole []byte) ([]byte, error) {
 	if seq := binary.BigEndian.Uint32(head); seq != d.next {
-		return fmt.Errorf("%w: frame has sequence number %d, want %d", ErrMalformed, seq, d.next)
+		return nil, fmt.Errorf("%w: frame has sequence number %d, want %d", ErrMalformed, seq, d.next)
 	}
-	iv := [ivSize]byte{}
-	binary.BigEndian.PutUint32(iv[ivSize-4:], d.next)
+	binary.BigEndian.PutUint32(d.iv[ivSize-4:], d.next)
 	// The IV is implied by the number. Taking the sender's would let two frames share one.
-	if !bytes.Equal(iv[:], head[4:]) {
-		return fmt.Errorf("%w: IV of frame %d is not its sequence number", ErrMalformed, d.next)
+	if !bytes.Equal(d.iv[:], head[4:]) {
+		return nil, fmt.Errorf("%w: IV of frame %d is not its sequence number", ErrMalformed, d.next)
 	}
 	if d.digest != nil {
 		d.digest.Write(whole)
 	}
 	d.aad = appendFrameAAD(d.aad[:idSize], label, d.next, len(sealed)-tagSize)
-	plain, err := d.gcm.Open(sealed[:0], iv[:], sealed, d.aad)
+	// Open verifies before it decrypts, or clears what it decrypted: nothing of a forged frame reaches p.
+	plain, err := d.gcm.Open(dst, d.iv[:], sealed, d.aad)
 	if err != nil {
-		return ErrAuthentication
+		return nil, ErrAuthentication
 	}
-	d.plain = plain
-	return nil
+	return plain, nil
 }
 
 func (d *Reader) peek(n int) ([]byte, error) {
