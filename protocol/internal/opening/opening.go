@@ -43,7 +43,7 @@ func ReadJob(r io.Reader, pol *policy.Policy) (*Job, error) {
 		return nil, err
 	}
 	hash := sha512.New384()
-	size := &counter{}
+	size := new(counter)
 	message := io.TeeReader(r, io.MultiWriter(hash, size))
 	msg, err := envelope.ReadHeader(message, sealing.MessageLimits(pol))
 	if err != nil {

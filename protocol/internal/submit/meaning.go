@@ -1,0 +1,52 @@
+package submit
+
+import "anchorhold/protocol/code"
+
+// meanings says for the data owner what a code means and what to do.
+var meanings = map[code.Code]string{
+	code.JobMalformed:           "the job file is not one, or was changed on the way: seal it again",
+	code.EnvelopeMalformed:      "the message in the job file is malformed, or was changed on the way: seal it again",
+	code.SuiteUnsupported:       "the message uses an algorithm suite without key commitment: use suite 0x0478 or 0x0578",
+	code.FrameTooLong:           "the message's frame length is over the policy's frame-length",
+	code.TooManyKeys:            "the message holds more encrypted data keys than the policy's encrypted-keys",
+	code.ContextInvalid:         "the encryption context lacks an anchorhold: entry, or holds an unknown or malformed one",
+	code.TenantUnknown:          "the enclave's policy has no such tenant",
+	code.KeyNotAllowed:          "no encrypted data key is of a KMS key that the policy gives the tenant",
+	code.PipelineNotAllowed:     "the policy does not allow the tenant this pipeline",
+	code.ImageMismatch:          "the job was sealed for another image than the one that runs: compare your pins with the parent's version",
+	code.ReplyMismatch:          "the reply key in the job file is not the one that the message names",
+	code.CrosswalkMismatch:      "the crosswalk key in the job file is not the one that the message names",
+	code.Expired:                "the job's last day (not-after) is over: seal it again",
+	code.NotAfterTooFar:         "the job's last day (not-after) lies further ahead than the policy allows",
+	code.ContentTypeUnsupported: "the pipeline does not take this content type",
+	code.ReferenceDateMissing:   "the pipeline needs a reference date: seal with --reference-date",
+	code.ParametersMissing:      "the pipeline needs a parameter that the job does not carry: seal with --parameters",
+	code.ParametersMismatch:     "the parameters message is not the one that the message names",
+	code.ParametersMalformed:    "the parameters message does not hold what it must",
+	code.KMSDenied:              "KMS refused to release the data key: the key policy does not permit this image, role or context",
+	code.KMSThrottled:           "KMS is throttling: submit the same file again later",
+	code.KMSUnavailable:         "the enclave cannot reach KMS: submit the same file again later",
+	code.KMSAnswerInvalid:       "the answer in KMS's name could not be opened: the way to KMS may be tampered with",
+	code.CredentialsUnavailable: "the parent gave the enclave no AWS credentials",
+	code.AuthenticationFailed:   "the message was changed on the way, or its key is not the one it names",
+	code.Truncated:              "the message ended early: submit the same file again",
+	code.TooLarge:               "the job is over the policy's job-bytes",
+	code.TooManyRecords:         "the job holds more records than the policy allows",
+	code.TooManyIdentifiers:     "the job holds more distinct identifiers than the policy allows: split it",
+	code.RecordRejected:         "a record was rejected, and the pipeline's rules let one bad record fail the job",
+	code.ReplayLimit:            "this message was decrypted as often as the policy allows: seal it again",
+	code.NSMFailed:              "the enclave's security module failed: the operator must look at it",
+	code.Busy:                   "no enclave has room: submit the same file again later",
+	code.Timeout:                "the job took longer than the policy's job-seconds",
+	code.Canceled:               "the job was cancelled",
+	code.Internal:               "the enclave or the parent failed: the operator must look at it",
+	code.HostNotAllowed:         "the parent did not let the enclave connect to KMS",
+}
+
+// Meaning returns a sentence for a code of SPEC 9.
+func Meaning(c code.Code) string {
+	if m, ok := meanings[c]; ok {
+		return m
+	}
+	return "no meaning is known for this code"
+}
