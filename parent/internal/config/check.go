@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"anchorhold/protocol/transport"
 )
 
 var (
@@ -207,22 +209,9 @@ func validPort(s string, least int) bool {
 	return err == nil && p >= least && p <= 65535
 }
 
-// validAddress checks the forms of SPEC 2.1. A listening vsock address may say any.
+// validAddress checks the forms of SPEC 2.1, and that the kernel takes a unix path.
 func validAddress(s string, listen bool) bool {
-	if path, ok := strings.CutPrefix(s, "unix://"); ok {
-		return filepath.IsAbs(path) && len(path) < 108 // sun_path, unix(7)
-	}
-	rest, ok := strings.CutPrefix(s, "vsock://")
-	if !ok {
-		return false
-	}
-	cid, port, ok := strings.Cut(rest, ":")
-	if _, err := strconv.ParseUint(port, 10, 32); !ok || err != nil {
-		return false
-	}
-	if listen && cid == "any" {
-		return true
-	}
-	_, err := strconv.ParseUint(cid, 10, 32)
-	return err == nil
+	const maxPath = 107 // sun_path without its final zero, unix(7)
+	path, _ := strings.CutPrefix(s, "unix://")
+	return transport.Check(s, listen) == nil && len(path) <= maxPath
 }

@@ -1,0 +1,166 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/message"
+	"anchorhold/protocol/transport"
+)
+
+const (
+	dialTime    = 5 * time.Second
+	idleKeep    = 30 * time.Second // an older pooled connection is closed rather than trusted to live
+	maxCapacity = 64               // whatever an enclave says: each job costs two goroutines and three files here
+)
+
+var errDown = errors.New("enclave is taken out")
+
+// enclave is one enclave of the configuration and what is known about it.
+type enclave struct {
+	name, address string
+	replace       []string
+
+	mu    sync.Mutex
+	up    bool                       // guarded by mu, as all below
+	known bool                       // it has been described at least once
+	desc  message.Description        // the last one
+	jobs  int                        // of ours, running
+	idle  []idleConn                 // newest last
+	used  map[*message.Conn]struct{} // leased
+	dial  func(context.Context, string) (net.Conn, error)
+}
+
+type idleConn struct {
+	conn  *message.Conn
+	since time.Time
+}
+
+func newEnclave(e Enclave) *enclave {
+	return &enclave{name: e.Name, address: e.Address, replace: e.Replace, used: map[*message.Conn]struct{}{}, dial: transport.Dial}
+}
+
+// room returns how many more jobs of that image the enclave takes.
+func (e *enclave) room(image digest.Digest) int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.up || e.desc.PCR0 != image {
+		return 0
+	}
+	return e.capacity() - e.jobs
+}
+
+// capacity with mu held.
+func (e *enclave) capacity() int { return int(min(e.desc.Capacity, maxCapacity)) }
+
+func (e *enclave) take() { e.add(1) }
+
+func (e *enclave) release() { e.add(-1) }
+
+func (e *enclave) add(n int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.jobs += n
+}
+
+// state returns what is known, under one lock.
+func (e *enclave) state() (d message.Description, known, up bool, jobs int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.desc, e.known, e.up, e.jobs
+}
+
+// setUp notes an answer and reports whether the enclave was out before.
+func (e *enclave) setUp(d message.Description) (recovered bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	recovered = !e.up
+	if e.known && e.desc.Boot != d.Boot {
+		e.closeIdle() // they lead to the process before this one
+	}
+	e.up, e.known, e.desc = true, true, d
+	return recovered
+}
+
+// setDown takes the enclave out and closes its connections, so that jobs on it fail now and run elsewhere. It reports
+// whether the enclave was in before.
+func (e *enclave) setDown() (was bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	was, e.up = e.up, false
+	e.closeIdle()
+	for c := range e.used {
+		c.Close()
+	}
+	return was
+}
+
+func (e *enclave) closeIdle() {
+	for _, i := range e.idle {
+		i.conn.Close()
+	}
+	e.idle = nil
+}
+
+// lease returns a connection for one exchange; pooled says that it has carried one before and may have died since. The
+// caller gives it back with release or drop.
+func (e *enclave) lease(ctx context.Context, fresh bool) (conn *message.Conn, pooled bool, err error) {
+	if c := e.fromPool(fresh); c != nil {
+		return c, true, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, dialTime)
+	defer cancel()
+	nc, err := e.dial(ctx, e.address)
+	if err != nil {
+		return nil, false, err
+	}
+	conn = message.NewConn(nc)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.up {
+		nc.Close()
+		return nil, false, errDown
+	}
+	e.used[conn] = struct{}{}
+	return conn, false, nil
+}
+
+func (e *enclave) fromPool(fresh bool) *message.Conn {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for n := len(e.idle); n > 0; n = len(e.idle) {
+		last := e.idle[n-1]
+		e.idle = e.idle[:n-1]
+		if fresh || time.Since(last.since) > idleKeep {
+			last.conn.Close()
+			continue
+		}
+		e.used[last.conn] = struct{}{}
+		return last.conn
+	}
+	return nil
+}
+
+// keep takes back a connection whose exchange has ended in order.
+func (e *enclave) keep(c *message.Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.used, c)
+	if !e.up || len(e.idle) >= max(e.capacity(), 1) || c.SetDeadline(time.Time{}) != nil {
+		c.Close()
+		return
+	}
+	e.idle = append(e.idle, idleConn{c, time.Now()})
+}
+
+// drop closes a connection that is of no further use.
+func (e *enclave) drop(c *message.Conn) {
+	c.Close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.used, c)
+}

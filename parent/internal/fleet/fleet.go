@@ -1,0 +1,255 @@
+// Package fleet runs queued jobs on enclaves: tenants in turn, as many at once as each enclave takes, on one whose
+// measurements fit. New, then Run; Submit for each job that the spool has accepted.
+//
+// It follows SPEC 2.2 from the parent's side. What an enclave says about itself is used to schedule and for nothing else:
+// only the owner, with an attestation document, can tell which enclave answered.
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"anchorhold/parent/internal/spool"
+	"anchorhold/parent/internal/telemetry"
+	"anchorhold/protocol/code"
+	"anchorhold/protocol/digest"
+)
+
+// Enclave names one enclave. Replace is run without a shell when it has stopped answering.
+type Enclave struct {
+	Name    string
+	Address string
+	Replace []string
+}
+
+// Options configures a Fleet. Durations that are zero get the default named.
+type Options struct {
+	Enclaves  []Enclave
+	Spool     *spool.Spool
+	Metrics   *telemetry.Metrics
+	Log       *slog.Logger
+	Attempts  int           // tries of one job when enclaves give no answer
+	JobTime   time.Duration // for one attempt
+	IdleTime  time.Duration // silence after which a connection is given up
+	QueueTime time.Duration // longest wait for an enclave
+	Drain     time.Duration // how long jobs may run on when Run ends
+
+	ProbeEvery  time.Duration // between two describes: 2 s
+	ProbeTime   time.Duration // for one answer: 3 s
+	ProbeAgain  time.Duration // before the second describe after one that failed: 250 ms
+	ReplaceTime time.Duration // for the replace command: 2 min
+	ReplaceWait time.Duration // before it is run again, doubled each time up to 10 min: 30 s
+	RetryAfter  time.Duration // before a job that got no answer is tried again: 1 s
+}
+
+// Two probes, each with its time, and the pause before each stay under 10 s: design invariant 8.
+func (o *Options) defaults() {
+	set := func(d *time.Duration, v time.Duration) {
+		if *d == 0 {
+			*d = v
+		}
+	}
+	set(&o.ProbeEvery, 2*time.Second)
+	set(&o.ProbeTime, 3*time.Second)
+	set(&o.ProbeAgain, 250*time.Millisecond)
+	set(&o.ReplaceTime, 2*time.Minute)
+	set(&o.ReplaceWait, 30*time.Second)
+	set(&o.RetryAfter, time.Second)
+	o.Attempts = max(o.Attempts, 1)
+}
+
+// Fleet is safe for concurrent use.
+type Fleet struct {
+	opts     Options
+	enclaves []*enclave // fixed
+	wake     chan struct{}
+
+	mu       sync.Mutex
+	queue    queue                    // guarded by mu
+	running  int                      // guarded by mu
+	policies map[digest.Digest][]byte // by digest; guarded by mu
+}
+
+// New returns a Fleet whose queue holds what the spool has pending.
+func New(opts Options) (*Fleet, error) {
+	opts.defaults()
+	f := &Fleet{opts: opts, wake: make(chan struct{}, 1), policies: map[digest.Digest][]byte{}}
+	for _, e := range opts.Enclaves {
+		f.enclaves = append(f.enclaves, newEnclave(e))
+	}
+	pending, err := opts.Spool.Pending()
+	if err != nil {
+		return nil, fmt.Errorf("read pending jobs: %w", err)
+	}
+	for _, j := range pending {
+		f.queue.push(itemOf(j))
+	}
+	return f, nil
+}
+
+// Submit queues a job that the spool has accepted.
+func (f *Fleet) Submit(j spool.Job) { f.push(itemOf(j)) }
+
+func (f *Fleet) push(it *item) {
+	f.mu.Lock()
+	f.queue.push(it)
+	f.mu.Unlock()
+	f.kick()
+}
+
+// kick has the dispatcher look again. One pending look is enough.
+func (f *Fleet) kick() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Run probes enclaves and runs jobs until ctx is done. Then no job is started; those that run have the drain time to end
+// and are queued for the next start otherwise. It returns when nothing of it runs any more.
+func (f *Fleet) Run(ctx context.Context) {
+	var probes, jobs sync.WaitGroup
+	for _, e := range f.enclaves {
+		probes.Go(func() { f.watch(ctx, e) })
+	}
+	// Jobs outlive ctx by the drain time.
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	f.dispatch(ctx, func(it *item, e *enclave) {
+		jobs.Go(func() { f.run(work, e, it) })
+	})
+	drained := time.AfterFunc(f.opts.Drain, stop)
+	defer drained.Stop()
+	jobs.Wait()
+	probes.Wait()
+	for _, e := range f.enclaves {
+		e.setDown()
+	}
+}
+
+// dispatch hands jobs to enclaves until ctx is done.
+func (f *Fleet) dispatch(ctx context.Context, start func(*item, *enclave)) {
+	// The tick finds what no event announces: delays that end, waits that are too long.
+	tick := time.NewTicker(min(f.opts.RetryAfter, time.Second))
+	defer tick.Stop()
+	for {
+		for ctx.Err() == nil && f.next(start) {
+		}
+		f.gauges()
+		select {
+		case <-ctx.Done():
+			return
+		case <-f.wake:
+		case <-tick.C:
+		}
+	}
+}
+
+// next starts or ends one waiting job and reports whether there was one.
+func (f *Fleet) next(start func(*item, *enclave)) bool {
+	now := time.Now()
+	var where *enclave
+	var end code.Code
+	f.mu.Lock()
+	it := f.queue.pop(func(it *item) bool {
+		if now.Before(it.notBefore) {
+			return false
+		}
+		end = f.hopeless(it, now)
+		where = f.place(it.image)
+		return end != "" || where != nil
+	})
+	if it != nil && end == "" {
+		where.take()
+		f.running++
+	}
+	f.mu.Unlock()
+	switch {
+	case it == nil:
+		return false
+	case end != "":
+		f.refuse(it, end)
+	default:
+		start(it, where)
+	}
+	return true
+}
+
+// hopeless returns the code to end a waiting job with, or none.
+func (f *Fleet) hopeless(it *item, now time.Time) code.Code {
+	if now.Sub(it.accepted) > f.opts.QueueTime {
+		return code.Timeout
+	}
+	if f.Fits(it.image) == No {
+		return code.ImageMismatch
+	}
+	return ""
+}
+
+// place returns the enclave with the most room for the image, or nil.
+func (f *Fleet) place(image digest.Digest) *enclave {
+	var best *enclave
+	most := 0
+	for _, e := range f.enclaves {
+		if n := e.room(image); n > most {
+			best, most = e, n
+		}
+	}
+	return best
+}
+
+// Fit says whether an image can run here.
+type Fit int
+
+// Unknown is for as long as an enclave has not said what it is.
+const (
+	No Fit = iota
+	Unknown
+	Yes
+)
+
+// Fits reports whether an enclave, be it taken out for now, has this PCR0.
+func (f *Fleet) Fits(image digest.Digest) Fit {
+	fit := No
+	for _, e := range f.enclaves {
+		switch d, known, _, _ := e.state(); {
+		case known && d.PCR0 == image:
+			return Yes
+		case !known:
+			fit = Unknown
+		}
+	}
+	return fit
+}
+
+// Ready reports whether an enclave answers.
+func (f *Fleet) Ready() bool {
+	for _, e := range f.enclaves {
+		if _, _, up, _ := e.state(); up {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *Fleet) gauges() {
+	f.mu.Lock()
+	queued, running := f.queue.len(), f.running
+	f.mu.Unlock()
+	m := f.opts.Metrics
+	m.Jobs.WithLabelValues("queued").Set(float64(queued))
+	m.Jobs.WithLabelValues("running").Set(float64(running))
+	for _, e := range f.enclaves {
+		d, _, up, jobs := e.state()
+		n := 0.0
+		if up {
+			n = 1
+		}
+		m.EnclaveUp.WithLabelValues(e.name).Set(n)
+		m.EnclaveJobs.WithLabelValues(e.name).Set(float64(jobs))
+		m.EnclaveCapacity.WithLabelValues(e.name).Set(float64(min(d.Capacity, maxCapacity)))
+	}
+}
