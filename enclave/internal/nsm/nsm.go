@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hf/nsm/request"
@@ -41,6 +42,7 @@ var (
 	errClosed  = errors.New("nsm session is closed")
 	errTimeout = errors.New("nsm did not answer in time")
 	errAnswer  = errors.New("nsm answer is invalid")
+	errRefused = errors.New("nsm refused the request")
 )
 
 // Sender carries one request to a security module. The session of hf/nsm and the software module are such.
@@ -55,6 +57,7 @@ type Client struct {
 	closing sync.Once
 	timeout time.Duration
 	clock   clock
+	sick    atomic.Bool // the latest request failed or got no answer
 }
 
 // exchange is one request on its way. answer has room for one, so that a late answer never blocks the worker.
@@ -115,10 +118,26 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Healthy reports whether the latest request was answered. It is true before the first one.
+func (c *Client) Healthy() bool { return !c.sick.Load() }
+
 // do sends one request and returns its answer, which is not an NSM error.
 func (c *Client) do(ctx context.Context, req request.Request) (response.Response, error) {
+	caller := ctx
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
+	res, err := c.exchange(ctx, req)
+	if err == nil && res.Error != "" { // before any field: an error leaves them nil
+		res, err = response.Response{}, errRefused
+	}
+	if caller.Err() == nil { // a caller that gives up says nothing about the module
+		c.sick.Store(err != nil)
+	}
+	return res, err
+}
+
+// exchange hands one request to the worker and waits for the answer.
+func (c *Client) exchange(ctx context.Context, req request.Request) (response.Response, error) {
 	x := &exchange{ctx: ctx, req: req, answer: make(chan result, 1)}
 	select {
 	case c.work <- x:
@@ -131,9 +150,6 @@ func (c *Client) do(ctx context.Context, req request.Request) (response.Response
 	case r := <-x.answer:
 		if r.err != nil {
 			return response.Response{}, fmt.Errorf("nsm request failed: %w", r.err)
-		}
-		if r.res.Error != "" { // before any field: an error leaves them nil
-			return response.Response{}, fmt.Errorf("%w: error answer", errAnswer)
 		}
 		return r.res, nil
 	case <-c.done:

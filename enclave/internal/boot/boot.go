@@ -1,0 +1,159 @@
+// Package boot brings the enclave up and keeps it: memory that does not leak, an NSM that answers, a policy that parses, and then the
+// services over them.
+//
+// The main call is [Run]. It refuses to serve without an NSM, in a debug enclave, and under a policy that it cannot fulfil. It does not
+// yet check the composition of the image (command line and root file system).
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log"
+	"os"
+	"time"
+
+	"anchorhold/enclave/deid"
+	"anchorhold/enclave/internal/job"
+	"anchorhold/enclave/internal/keycache"
+	"anchorhold/enclave/internal/kms"
+	"anchorhold/enclave/internal/nsm"
+	"anchorhold/enclave/internal/receipts"
+	"anchorhold/protocol/code"
+	"anchorhold/protocol/policy"
+	"anchorhold/protocol/transport"
+)
+
+// Version is told to the parent. It identifies nothing: measurements do.
+const Version = "0.1.0"
+
+const (
+	maxPolicy = 16 << 20 // bytes of a compiled policy
+	// maxKeys bounds the key cache.
+	maxKeys = 1024
+	// startTimeout bounds what must work before the enclave serves.
+	startTimeout = 30 * time.Second
+)
+
+// Config is what the program was told. None of it can weaken attestation.
+type Config struct {
+	// Policy is the path of the compiled policy. Trusted: the file is measured.
+	Policy string
+	// Listen, Relay and Credentials are addresses. The parent is at the other end whatever they say.
+	Listen, Relay, Credentials string
+	// NSM is the module. Run closes it.
+	NSM *nsm.Client
+	// Log gets lines of fixed words and codes, each after Prefix.
+	Log    io.Writer
+	Prefix string
+	// Ready, if set, is called once with the address that accepts connections.
+	Ready func(address string)
+}
+
+// Run serves until ctx ends, and returns nil then. It returns an error when the enclave must not or cannot serve.
+func Run(ctx context.Context, c Config) error {
+	defer c.NSM.Close()
+	logger := log.New(c.Log, c.Prefix, 0)
+	locked, err := harden()
+	if err != nil {
+		return fmt.Errorf("harden the process: %w", err)
+	}
+	if !locked {
+		logger.Print("memory is not locked: swap must be off")
+	}
+	startCtx, cancel := context.WithTimeout(ctx, startTimeout)
+	id, err := identify(startCtx, c)
+	cancel()
+	if err != nil {
+		return err
+	}
+	if id.policy.NotAWS() {
+		logger.Print("policy is NOT AWS: it names a test KMS")
+	}
+	return serve(ctx, c, id, logger)
+}
+
+// serve assembles the services, from the ground up, and takes them down in the opposite order.
+func serve(ctx context.Context, c Config, id *identity, logger *log.Logger) error {
+	kmsConfig, err := id.kmsConfig(c)
+	if err != nil {
+		return err
+	}
+	engines, err := compile(id.policy)
+	if err != nil {
+		return err
+	}
+	client := kms.New(kmsConfig)
+	defer client.Close()
+	keys := cachedKeys{cache: keycache.New(maxKeys, keycache.TTL), kms: client}
+	defer keys.cache.Close()
+	signer := receipts.New(receipts.Config{Attest: id.attestReceipts, Boot: id.boot, Policy: id.policy.Digest()})
+	defer signer.Close()
+	service, err := job.New(job.Config{
+		Version: Version, Boot: id.boot, Image: id.image, Policy: id.policy, Compiled: id.compiled,
+		Engines: engines, Keys: keys, Receipts: signer,
+		Challenge: id.attestChallenge, Healthy: c.NSM.Healthy, Now: c.NSM.Now,
+		Log: func(e job.Event, k code.Code) { logEvent(logger, e, k) },
+	})
+	if err != nil {
+		return err
+	}
+	listener, err := transport.Listen(c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for jobs: %w", err)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	beat := startHeartbeat(ctx, id)
+	defer beat.Wait()
+	defer cancel()
+	if c.Ready != nil {
+		c.Ready(c.Listen)
+	}
+	logger.Print("serving")
+	return service.Serve(ctx, listener)
+}
+
+// logEvent writes one line. Codes are of a fixed set; nothing else that came from a peer is ever in a line.
+func logEvent(l *log.Logger, e job.Event, c code.Code) {
+	if c == "" {
+		l.Print(string(e))
+		return
+	}
+	l.Print(string(e) + ": " + string(c))
+}
+
+// compile makes the engine of each pipeline.
+func compile(p *policy.Policy) (map[string]job.Engine, error) {
+	engines := make(map[string]job.Engine, len(p.Pipelines))
+	for _, pipeline := range p.Pipelines {
+		e, err := deid.Compile(pipeline.Rules)
+		if err != nil {
+			return nil, fmt.Errorf("pipeline %q: %w", pipeline.Name, err)
+		}
+		engines[pipeline.Name] = e
+	}
+	return engines, nil
+}
+
+// readPolicy reads and parses the compiled policy.
+func readPolicy(path string) (*policy.Policy, []byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fmt.Errorf("open the policy: %w", err)
+	}
+	defer f.Close()
+	compiled, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the policy: %w", err)
+	}
+	if len(compiled) > maxPolicy {
+		return nil, nil, errors.New("policy is too long")
+	}
+	p, err := policy.Parse(compiled)
+	if err != nil {
+		return nil, nil, fmt.Errorf("parse the policy: %w", err)
+	}
+	return p, compiled, nil
+}

@@ -1,0 +1,107 @@
+// Package job serves the exchanges of SPEC 2.2 in the enclave: describe, get-policy, attest, get-log and job.
+//
+// The main call is [Service.Serve]. The peer is the parent, the adversary: every byte it sends is checked against the message's own
+// authentication, the measured policy and this enclave's PCR0, and all that it learns is sealed, a code of SPEC 9, a digest or an
+// attestation. A job's steps are in run.go, its checks in check.go.
+//
+// The package does not promise that a job ends well while the parent misbehaves; it promises that it ends, with a code, and that the
+// enclave goes on. A panic in a job is recovered at the job's boundary: its keys are zeroed, its code is internal, its connection
+// is closed, and the other jobs go on. A panic in a goroutine that the pipeline started ends the process, and with it the
+// enclave: a fault inside the transformer's workers is no state to go on from.
+package job
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"anchorhold/enclave/deid"
+	"anchorhold/enclave/internal/receipts"
+	"anchorhold/protocol/code"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/measure"
+	"anchorhold/protocol/policy"
+)
+
+// Engine turns records into records. It reads in to its end, and has stopped using in and out when it returns.
+type Engine interface {
+	Process(ctx context.Context, in io.Reader, out io.Writer, o deid.Options) (*deid.Report, error)
+}
+
+// Keys decrypts data keys.
+type Keys interface {
+	// Key writes the data key that encrypted holds under this ARN and context to key, and returns the id of the KMS request
+	// that released it. Errors carry a code.
+	Key(ctx context.Context, arn string, encrypted []byte, encryptionContext map[string]string, key *[32]byte) (requestID string, err error)
+}
+
+// Receipts signs leaves and keeps the log.
+type Receipts interface {
+	Sign(ctx context.Context, leaf receipts.Leaf) (file []byte, err error)
+	Log(from uint64, max int) []receipts.Batch
+	Batches() uint64
+}
+
+// Config is what a Service works with. All fields are required.
+type Config struct {
+	Version  string
+	Boot     [16]byte
+	Image    measure.Image
+	Policy   *policy.Policy
+	Compiled []byte            // the policy's bytes
+	Engines  map[string]Engine // by name of the pipeline
+	Keys     Keys
+	Receipts Receipts
+	// Challenge returns an attestation document over the parent's nonce.
+	Challenge func(ctx context.Context, nonce []byte) ([]byte, error)
+	// Healthy tells whether the NSM answers: an enclave that cannot sign receipts has no room for jobs.
+	Healthy func() bool
+	// Now is the NSM's clock.
+	Now func() time.Time
+	// Log gets fixed words and codes, never anything from a peer.
+	Log func(event Event, c code.Code)
+}
+
+// Event is one of the things worth a line of log.
+type Event string
+
+// The events.
+const (
+	JobDone       Event = "job done"
+	JobFailed     Event = "job failed"
+	JobPanicked   Event = "job panicked"
+	LeafUnsigned  Event = "failure leaf not signed"
+	BadConnection Event = "connection ended: malformed"
+	TooManyPeers  Event = "connection refused: too many"
+)
+
+// Service serves one enclave. It is safe for concurrent use.
+type Service struct {
+	config  Config
+	digest  digest.Digest // of the policy
+	slots   chan struct{} // one token for each job that runs
+	peers   chan struct{} // one token for each connection
+	replays *replays
+}
+
+// New returns a service, or an error that names what the policy needs and the configuration lacks.
+func New(c Config) (*Service, error) {
+	if c.Policy == nil || c.Keys == nil || c.Receipts == nil || c.Challenge == nil || c.Healthy == nil || c.Now == nil || c.Log == nil {
+		return nil, errors.New("job configuration is incomplete")
+	}
+	for _, p := range c.Policy.Pipelines {
+		if c.Engines[p.Name] == nil {
+			return nil, fmt.Errorf("no engine for pipeline %q", p.Name)
+		}
+	}
+	jobs := min(c.Policy.Limits.ConcurrentJobs, maxConcurrentJobs)
+	return &Service{
+		config:  c,
+		digest:  c.Policy.Digest(),
+		slots:   make(chan struct{}, jobs),
+		peers:   make(chan struct{}, jobs*peersPerJob+sparePeers),
+		replays: newReplays(c.Policy.Limits.Replays, maxReplayEntries),
+	}, nil
+}

@@ -1,0 +1,87 @@
+package job
+
+import (
+	"crypto/sha512"
+	"errors"
+	"hash"
+	"io"
+	"os"
+	"time"
+
+	"anchorhold/protocol/code"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/frame"
+	"anchorhold/protocol/message"
+	"anchorhold/protocol/result"
+)
+
+// output sends a sealed stream as frames and takes its digest. It is written by one goroutine at a time.
+type output struct {
+	conn *message.Conn
+	kind frame.Kind
+	hash hash.Hash
+	size uint64
+	err  error // the first failure, coded; it stays
+}
+
+func newOutput(conn *message.Conn, kind frame.Kind) *output {
+	return &output{conn: conn, kind: kind, hash: sha512.New384()}
+}
+
+// Write sends p at once: the sealer calls it with whole chunks only (SPEC 5).
+func (o *output) Write(p []byte) (int, error) {
+	if o.err != nil {
+		return 0, o.err
+	}
+	err := o.conn.SetWriteDeadline(time.Now().Add(frameTimeout))
+	if err == nil {
+		err = o.conn.SendData(o.kind, p)
+	}
+	if err != nil {
+		// A parent that does not read must not hold the job for ever.
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			o.err = code.New(code.Timeout, err)
+		} else {
+			o.err = code.New(code.Canceled, err)
+		}
+		return 0, o.err
+	}
+	o.hash.Write(p)
+	o.size += uint64(len(p))
+	return len(p), nil
+}
+
+func (o *output) digest() digest.Digest { return digest.Digest(o.hash.Sum(nil)) }
+
+// records is the writer that a pipeline gets.
+type records struct{ sealer *result.Sealer }
+
+var _ io.Writer = records{}
+
+func (r records) Write(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if err := r.sealer.Records(p); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// watched remembers why a reader failed: a pipeline may wrap or replace the error, and the code must not change by that.
+type watched struct {
+	r   io.Reader
+	err error // not io.EOF
+	eof bool
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.r.Read(p)
+	switch {
+	case err == io.EOF:
+		w.eof = true
+	case err != nil && w.err == nil:
+		w.err = err
+	}
+	return n, err
+}
