@@ -4,6 +4,8 @@
 // sealed result, before you open one.
 package result
 
+//go:generate go test -run ^TestGenerated$ -generate .
+
 import (
 	"crypto/hpke"
 	"encoding/binary"
