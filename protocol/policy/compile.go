@@ -47,19 +47,16 @@ type compiler struct {
 	readFile func(string) ([]byte, error)
 }
 
-// check joins the faults of form and of meaning, by line. Where the form is wrong already, a fault of meaning at the same path
-// would only repeat it.
+// check joins the faults of form and of meaning, by line. Where the form is wrong already, a fault of meaning would repeat it.
 func (c *compiler) check() error {
-	known := make(map[string]bool)
-	for _, f := range c.faults {
-		known[f.path] = true
-	}
+	var more []fault
 	for _, f := range c.policy.validate() {
-		if !known[f.path] {
+		if !c.explained(f.path) {
 			f.line = c.lineOf(f.path)
-			c.faults = append(c.faults, f)
+			more = append(more, f)
 		}
 	}
+	c.faults = append(c.faults, more...)
 	if len(c.faults) == 0 {
 		return nil
 	}
@@ -78,7 +75,7 @@ func (c *compiler) root(n *yaml.Node) {
 		"limits":     c.limits,
 		"test":       c.test,
 	})
-	if label != sourceLabel {
+	if label != sourceLabel && !c.explained("anchorhold") {
 		c.faults = append(c.faults, fault{path: "anchorhold", text: "want " + sourceLabel, line: c.lineOf("anchorhold")})
 	}
 }

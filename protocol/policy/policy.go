@@ -4,6 +4,8 @@
 //
 // A policy is public and holds no secret. Trusted: who edits it decides whose keys may be used for what, which is why its
 // digest is in PCR2 and in every receipt. The zero policy permits nothing and does not parse.
+//go:generate go run gen_vectors.go
+
 package policy
 
 import (

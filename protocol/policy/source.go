@@ -16,6 +16,7 @@ import (
 // value where it counts.
 type source struct {
 	lines  map[string]int // line of each path that the document has
+	broken []string       // paths under which nothing could be read
 	faults []fault
 }
 
@@ -39,11 +40,33 @@ func (s *source) fault(n *yaml.Node, path, format string, args ...any) {
 	s.faults = append(s.faults, fault{path: path, text: fmt.Sprintf(format, args...), line: n.Line})
 }
 
+func (s *source) wrongKind(n *yaml.Node, path, want string) {
+	s.fault(n, path, "%s", want)
+	s.broken = append(s.broken, path)
+}
+
+// explained reports whether a fault at path follows from one that is known already.
+func (s *source) explained(path string) bool {
+	for _, f := range s.faults {
+		if f.path == path {
+			return true
+		}
+	}
+	for _, b := range s.broken {
+		if b == "" || strings.HasPrefix(path, b+".") || strings.HasPrefix(path, b+"[") {
+			return true
+		}
+	}
+	return false
+}
+
 // mapping calls the function of each key. Unknown keys are faults, and so are duplicate ones: readers differ in which they take.
 func (s *source) mapping(n *yaml.Node, path string, fields map[string]func(n *yaml.Node, path string)) {
-	s.lines[path] = n.Line
+	if _, ok := s.lines[path]; !ok {
+		s.lines[path] = n.Line
+	}
 	if n.Kind != yaml.MappingNode {
-		s.fault(n, path, "want a mapping")
+		s.wrongKind(n, path, "want a mapping")
 		return
 	}
 	seen := make(map[string]bool)
@@ -66,7 +89,7 @@ func (s *source) mapping(n *yaml.Node, path string, fields map[string]func(n *ya
 
 func (s *source) list(n *yaml.Node, path string, read func(n *yaml.Node, path string)) {
 	if n.Kind != yaml.SequenceNode {
-		s.fault(n, path, "want a list")
+		s.wrongKind(n, path, "want a list")
 		return
 	}
 	for i, e := range n.Content {

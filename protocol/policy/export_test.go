@@ -1,0 +1,4 @@
+package policy
+
+// Reencode returns the compiled form written anew from the fields.
+func (p *Policy) Reencode() ([]byte, error) { return p.encode() }
