@@ -9,12 +9,6 @@
 // required elements that the rules remove and say so.
 package deid
 
-import (
-	"context"
-	"errors"
-	"io"
-)
-
 // Options are the settings of one job.
 type Options struct {
 	// ReferenceDate, YYYY-MM-DD, is the day that ages are counted to. Required:
@@ -39,25 +33,4 @@ type Options struct {
 	Workers int
 	// Values are the secrets of a parameters message, by name.
 	Values map[string][]byte
-}
-
-// Engine is a compiled rule file. It is immutable and may be shared.
-type Engine struct{}
-
-// Preset returns the rule file of that name.
-func Preset(name string) ([]byte, error) {
-	return nil, errors.New("unfinished")
-}
-
-// Presets returns the names of the rule files that Preset knows, sorted.
-func Presets() []string { return []string{"safe-harbor"} }
-
-// Compile reads a rule file. Its error names every fault, with line numbers.
-func Compile(rules []byte) (*Engine, error) {
-	return nil, errors.New("unfinished")
-}
-
-// Process de-identifies NDJSON from in to out.
-func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o Options) (*Report, error) {
-	return nil, errors.New("unfinished")
 }

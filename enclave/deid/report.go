@@ -1,5 +1,8 @@
 package deid
 
+// maxRejects is how many rejected records the report names, SPEC 5.1.
+const maxRejects = 10_000
+
 // Report says what became of a job's records (SPEC 5.1). It holds no content:
 // record types are those that the rules name.
 type Report struct {

@@ -1,0 +1,252 @@
+package deid
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Compile reads a rule file. Its error names every fault, with line numbers.
+func Compile(rules []byte) (*Engine, error) {
+	sections, f := parseLines(rules)
+	c := &compiler{
+		faults: f,
+		engine: &Engine{kinds: map[string]int{}, resources: map[string]*resource{}},
+		sets:   map[string]map[string]bool{},
+		types:  map[string]*node{},
+		common: &node{method: group},
+	}
+	c.engine.systems.exact = map[string]address{}
+	c.engine.profiles.exact = map[string]address{}
+	c.engine.profiles.tail = slash // systems have one segment, or sid/us-ssn would be one
+	// What is referred to comes first: sets, lists and the names of types.
+	for _, s := range sections {
+		c.declare(s)
+	}
+	for _, s := range sections {
+		c.define(s)
+	}
+	for _, p := range c.typedNodes {
+		p[0].children, p[0].extensions = p[1].children, p[1].extensions
+	}
+	c.share(sections)
+	if len(c.engine.resources) == 0 && len(c.faults) == 0 {
+		c.faults.add(1, "no resource section: nothing would be allowed")
+	}
+	if err := c.faults.err(); err != nil {
+		return nil, err
+	}
+	return c.engine, nil
+}
+
+type compiler struct {
+	faults
+	engine *Engine
+	sets   map[string]map[string]bool
+	types  map[string]*node
+	common *node // what holds in every resource
+	// typedNodes are pairs of a node and the type whose members it gets.
+	typedNodes [][2]*node
+}
+
+// declare reads the sections that others refer to.
+func (c *compiler) declare(s *line) {
+	kind, args := s.words[0], s.words[1:]
+	switch {
+	case kind == "set" && len(args) == 1:
+		if c.sets[args[0]] != nil {
+			c.add(s.number, "set %q is declared twice", args[0])
+		}
+		c.sets[args[0]] = c.list(s)
+	case kind == "targets" && len(args) == 0:
+		for _, l := range s.children {
+			for _, w := range l.words {
+				c.target(l, w)
+			}
+		}
+	case kind == "systems" && len(args) == 0:
+		c.addresses(s, &c.engine.systems, true)
+	case kind == "profiles" && len(args) == 0:
+		c.addresses(s, &c.engine.profiles, false)
+	case kind == "type" && len(args) == 1:
+		if c.types[args[0]] != nil {
+			c.add(s.number, "type %q is declared twice", args[0])
+		}
+		if !upper(args[0]) {
+			c.add(s.number, "name of type %q does not begin with a capital letter", args[0])
+		}
+		c.types[args[0]] = &node{method: group}
+	case kind == "resource" && len(args) == 1:
+	default:
+		c.add(s.number, "unknown section %q", strings.Join(s.words, " "))
+	}
+}
+
+func upper(w string) bool { return w[0] >= 'A' && w[0] <= 'Z' }
+
+// list returns the words below a line.
+func (c *compiler) list(s *line) map[string]bool {
+	set := map[string]bool{}
+	for _, l := range s.children {
+		if len(l.children) > 0 {
+			c.add(l.children[0].number, "indented too deep")
+		}
+		for _, w := range l.words {
+			c.word(l, set, w)
+		}
+	}
+	if len(set) == 0 {
+		c.add(s.number, "empty list")
+	}
+	return set
+}
+
+// word adds a word that may stand in the output as it is.
+func (c *compiler) word(l *line, set map[string]bool, w string) {
+	if set[w] {
+		c.add(l.number, "%q stands twice in the list", w)
+	}
+	if !plain(w) {
+		c.add(l.number, "%q is not plain ASCII", w)
+	}
+	set[w] = true
+}
+
+// plain reports whether w needs no escape in JSON.
+func plain(w string) bool {
+	for _, b := range []byte(w) {
+		if b <= ' ' || b >= 0x7f || b == '"' || b == '\\' {
+			return false
+		}
+	}
+	return true
+}
+
+func (c *compiler) target(l *line, w string) {
+	if !only([]byte(w), letter) || !upper(w) {
+		c.add(l.number, "%q is not the name of a resource", w)
+	}
+	if _, ok := c.engine.kinds[w]; ok {
+		c.add(l.number, "%q stands twice in the list", w)
+		return
+	}
+	c.engine.kinds[w] = len(c.engine.types)
+	c.engine.types = append(c.engine.types, w)
+}
+
+// addresses reads a list of addresses; one that ends in * is a prefix.
+func (c *compiler) addresses(s *line, into *addresses, shapes bool) {
+	for _, l := range s.children {
+		a := address{text: l.words[0]}
+		if !plain(a.text) || strings.Contains(strings.TrimSuffix(a.text, "*"), "*") || len(a.text) < 8 {
+			c.add(l.number, "%q is not an address or a prefix of some length", a.text)
+			continue
+		}
+		if shapes {
+			a.shape = c.shape(l)
+		} else if len(l.words) != 1 {
+			c.add(l.number, "more than an address")
+		}
+		if len(l.children) > 0 {
+			c.add(l.children[0].number, "indented too deep")
+		}
+		if t, ok := strings.CutSuffix(a.text, "*"); ok {
+			a.text, a.prefix = t, true
+			into.prefixes = append(into.prefixes, a)
+			continue
+		}
+		if _, ok := into.exact[a.text]; ok {
+			c.add(l.number, "%q stands twice in the list", a.text)
+		}
+		into.exact[a.text] = a
+	}
+}
+
+// shape reads what stands behind a system.
+func (c *compiler) shape(l *line) shape {
+	w := l.words[1:]
+	switch {
+	case len(w) == 1 && (w[0] == "code" || w[0] == "loinc" || w[0] == "ucum"):
+		return shape{kind: w[0]}
+	case len(w) == 2 && w[0] == "match":
+		r, err := regexp.Compile("^(?:" + w[1] + ")$")
+		if err == nil {
+			return shape{kind: w[0], match: r}
+		}
+	case len(w) == 3 && w[0] == "digits":
+		lo, ok1 := small(w[1])
+		hi, ok2 := small(w[2])
+		if ok1 && ok2 && 1 <= lo && lo <= hi && hi <= maxCode {
+			return shape{kind: w[0], min: lo, max: hi}
+		}
+	}
+	c.add(l.number, "shape %q is not code, loinc, ucum, digits MIN MAX or match REGEXP", strings.Join(w, " "))
+	return shape{}
+}
+
+func small(w string) (int, bool) {
+	if len(w) == 0 || len(w) > 9 || !only([]byte(w), digit) {
+		return 0, false
+	}
+	return number([]byte(w)), true
+}
+
+// define reads types and resources.
+func (c *compiler) define(s *line) {
+	if len(s.words) != 2 {
+		return
+	}
+	name := s.words[1]
+	switch s.words[0] {
+	case "type":
+		c.members(c.types[name], s)
+	case "resource":
+		if name == "*" {
+			c.members(c.common, s)
+			return
+		}
+		i, ok := c.engine.kinds[name]
+		if !ok {
+			c.add(s.number, "resource %q is not among the targets", name)
+			return
+		}
+		if c.engine.resources[name] != nil {
+			c.add(s.number, "resource %q is declared twice", name)
+			return
+		}
+		r := &resource{node: node{method: group, head: []byte(`{"resourceType":"` + name + `"`)}, index: i}
+		c.members(&r.node, s)
+		c.engine.resources[name] = r
+	}
+}
+
+// share gives every resource the rules of `resource *`.
+func (c *compiler) share(sections []*line) {
+	for _, s := range sections {
+		if s.words[0] != "resource" || len(s.words) != 2 {
+			continue
+		}
+		r := c.engine.resources[s.words[1]]
+		if r == nil {
+			continue
+		}
+		for name, n := range c.common.children {
+			if r.children[name] != nil {
+				c.add(s.number, "element %q has a rule in resource * too", name)
+			}
+			put(&r.children, name, n)
+		}
+		for url, n := range c.common.extensions {
+			if r.extensions[url] != nil {
+				c.add(s.number, "extension %q has a rule in resource * too", url)
+			}
+			put(&r.extensions, url, n)
+		}
+	}
+}
+
+func put(m *map[string]*node, k string, n *node) {
+	if *m == nil {
+		*m = map[string]*node{}
+	}
+	(*m)[k] = n
+}

@@ -1,0 +1,172 @@
+package deid
+
+import (
+	"context"
+	"errors"
+	"io"
+	"runtime"
+	"sync"
+	"time"
+
+	"anchorhold/protocol/code"
+)
+
+const (
+	defaultRecord      = 8 << 20
+	defaultNesting     = 64
+	defaultRecords     = 100_000_000
+	defaultIdentifiers = 20_000_000
+)
+
+// Process de-identifies NDJSON from in to out: one record per line, blank
+// lines skipped, in the order of the input. A record that breaks a rule is
+// rejected and counted, and none of its bytes are written.
+//
+// It returns when all goroutines that it started have ended; an end of ctx is
+// seen between reads of in and writes to out, so the caller makes those end.
+// Errors of in and out are returned wrapped. Others carry a code: RecordRejected
+// (with Raise), TooManyRecords, TooManyIdentifiers, ReferenceDateMissing,
+// ContextInvalid (a reference date that is no date), Canceled, Timeout. After an
+// error, what was written is to be thrown away.
+func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o Options) (*Report, error) {
+	year, err := o.complete()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	p := &pipeline{engine: e, options: o, year: year, ctx: ctx}
+	p.start(in)
+	f := newFinisher(e, o, out)
+	for b := range p.ordered {
+		<-b.done // a block is never free while a worker has it
+		if err == nil {
+			err = p.finish(f, b)
+		}
+		if err != nil {
+			cancel(err)
+		}
+		p.free <- b // never blocks: it holds all blocks that there are
+	}
+	p.wait.Wait()
+	if err == nil {
+		err = p.err // written by the reader, which has ended
+	}
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	cancel(nil)
+	if err != nil {
+		return nil, coded(err)
+	}
+	return f.report(), nil
+}
+
+// coded gives the errors of a context their code; others have one or are the
+// caller's own.
+func coded(err error) error {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return code.New(code.Timeout, err)
+	case errors.Is(err, context.Canceled):
+		return code.New(code.Canceled, err)
+	}
+	return err
+}
+
+// complete checks the options, sets defaults and returns the reference year.
+func (o *Options) complete() (int, error) {
+	if o.ReferenceDate == "" {
+		return 0, code.New(code.ReferenceDateMissing, nil)
+	}
+	day, err := time.Parse(time.DateOnly, o.ReferenceDate)
+	if err != nil {
+		return 0, code.New(code.ContextInvalid, errors.New("reference date is not YYYY-MM-DD"))
+	}
+	defaults(&o.MaxRecord, defaultRecord)
+	defaults(&o.MaxNesting, defaultNesting)
+	defaults(&o.MaxRecords, defaultRecords)
+	defaults(&o.MaxIdentifiers, defaultIdentifiers)
+	defaults(&o.Workers, runtime.GOMAXPROCS(0))
+	return day.Year(), nil
+}
+
+func defaults[T int | int64](v *T, d T) {
+	if *v <= 0 {
+		*v = d
+	}
+}
+
+// pipeline carries blocks from the reader through the workers to the finisher.
+// Blocks are passed along: whoever holds one owns it.
+type pipeline struct {
+	engine  *Engine
+	options Options
+	year    int
+	ctx     context.Context
+
+	free    chan *block // bounds the blocks, and with them the memory
+	work    chan *block
+	ordered chan *block // in the order of the input
+	wait    sync.WaitGroup
+	err     error // why the reader stopped; its own until wait is done
+}
+
+func (p *pipeline) start(in io.Reader) {
+	n := 2*p.options.Workers + 2
+	p.free = make(chan *block, n)
+	p.work = make(chan *block, n)
+	p.ordered = make(chan *block, n)
+	for range n {
+		p.free <- newBlock(p.engine)
+	}
+	p.wait.Go(func() { p.read(in) })
+	for range p.options.Workers {
+		p.wait.Go(p.transform)
+	}
+}
+
+func (p *pipeline) read(in io.Reader) {
+	defer close(p.work)
+	defer close(p.ordered)
+	s := splitter{r: in, max: p.options.MaxRecord, line: 1}
+	for {
+		var b *block
+		select {
+		case b = <-p.free:
+		case <-p.ctx.Done():
+			return
+		}
+		lines, first, err := s.next(b.in)
+		if err != nil {
+			if err != io.EOF {
+				p.err = err
+			}
+			return
+		}
+		b.reset(lines, first)
+		p.ordered <- b
+		p.work <- b
+	}
+}
+
+func (p *pipeline) transform() {
+	t := &transformer{
+		scanner: scanner{max: p.options.MaxNesting},
+		engine:  p.engine,
+		year:    p.year,
+		hasher:  newHasher(p.options.SurrogateKey),
+	}
+	for b := range p.work {
+		if p.ctx.Err() == nil {
+			b.transform(t, p.options.MaxRecord)
+		}
+		b.done <- struct{}{}
+	}
+}
+
+func (p *pipeline) finish(f *finisher, b *block) error {
+	if p.ctx.Err() != nil {
+		return context.Cause(p.ctx)
+	}
+	return f.finish(b)
+}

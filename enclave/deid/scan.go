@@ -1,0 +1,181 @@
+package deid
+
+import (
+	"bytes"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// scanner walks one JSON value that jsontext has found valid: it may rely on
+// the grammar, never on what the value means. Two readers cannot disagree
+// about a record, because this one never decides what is JSON.
+type scanner struct {
+	b     []byte
+	i     int
+	depth int
+	max   int
+	// deep is set when an object or array lies deeper than max.
+	deep bool
+	// scratch holds unescaped strings; earlier ones stay valid as it grows.
+	scratch []byte
+}
+
+func (s *scanner) space() {
+	for s.i < len(s.b) && (s.b[s.i] == ' ' || s.b[s.i] == '\t' || s.b[s.i] == '\r' || s.b[s.i] == '\n') {
+		s.i++
+	}
+}
+
+// enter moves into the object or array at hand and reports whether it has a
+// first member; an empty one is left again.
+func (s *scanner) enter() bool {
+	if s.depth++; s.depth > s.max {
+		s.deep = true
+	}
+	s.i++
+	s.space()
+	if s.b[s.i] == '}' || s.b[s.i] == ']' {
+		s.i++
+		s.depth--
+		return false
+	}
+	return true
+}
+
+// more moves from the end of a member to the next, or out of the object or array.
+func (s *scanner) more() bool {
+	s.space()
+	c := s.b[s.i]
+	s.i++
+	if c == ',' {
+		s.space()
+		return true
+	}
+	s.depth--
+	return false
+}
+
+// name returns the member name at hand and moves to its value.
+func (s *scanner) name() []byte {
+	n := s.str()
+	s.space()
+	s.i++ // the colon
+	s.space()
+	return n
+}
+
+// str returns the unescaped content of the string at hand and moves behind it.
+func (s *scanner) str() []byte {
+	start := s.i
+	escaped := s.skipString()
+	if !escaped {
+		return s.b[start+1 : s.i-1]
+	}
+	n := len(s.scratch)
+	s.scratch, _ = jsontext.AppendUnquote(s.scratch, s.b[start:s.i]) // valid: no error
+	return s.scratch[n:len(s.scratch):len(s.scratch)]
+}
+
+// skipString moves behind the string at hand and reports whether it has escapes.
+func (s *scanner) skipString() bool {
+	start := s.i + 1
+	for i := start; ; i++ {
+		if i-start == 32 { // long: a note or an attachment
+			return s.skipLong(start)
+		}
+		switch s.b[i] {
+		case '"':
+			s.i = i + 1
+			return false
+		case '\\':
+			return s.skipLong(start)
+		}
+	}
+}
+
+func (s *scanner) skipLong(start int) bool {
+	i := start
+	for {
+		i += bytes.IndexByte(s.b[i:], '"')
+		n := 0 // backslashes before the quote: an odd number escapes it
+		for i-n > start && s.b[i-n-1] == '\\' {
+			n++
+		}
+		if i++; n%2 == 0 {
+			s.i = i
+			return bytes.IndexByte(s.b[start:i], '\\') >= 0
+		}
+	}
+}
+
+// scalar returns the text of the number or literal at hand and moves behind it.
+func (s *scanner) scalar() []byte {
+	start := s.i
+	for s.i < len(s.b) {
+		switch s.b[s.i] {
+		case ',', '}', ']', ' ', '\t', '\r', '\n':
+			return s.b[start:s.i]
+		}
+		s.i++
+	}
+	return s.b[start:s.i]
+}
+
+// skip moves behind the value at hand, whatever it is.
+func (s *scanner) skip() {
+	switch s.b[s.i] {
+	case '"':
+		s.skipString()
+	case '{', '[':
+		s.skipNested()
+	default:
+		s.scalar()
+	}
+}
+
+func (s *scanner) skipNested() {
+	outside := s.depth
+	for {
+		switch s.b[s.i] {
+		case '"':
+			s.skipString()
+			continue
+		case '{', '[':
+			if s.depth++; s.depth > s.max {
+				s.deep = true
+			}
+		case '}', ']':
+			if s.depth--; s.depth == outside {
+				s.i++
+				return
+			}
+		}
+		s.i++
+	}
+}
+
+// find returns the scanner moved to the value of that member of the object at
+// hand, or false. It leaves s where it is.
+func (s *scanner) find(member string) (scanner, bool) {
+	f := *s
+	f.scratch = nil // a copy must not write into the scratch of the original
+	if f.b[f.i] != '{' {
+		return f, false
+	}
+	for more := f.enter(); more; more = f.more() {
+		if string(f.name()) == member {
+			return f, true
+		}
+		f.skip()
+	}
+	return f, false
+}
+
+// findText returns the string value of that member of the object at hand.
+func (s *scanner) findText(member string) ([]byte, bool) {
+	f, ok := s.find(member)
+	if !ok || f.b[f.i] != '"' {
+		return nil, false
+	}
+	return f.str(), true
+}

@@ -1,0 +1,135 @@
+package deid
+
+import (
+	"bytes"
+	"regexp"
+)
+
+// Shapes bound what a kept string can say. Whatever has one of them is plain
+// ASCII without quote, backslash or control character: it is written to the
+// output without escaping.
+
+const (
+	maxCode   = 64 // bytes of a code
+	maxDigits = 4  // digits in a code that need not have any: a ZIP has 5, a telephone 7, an SSN 9
+	maxNumber = 32 // bytes of a number's text; FHIR asks for 18 digits to be kept
+)
+
+type class uint8
+
+const (
+	digit class = 1 << iota
+	letter
+	dash  // - and .
+	joint // the rest of a plain code: _ : /
+	ucum  // what units add
+	slash // what the tail of a profile adds
+)
+
+var classes = func() (t [256]class) {
+	add := func(s string, c class) {
+		for _, b := range []byte(s) {
+			t[b] |= c
+		}
+	}
+	add("0123456789", digit)
+	add("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", letter)
+	add("-.", dash)
+	add("_:/", joint)
+	add("/|", slash)
+	add("()[]{}'*%^+./-_#!<>=&,", ucum)
+	return t
+}()
+
+func only(b []byte, c class) bool {
+	for _, x := range b {
+		if classes[x]&c == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// dateShaped reports whether b holds YYYY-MM, with anything around it. A code
+// that does could carry a date into the output.
+func dateShaped(b []byte) bool {
+	for from := 0; ; {
+		i := bytes.IndexByte(b[from:], '-')
+		if i < 0 {
+			return false
+		}
+		i += from
+		if i >= 4 && i+2 < len(b) && only(b[i-4:i], digit) && only(b[i+1:i+3], digit) {
+			return true
+		}
+		from = i + 1
+	}
+}
+
+// digits counts the digits.
+func digits(b []byte) int {
+	n := 0
+	for _, x := range b {
+		if classes[x]&digit != 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// shape says what codes of a terminology look like.
+type shape struct {
+	kind     string
+	min, max int            // of digits
+	match    *regexp.Regexp // of match
+}
+
+// fits reports whether a code has the shape.
+func (s shape) fits(b []byte) bool {
+	if len(b) == 0 || len(b) > maxCode || dateShaped(b) {
+		return false
+	}
+	switch s.kind {
+	case "digits":
+		return len(b) >= s.min && len(b) <= s.max && only(b, digit)
+	case "loinc":
+		return len(b) >= 3 && len(b) <= 10 && only(b[:len(b)-2], digit|letter) && b[len(b)-2] == '-' && only(b[len(b)-1:], digit)
+	case "match":
+		return only(b, digit|letter|dash) && s.match.Match(b)
+	case "ucum":
+		return only(b, digit|letter|ucum) && digits(b) <= maxDigits
+	}
+	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits
+}
+
+// addressTail reports whether b may follow a listed address.
+func addressTail(b []byte, extra class) bool {
+	return len(b) > 0 && len(b) <= 2*maxCode && only(b, digit|letter|dash|extra) && digits(b) <= maxDigits && !dateShaped(b)
+}
+
+// year returns the year of a FHIR date or dateTime, and its text.
+func year(b []byte) (int, []byte, bool) {
+	if len(b) < 4 || !only(b[:4], digit) || b[0] == '0' {
+		return 0, nil, false
+	}
+	rest := b[4:]
+	for i := 0; i < 2 && len(rest) > 0; i++ { // month, day
+		if len(rest) < 3 || rest[0] != '-' || !only(rest[1:3], digit) {
+			return 0, nil, false
+		}
+		rest = rest[3:]
+	}
+	if len(rest) > 0 && (len(b) < 11 || rest[0] != 'T') {
+		return 0, nil, false
+	}
+	return number(b[:4]), b[:4], true
+}
+
+// number is the value of a row of at most nine digits.
+func number(b []byte) int {
+	n := 0
+	for _, x := range b {
+		n = n*10 + int(x-'0')
+	}
+	return n
+}

@@ -1,0 +1,109 @@
+package deid
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+
+	"anchorhold/protocol/code"
+)
+
+// A surrogate replaces an identifier. Its value is the order in which the
+// identifier first appears in the job, enciphered: it is not computed from the
+// identifier (45 CFR 164.514(c)(1)), it is unique, and two jobs cannot be
+// joined by it. The identifier itself is only remembered as a keyed hash.
+
+const (
+	// surrogateSystem is the system of identifiers that the engine issued.
+	surrogateSystem = "urn:anchorhold:surrogate"
+
+	// alphabet spells surrogates: consonants make no word or name, and
+	// letters make no ZIP, date, phone or record number.
+	alphabet = "bcdfghjklmnpqrst"
+
+	surrogateLen = 2 * aes.BlockSize
+
+	indexLabel = "anchorhold/v1 surrogate index"
+	textLabel  = "anchorhold/v1 surrogate text"
+)
+
+// A namespace keeps identifiers of different kinds apart.
+type namespace byte
+
+const (
+	idSpace         namespace = 1 // resource type, id
+	identifierSpace namespace = 2 // system, value
+	localSpace      namespace = 3 // container, id of a contained resource
+)
+
+type identity [16]byte
+
+// hasher computes identities. It belongs to one goroutine.
+type hasher struct {
+	key [32]byte
+	buf []byte
+}
+
+func derive(key [32]byte, label string) (k [32]byte) {
+	h := hmac.New(sha256.New, key[:])
+	h.Write([]byte(label))
+	h.Sum(k[:0])
+	return k
+}
+
+func newHasher(key [32]byte) *hasher { return &hasher{key: derive(key, indexLabel)} }
+
+// of returns the identity of (scope, id). The key stands first and lengths
+// separate the rest, so nobody who lacks the key can make two of them collide.
+func (h *hasher) of(ns namespace, scope, id []byte) (out identity) {
+	b := append(h.buf[:0], h.key[:]...)
+	b = append(b, byte(ns))
+	b = binary.BigEndian.AppendUint32(b, uint32(len(scope)))
+	b = append(b, scope...)
+	b = append(b, id...)
+	sum := sha256.Sum256(b)
+	copy(out[:], sum[:])
+	if h.buf = b[:0]; cap(b) > 64<<10 {
+		h.buf = nil
+	}
+	return out
+}
+
+// table numbers identities in order of first appearance. It belongs to the
+// goroutine that finishes blocks in the order of the input.
+type table struct {
+	numbers map[identity]uint32
+	limit   int64
+	block   cipher.Block
+}
+
+func newTable(key [32]byte, limit int64) *table {
+	k := derive(key, textLabel)
+	b, err := aes.NewCipher(k[:])
+	if err != nil {
+		panic("deid: " + err.Error()) // unreachable: the key has 32 bytes
+	}
+	return &table{numbers: make(map[identity]uint32), limit: min(limit, math.MaxUint32), block: b}
+}
+
+// write puts the surrogate of id into dst, which has surrogateLen bytes.
+func (t *table) write(dst []byte, id identity) error {
+	n, ok := t.numbers[id]
+	if !ok {
+		if int64(len(t.numbers)) >= t.limit {
+			return code.New(code.TooManyIdentifiers, nil)
+		}
+		n = uint32(len(t.numbers))
+		t.numbers[id] = n
+	}
+	var b [aes.BlockSize]byte
+	binary.BigEndian.PutUint64(b[8:], uint64(n))
+	t.block.Encrypt(b[:], b[:])
+	for i, x := range b {
+		dst[2*i], dst[2*i+1] = alphabet[x>>4], alphabet[x&15]
+	}
+	return nil
+}

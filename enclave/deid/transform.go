@@ -1,0 +1,245 @@
+package deid
+
+import (
+	"anchorhold/protocol/code"
+)
+
+// patch says where a surrogate belongs in an output, and whose it is. The
+// number is not known before all earlier blocks have been finished.
+type patch struct {
+	at int
+	id identity
+}
+
+// transformer rewrites records. It belongs to one goroutine.
+type transformer struct {
+	scanner
+	engine  *Engine
+	year    int // of the reference date
+	hasher  *hasher
+	out     []byte
+	patches []patch
+
+	// The record at hand:
+	failed code.Record // why it is rejected
+	kind   []byte      // its type
+	inside bool        // a contained resource of it
+	locals *locals     // its contained resources; nil until one is asked for
+	holder int         // where the group at hand begins
+}
+
+// mark is a state of the output to which a rollback returns.
+type mark struct{ out, patches int }
+
+func (t *transformer) mark() mark { return mark{len(t.out), len(t.patches)} }
+
+func (t *transformer) rollback(m mark) {
+	t.out, t.patches = t.out[:m.out], t.patches[:m.patches]
+}
+
+func (t *transformer) reject(c code.Record) bool {
+	if t.failed == "" {
+		t.failed = c
+	}
+	return false
+}
+
+// value applies n to the value at hand: it moves behind it, appends what stays
+// of it and reports whether anything did. When it reports false it may have
+// appended something, which the caller rolls back.
+func (t *transformer) value(n *node) bool {
+	if n.method == drop {
+		t.skip()
+		return false
+	}
+	if t.b[t.i] != '[' {
+		return t.single(n)
+	}
+	t.out = append(t.out, '[')
+	kept := false
+	for more := t.enter(); more; more = t.more() {
+		m := t.mark()
+		if kept {
+			t.out = append(t.out, ',')
+		}
+		// FHIR has no array in an array.
+		if t.b[t.i] == '[' {
+			t.skip()
+			t.rollback(m)
+		} else if t.single(n) {
+			kept = true
+		} else {
+			t.rollback(m)
+		}
+		if t.failed != "" {
+			return false
+		}
+	}
+	t.out = append(t.out, ']')
+	return kept
+}
+
+// single applies n to a value that is no array.
+func (t *transformer) single(n *node) bool {
+	switch t.b[t.i] {
+	case '{':
+		return t.composite(n)
+	case '"':
+		return t.text(n, t.str())
+	}
+	v := t.scalar()
+	switch n.method {
+	case boolean:
+		if v[0] != 't' && v[0] != 'f' {
+			return false
+		}
+	case integer:
+		if len(v) > 9 || !only(v, digit) || number(v) > n.limit {
+			return false
+		}
+	case decimal:
+		if !isNumber(v) {
+			return false
+		}
+	default:
+		return false
+	}
+	t.out = append(t.out, v...)
+	return true
+}
+
+func isNumber(v []byte) bool {
+	return len(v) <= maxNumber && (v[0] == '-' || v[0] >= '0' && v[0] <= '9')
+}
+
+// composite applies n to the object at hand.
+func (t *transformer) composite(n *node) bool {
+	switch n.method {
+	case group:
+		outer := t.holder
+		t.holder = t.i
+		t.out = append(t.out, '{')
+		kept := t.members(n, false)
+		t.holder = outer
+		t.out = append(t.out, '}')
+		return kept
+	case identifier:
+		return t.identifier()
+	case reference:
+		return t.reference()
+	case coding:
+		return t.coding()
+	case quantity, age, ageLow, ageHigh:
+		return t.quantity(n)
+	case contained:
+		return t.contained()
+	}
+	t.skip() // an object where FHIR has a string or number
+	return false
+}
+
+// members applies the rules of n to the members of the object at hand and
+// reports whether any stayed. kept says whether one stands before them.
+func (t *transformer) members(n *node, kept bool) bool {
+	before := kept
+	for more := t.enter(); more; more = t.more() {
+		name := t.name()
+		child := n.children[string(name)]
+		if child == nil && n.extensions != nil && string(name) == "extension" {
+			child = n
+		}
+		if child == nil {
+			if t.unknown(name); t.failed != "" {
+				return false
+			}
+			continue
+		}
+		m := t.mark()
+		if kept {
+			t.out = append(t.out, ',')
+		}
+		var ok bool
+		if child == n {
+			ok = t.extensions(n)
+		} else {
+			t.out = append(t.out, child.head...)
+			ok = t.value(child)
+		}
+		switch {
+		case t.failed != "":
+			return false
+		case ok:
+			kept = true
+		default:
+			if t.rollback(m); child.modifier {
+				t.leave()
+				return false
+			}
+		}
+	}
+	return kept || before
+}
+
+// unknown passes over a member that has no rule.
+func (t *transformer) unknown(name []byte) {
+	// A modifier extension changes what its holder says: without it, a "has"
+	// could have been a "has not". Nothing of such a record can be kept.
+	if string(name) == "modifierExtension" {
+		t.reject(code.ModifierExtension)
+		return
+	}
+	t.skip()
+}
+
+// leave passes over the rest of the object at hand, from the end of a member.
+func (t *transformer) leave() {
+	for t.more() {
+		t.name()
+		t.skip()
+	}
+}
+
+// extensions applies the rules of n to the value of "extension".
+func (t *transformer) extensions(n *node) bool {
+	if t.b[t.i] != '[' {
+		t.skip()
+		return false
+	}
+	t.out = append(t.out, `"extension":[`...)
+	kept := false
+	for more := t.enter(); more; more = t.more() {
+		m := t.mark()
+		if kept {
+			t.out = append(t.out, ',')
+		}
+		if t.extension(n) {
+			kept = true
+		} else {
+			t.rollback(m)
+		}
+		if t.failed != "" {
+			return false
+		}
+	}
+	t.out = append(t.out, ']')
+	return kept
+}
+
+func (t *transformer) extension(n *node) bool {
+	url, ok := t.findText("url")
+	var rule *node
+	if ok {
+		rule = n.extensions[string(url)]
+	}
+	if rule == nil || rule.method != group {
+		t.skip()
+		return false
+	}
+	t.out = append(t.out, rule.head...)
+	m := t.mark()
+	if !t.members(rule, true) || len(t.out) == m.out {
+		return false // only the address would be left
+	}
+	t.out = append(t.out, '}')
+	return true
+}
