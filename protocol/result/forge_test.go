@@ -12,10 +12,10 @@ import (
 
 // forge builds sealed streams by hand: vectors must not follow a fault of the Sealer, and most of these it cannot make.
 type forge struct {
-	magic, label, chunkLabel string
-	out                      []byte
-	sender                   *hpke.Sender
-	index                    uint64
+	chunkLabel string
+	out        []byte
+	sender     *hpke.Sender
+	index      uint64
 }
 
 const (
