@@ -4,6 +4,8 @@
 // strictly than it asks: what AWS does not send is refused. They promise nothing about measurements, nonces or age.
 package attest
 
+//go:generate go run generate.go
+
 import (
 	"bytes"
 	"crypto/x509"

@@ -108,7 +108,9 @@ func ParsePEM(b []byte, now func() time.Time) (*CA, error) {
 // NewKey derives the next key.
 func (c *CA) NewKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 	for {
-		raw := c.derive("key")[:(curve.Params().BitSize+7)/8]
+		bits := curve.Params().BitSize
+		raw := append(c.derive("key"), c.derive("key")...)[:(bits+7)/8] // 64 bytes are too few for P-521
+		raw[0] &= 0xff >> (8*len(raw) - bits)
 		if k, err := ecdsa.ParseRawPrivateKey(curve, raw); err == nil {
 			return k
 		}
