@@ -23,10 +23,16 @@ const (
 
 var errKey = errors.New("malformed key file")
 
-// PrivateKey opens sealed streams. It has no String method and must not be logged.
+// PrivateKey opens sealed streams.
 type PrivateKey struct {
 	key hpke.PrivateKey
 }
+
+// String keeps the key out of every %v and %+v.
+func (PrivateKey) String() string { return "private key" }
+
+// GoString keeps the key out of %#v.
+func (PrivateKey) GoString() string { return "private key" }
 
 // GenerateKey returns a new private key.
 func GenerateKey() (*PrivateKey, error) {

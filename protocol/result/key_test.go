@@ -3,6 +3,7 @@ package result_test
 import (
 	"bytes"
 	"encoding/pem"
+	"fmt"
 	"testing"
 
 	"anchorhold/protocol/result"
@@ -72,6 +73,17 @@ func TestKeyFileAttacks(t *testing.T) {
 	} {
 		if k, err := result.ParsePrivateKey(b, result.Result); err == nil || k != nil {
 			t.Errorf("%s: got a key, want an error", name)
+		}
+	}
+}
+
+func TestKeyStaysOutOfLogs(t *testing.T) {
+	key := testKey(t)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		for _, s := range []string{fmt.Sprintf(verb, key), fmt.Sprintf(verb, *key)} {
+			if s != "private key" {
+				t.Errorf("%s prints %q", verb, s)
+			}
 		}
 	}
 }

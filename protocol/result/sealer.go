@@ -11,7 +11,8 @@ import (
 var errClosed = errors.New("sealer is closed")
 
 // Sealer seals one stream. It is used by one goroutine at a time. A Sealer that is dropped without Close leaves a stream
-// that no Opener accepts, which is how a job that fails half-way must end.
+// that no Opener accepts, which is how a job that fails half-way must end. Plaintext is zeroed when its chunk is sealed; the keys that
+// crypto/hpke holds cannot be, and go with the garbage.
 type Sealer struct {
 	dst    io.Writer
 	stream Stream
