@@ -61,7 +61,7 @@ type Limits struct {
 	QueueTime   Duration `yaml:"queue-time"`  // How long a job may wait for an enclave; default 24h.
 	JobTime     Duration `yaml:"job-time"`    // How long an enclave may take for one job; default 65m.
 	IdleTime    Duration `yaml:"idle-time"`   // Silence on a connection after which it is given up; default 5m.
-	Wait        Duration `yaml:"wait"`        // How long POST /v1/jobs waits for the result; default 10m.
+	Wait        Duration `yaml:"wait"`        // How long POST /v1/jobs waits for the result; default 5m.
 	Drain       Duration `yaml:"drain"`       // How long running jobs may go on after SIGTERM; default 30s.
 	Attempts    int      `yaml:"attempts"`    // Tries of one job when enclaves fail; default 3, as an enclave caps replays.
 	Connections int      `yaml:"connections"` // HTTP connections at once; default 512.
@@ -99,7 +99,7 @@ func Default() Config {
 		Limits: Limits{
 			JobBytes: 16 << 30, SpoolBytes: 64 << 30, QueuedJobs: 256, Uploads: 32, Connections: 512, Attempts: 3,
 			Retention: Duration(72 * time.Hour), QueueTime: Duration(24 * time.Hour), JobTime: Duration(65 * time.Minute),
-			IdleTime: Duration(5 * time.Minute), Wait: Duration(10 * time.Minute), Drain: Duration(30 * time.Second),
+			IdleTime: Duration(5 * time.Minute), Wait: Duration(5 * time.Minute), Drain: Duration(30 * time.Second),
 		},
 	}
 }

@@ -87,10 +87,13 @@ func (f *Fleet) unstarted(it *item, err error) {
 
 func (f *Fleet) retry(ctx context.Context, it *item, reason string, counts bool) {
 	f.opts.Metrics.JobsRetried.WithLabelValues(reason).Inc()
-	f.persist(ctx, it.id, func() error {
+	queued := f.persist(ctx, it.id, func() error {
 		_, err := f.opts.Spool.Requeue(it.id, counts)
 		return err
 	})
+	if !queued {
+		return
+	}
 	it.notBefore = time.Now().Add(f.opts.RetryAfter)
 	f.push(it)
 }

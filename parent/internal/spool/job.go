@@ -42,12 +42,14 @@ type Meta struct {
 	Input     digest.Digest `json:"input"`
 }
 
-// identity is the key under which the same job is found again: (tenant, message id, input digest).
+// identity is the key under which the same job is found again: tenant, message id, input digest, and header digest. Without
+// the last, who wraps a message anew would get a result that is sealed under a nonce it does not have.
 func (m Meta) identity() []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d:%s", len(m.Tenant), m.Tenant) // the length, or a name could run into the id
 	h.Write(m.MessageID[:])
 	h.Write(m.Input[:])
+	h.Write(m.Header[:])
 	return h.Sum(nil)
 }
 

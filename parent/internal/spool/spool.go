@@ -25,7 +25,6 @@ var (
 	ErrFull     = errors.New("spool is full")
 	ErrNotFound = errors.New("no such job")
 	ErrTooMany  = errors.New("too many queued jobs")
-	ErrConflict = errors.New("same message under another header")
 	ErrState    = errors.New("job is not in that state")
 )
 

@@ -42,7 +42,7 @@ func (u *Upload) Abort() {
 
 // Commit makes the upload a queued job and returns it, durable, with created true. When the same job is there already and
 // has not failed, it returns that one and drops the upload; a failed job is run anew under a new id. The errors
-// ErrFull, ErrTooMany and ErrConflict, the latter with the job that is there, may be tested for.
+// ErrFull and ErrTooMany may be tested for.
 func (u *Upload) Commit(m Meta) (job Job, created bool, err error) {
 	defer u.Abort()
 	s := u.b.s
@@ -102,7 +102,7 @@ func (u *Upload) store(job Job) (Job, bool, error) {
 	})
 	if errors.Is(err, errSame) {
 		s.remove(job.ID, kindInput)
-		return other, false, conflict(other, job.Meta)
+		return other, false, nil
 	}
 	if err != nil {
 		// The commit may have happened all the same. The record decides: a body must not be taken from under it.
@@ -125,15 +125,7 @@ func (s *Spool) same(m Meta) (old Job, err error) {
 	if err != nil || old.ID == "" || old.State == Failed {
 		return Job{}, err
 	}
-	return old, conflict(old, m)
-}
-
-// conflict: the result is sealed under the header that came first, so who sent another one could not open it.
-func conflict(old Job, m Meta) error {
-	if old.Header != m.Header {
-		return ErrConflict
-	}
-	return nil
+	return old, nil
 }
 
 func lookup(tx *bbolt.Tx, m Meta) (Job, error) {
