@@ -1,0 +1,50 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"anchorhold/protocol/internal/opening"
+	"anchorhold/protocol/internal/sealing"
+)
+
+// Exit codes; scripts depend on them.
+const (
+	exitFine     = 0
+	exitFailed   = 1
+	exitUsage    = 2
+	exitRefused  = 3
+	exitRejected = 4
+)
+
+// errRejected says that a result is verified and written, and lacks records that the enclave rejected.
+var errRejected = errors.New("records were rejected")
+
+// usageError is a fault in how the command was called.
+type usageError struct{ error }
+
+func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// refusedError is a verification that failed.
+type refusedError struct{ error }
+
+func (e refusedError) Unwrap() error { return e.error }
+
+func refuse(err error) error { return refusedError{err} }
+
+// exitCode sorts an error.
+func exitCode(err error) int {
+	var u usageError
+	var r refusedError
+	switch {
+	case err == nil:
+		return exitFine
+	case errors.As(err, &u), errors.Is(err, sealing.ErrUnclear):
+		return exitUsage
+	case errors.As(err, &r), errors.Is(err, sealing.ErrRefused), errors.Is(err, opening.ErrRefused):
+		return exitRefused
+	case errors.Is(err, errRejected):
+		return exitRejected
+	}
+	return exitFailed
+}

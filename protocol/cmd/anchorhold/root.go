@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+const rootHelp = `Anchorhold processes health records in an AWS Nitro Enclave so that the machine it runs on never sees them.
+
+A data owner seals records to an image that they pinned, submits the job to a parent instance, and opens the result
+after its receipt has verified. The parent is trusted with nothing.
+
+  anchorhold keygen --out me                     a key pair for results, once
+  anchorhold run --policy policy.cbor --pins pins.yaml --reply me.pub.pem --key me.key.pem \
+                 --parent https://parent.example --out deidentified export/
+
+or step by step: seal, submit, open. What a file says without any proof: inspect. What it proves: verify.
+
+Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by verification, 4 verified but records were rejected.`
+
+// app is what commands share.
+type app struct {
+	in       io.Reader
+	out, err io.Writer
+	now      func() time.Time
+}
+
+// run executes one command line and returns its exit code.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	a := &app{in: stdin, out: stdout, err: stderr, now: time.Now}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitFine
+	}
+	if !errors.Is(err, errRejected) { // the command has said so already
+		fmt.Fprintf(stderr, "anchorhold: %v\n", err)
+	}
+	var u usageError
+	if errors.As(err, &u) {
+		fmt.Fprintf(stderr, "see: %s --help\n", cmd.CommandPath())
+	}
+	return exitCode(err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "anchorhold",
+		Short:         "Seal health records to a pinned enclave, and open what it returns",
+		Long:          rootHelp,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usage("unknown command %q", args[0])
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.CompletionOptions.HiddenDefaultCmd = true
+	root.AddGroup(&cobra.Group{ID: "owner", Title: "Data owner:"}, &cobra.Group{ID: "review", Title: "Review:"})
+	for group, commands := range map[string][]*cobra.Command{
+		"owner":  {a.keygen(), a.seal(), a.wrap(), a.submit(), a.open(), a.runAll()},
+		"review": {a.verify(), a.inspect(), a.policy(), a.version()},
+	} {
+		for _, c := range commands {
+			c.GroupID = group
+			root.AddCommand(c)
+		}
+	}
+	return root
+}
+
+// exactArgs wants the named arguments, no more and no less.
+func exactArgs(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return usage("expected %s, got %d arguments", strings.Join(names, " "), len(args))
+		}
+		return nil
+	}
+}
+
+// atLeastOne wants one or more arguments of a kind.
+func atLeastOne(name string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usage("expected at least one %s", name)
+		}
+		return nil
+	}
+}
+
+// required makes flags required and says so in a usage error of our own.
+func required(cmd *cobra.Command, names ...string) {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		var missing []string
+		for _, name := range names {
+			if cmd.Flag(name).Value.String() == "" {
+				missing = append(missing, "--"+name)
+			}
+		}
+		if len(missing) > 0 {
+			return usage("missing %s", strings.Join(missing, ", "))
+		}
+		return nil
+	}
+	for _, name := range names {
+		f := cmd.Flag(name)
+		f.Usage += " (required)"
+	}
+}

@@ -1,0 +1,226 @@
+package main
+
+import (
+	"context"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"maps"
+	"path/filepath"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"anchorhold/protocol/internal/outfile"
+	"anchorhold/protocol/internal/records"
+	"anchorhold/protocol/internal/sealing"
+	"anchorhold/protocol/result"
+)
+
+const sealHelp = `Seal encrypts records under a fresh data key of your KMS key and writes a job file for the enclave.
+
+PATH is a folder or a file of *.ndjson or *.ndjson.gz, or - for standard input. A folder gives its files in order of name;
+files in it that do not begin with a FHIR resource, such as the log of a bulk export, are skipped and named. All PATHs
+together are one job: references between their records keep resolving.
+
+Before KMS is called: the pins must not have expired, PCR2 must be the one that the policy gives, and the policy must give the
+tenant the key and the pipeline. Tenant, pipeline, key and image may be left out where there is only one to choose.
+
+AWS credentials and endpoints come from the usual places (AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_CA_BUNDLE, …).
+The Region is that of the key. The role needs kms:GenerateDataKey and nothing else.`
+
+// sealFlags are shared by seal and run.
+type sealFlags struct {
+	policy, pins, image, tenant, pipeline, key string
+	reply, crosswalk, parameters               string
+	notAfter, referenceDate                    string
+	frameLength                                uint32
+}
+
+func (f *sealFlags) register(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.policy, "policy", "", "compiled policy `FILE`")
+	flags.StringVar(&f.pins, "pins", "", "pins `FILE`: the images that you accept")
+	flags.StringVar(&f.image, "image", "", "`NAME` of the image in the pins, when there are several")
+	flags.StringVar(&f.tenant, "tenant", "", "tenant `NAME`, when the policy has several")
+	flags.StringVar(&f.pipeline, "pipeline", "", "pipeline `NAME`, when the tenant has several")
+	flags.StringVar(&f.key, "kms-key", "", "KMS key `ARN`, when the tenant has several")
+	flags.StringVar(&f.reply, "reply", "", "public key `FILE` that the result is sealed to")
+	flags.StringVar(&f.crosswalk, "crosswalk", "", "public key `FILE` that the crosswalk is sealed to, if one is wanted")
+	flags.StringVar(&f.parameters, "parameters", "", "YAML `FILE` of secrets for the pipeline, sealed as well")
+	flags.StringVar(&f.notAfter, "not-after", "", "last `DAY`, UTC, on which the job may be decrypted (default 7 days ahead, or the policy's limit)")
+	flags.StringVar(&f.referenceDate, "reference-date", "", "`DAY` that ages are counted to (default today, UTC)")
+	flags.Uint32Var(&f.frameLength, "frame-length", 0, "bytes of a frame of the message (default 256 KiB, or the policy's limit)")
+}
+
+func (a *app) seal() *cobra.Command {
+	var f sealFlags
+	var out string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "seal --policy FILE --pins FILE --reply FILE -o JOB PATH...",
+		Short: "Encrypt records into a job file for the pinned image",
+		Long:  sealHelp,
+		Example: `  anchorhold seal --policy policy.cbor --pins pins.yaml --reply clinic-2026.pub.pem \
+                  --key arn:aws:kms:us-east-1:111122223333:key/… -o job.ahjob export/`,
+		Args: atLeastOne("PATH"),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			s, err := a.sealJob(cmd.Context(), f, out, paths)
+			if err != nil {
+				return err
+			}
+			if asJSON {
+				return a.printJSON(s)
+			}
+			s.print(a)
+			return nil
+		},
+	}
+	f.register(cmd)
+	// Here --key is the KMS key; run calls it --kms-key, where --key opens the result.
+	cmd.Flags().Lookup("kms-key").Hidden = true
+	cmd.Flags().StringVar(&f.key, "key", "", "KMS key `ARN`, when the tenant has several")
+	cmd.Flags().StringVarP(&out, "out", "o", "", "job `FILE` to write")
+	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
+	required(cmd, "policy", "pins", "reply", "out")
+	return cmd
+}
+
+// sealSummary tells what was sealed for whom.
+type sealSummary struct {
+	Job       string            `json:"job"`
+	Size      int64             `json:"size"`
+	MessageID string            `json:"message_id"`
+	Image     string            `json:"image"`
+	Key       string            `json:"key"`
+	Policy    string            `json:"policy"`
+	NotAWS    bool              `json:"not_aws"`
+	Records   int64             `json:"records"`
+	Bytes     int64             `json:"bytes"`
+	Files     []records.Part    `json:"files"`
+	Skipped   []records.Skipped `json:"skipped,omitempty"`
+	Context   map[string]string `json:"context"`
+}
+
+func (s *sealSummary) print(a *app) {
+	fmt.Fprintf(a.out, "sealed %d records (%s) of %d files into %s (%s)\n", s.Records, bytesText(s.Bytes), len(s.Files), s.Job, bytesText(s.Size))
+	rows := [][]string{{"image", s.Image}, {"KMS key", s.Key}, {"policy", s.Policy}, {"message id", s.MessageID}}
+	for _, name := range slices.Sorted(maps.Keys(s.Context)) {
+		rows = append(rows, []string{name, s.Context[name]})
+	}
+	a.table(rows)
+	fmt.Fprintln(a.out, "files, with the line of the job that each begins at:")
+	rows = nil
+	for _, p := range s.Files {
+		rows = append(rows, []string{fmt.Sprint(p.FirstLine), fmt.Sprintf("%d records", p.Records), safe(filepath.Base(p.Path))})
+	}
+	a.table(rows)
+}
+
+// plan reads the files that the flags name and checks what is asked.
+func (a *app) plan(f sealFlags) (*sealing.Approved, error) {
+	compiled, _, err := readPolicy(f.policy)
+	if err != nil {
+		return nil, err
+	}
+	plan := sealing.Plan{
+		Policy: compiled, Image: f.image, Tenant: f.tenant, Pipeline: f.pipeline, Key: f.key,
+		NotAfter: f.notAfter, ReferenceDate: f.referenceDate, FrameLength: f.frameLength, Now: a.now(),
+	}
+	if plan.Pins, err = readPins(f.pins); err != nil {
+		return nil, err
+	}
+	if plan.Reply, err = readPublicKey(f.reply, result.Result); err != nil {
+		return nil, err
+	}
+	if plan.Crosswalk, err = readPublicKey(f.crosswalk, result.Crosswalk); err != nil {
+		return nil, err
+	}
+	if plan.Parameters, err = readParameters(f.parameters); err != nil {
+		return nil, err
+	}
+	approved, err := plan.Check()
+	if err != nil {
+		return nil, err
+	}
+	if approved.NotAWS() {
+		a.warnNotAWS()
+	}
+	return approved, nil
+}
+
+// readParameters reads the author's parameters; paths in it are relative to the file.
+func readParameters(path string) (map[string][]byte, error) {
+	if path == "" {
+		return nil, nil
+	}
+	src, err := readSmall(path)
+	if err != nil {
+		return nil, err
+	}
+	values, err := sealing.ParseParameters(src, func(name string) ([]byte, error) {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(path), name)
+		}
+		return readSmall(name)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return values, nil
+}
+
+// sealJob writes the job file out, whole or not at all.
+func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []string) (*sealSummary, error) {
+	approved, err := a.plan(f)
+	if err != nil {
+		return nil, err
+	}
+	sources, skipped, err := records.Find(paths)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range skipped {
+		a.notice("skipped %s: %s", s.Path, s.Reason)
+	}
+	file, err := outfile.Create(out, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Abort()
+	limits := records.Limits{Bytes: int64(min(approved.Policy.Limits.JobBytes, 1<<62)), Records: int64(min(approved.Policy.Limits.Records, 1<<62))}
+	in := records.NewReader(sources, a.in, limits)
+	defer in.Close()
+	kms, err := newKMS(ctx, approved.Key)
+	if err != nil {
+		return nil, err
+	}
+	bar := a.progress()
+	sealed, err := approved.Seal(ctx, kms, &meter{in, bar, 0}, file)
+	bar.clear()
+	if err != nil {
+		return nil, err
+	}
+	s := &sealSummary{
+		Job: out, Size: sealed.Size, MessageID: hex.EncodeToString(sealed.MessageID[:]), Image: approved.Image.Name, Key: approved.Key,
+		Policy: approved.PolicyDigest().String(), NotAWS: approved.NotAWS(), Files: in.Parts(), Skipped: skipped, Context: sealed.Context,
+	}
+	if s.Bytes, s.Records = in.Totals(); s.Records == 0 {
+		return nil, fmt.Errorf("no record found: nothing to seal")
+	}
+	return s, file.Commit()
+}
+
+// meter shows how much has been read.
+type meter struct {
+	r   io.Reader
+	bar *progress
+	n   int64
+}
+
+func (m *meter) Read(p []byte) (int, error) {
+	n, err := m.r.Read(p)
+	m.n += int64(n)
+	m.bar.show("sealing", m.n, 0)
+	return n, err
+}

@@ -1,0 +1,280 @@
+package main
+
+import (
+	"crypto/sha512"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"anchorhold/protocol/appraise"
+	"anchorhold/protocol/attest"
+	"anchorhold/protocol/receipt"
+)
+
+func newDigest() hash.Hash { return sha512.New384() }
+
+const debugText = "debug enclave: PCR0-2 are zero; proves nothing about the code"
+
+const verifyHelp = `Verify checks an attestation document or a receipt, offline, line by line.
+
+Genuine: AWS's hypervisor signed it. --live judges the certificate chain now, as a challenge just answered needs; --archived at
+the document's own time, as evidence on file needs. Documents are live and receipts archived unless you say otherwise.
+
+Acceptable: with --pins, PCR0, 1 and 2 must be those of one pinned image; with --policy, the policy too. Without pins the verdict is
+"genuine, not appraised": some enclave, not necessarily yours. With --job and --result a receipt is checked as open checks it.
+
+Exit codes: 0 for all that was asked, 3 refused.`
+
+// defaultAge is how old a live document may be: the time of a round trip, with room for clocks.
+const defaultAge = 5 * time.Minute
+
+type verifyFlags struct {
+	live, archived, asJSON    bool
+	pins, policy, root, nonce string
+	job, result, crosswalk    string
+	maxAge                    time.Duration
+}
+
+func (a *app) verify() *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify FILE",
+		Short: "Check an attestation document or a receipt, line by line",
+		Long:  verifyHelp,
+		Example: `  anchorhold verify --archived --pins pins.yaml --policy policy.cbor \
+                    --job deidentified.ahjob --result deidentified.ahres deidentified.receipt`,
+		Args: exactArgs("FILE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := f.check(); err != nil {
+				return err
+			}
+			return a.verifyFile(f, args[0])
+		},
+	}
+	flags := cmd.Flags()
+	flags.BoolVar(&f.live, "live", false, "judge the certificates now (default for documents)")
+	flags.BoolVar(&f.archived, "archived", false, "judge the certificates at the document's own time (default for receipts)")
+	flags.StringVar(&f.pins, "pins", "", "pins `FILE`: the images that you accept")
+	flags.StringVar(&f.policy, "policy", "", "compiled policy `FILE` that the image must hold; needs --pins")
+	flags.StringVar(&f.root, "root", "", "`FILE` with a root certificate, PEM or DER, instead of AWS's: NOT AWS")
+	flags.StringVar(&f.nonce, "nonce", "", "`HEX` of the nonce that a document must answer, or of a receipt's job")
+	flags.DurationVar(&f.maxAge, "max-age", 0, "greatest age of a document (default 5m when live, any when archived)")
+	flags.StringVar(&f.job, "job", "", "job `FILE` that a receipt must be of; needs --result, --pins and --policy")
+	flags.StringVar(&f.result, "result", "", "sealed result `FILE` that a receipt must be of")
+	flags.StringVar(&f.crosswalk, "crosswalk", "", "sealed crosswalk `FILE`, when the job asked for one")
+	flags.BoolVar(&f.asJSON, "json", false, "print the verdict as JSON")
+	return cmd
+}
+
+func (f verifyFlags) check() error {
+	switch {
+	case f.live && f.archived:
+		return usage("--live and --archived exclude each other")
+	case f.policy != "" && f.pins == "":
+		return usage("--policy needs --pins: a policy alone names no image")
+	case (f.job == "") != (f.result == ""):
+		return usage("--job and --result belong together")
+	case f.job != "" && (f.pins == "" || f.policy == ""):
+		return usage("--job needs --pins and --policy")
+	case f.maxAge < 0:
+		return usage("--max-age is negative")
+	}
+	if n, err := hex.DecodeString(f.nonce); err != nil || len(n) > 512 {
+		return usage("--nonce: expected at most 512 bytes in hex")
+	}
+	return nil
+}
+
+// verdict is the outcome for one file.
+type verdict struct {
+	File      string            `json:"file"`
+	Kind      string            `json:"kind"`
+	Verdict   string            `json:"verdict"`
+	Genuine   bool              `json:"genuine"`
+	AWS       bool              `json:"aws"`
+	Live      bool              `json:"live"`
+	Debug     bool              `json:"debug"`
+	Appraised bool              `json:"appraised"`
+	Checks    []check           `json:"checks"`
+	Says      map[string]string `json:"says,omitempty"`
+
+	says fields
+	err  error
+}
+
+func (v *verdict) pass(name, format string, args ...any) {
+	v.Checks = append(v.Checks, check{name, true, fmt.Sprintf(format, args...)})
+}
+
+// refuse ends a verdict.
+func (v *verdict) refuse(name string, err error) {
+	v.Checks = append(v.Checks, check{name, false, err.Error()})
+	v.Verdict, v.err = "refused", refuse(fmt.Errorf("%s: %w", name, err))
+}
+
+func (a *app) verifyFile(f verifyFlags, path string) error {
+	b, err := readSmall(path)
+	if err != nil {
+		return err
+	}
+	v := &verdict{File: path, AWS: f.root == "", Checks: []check{}}
+	if r, err := receipt.ParseFile(b); err == nil {
+		v.Kind, v.Live = "receipt", f.live
+		err = a.verifyReceipt(f, path, r, v)
+		if err != nil {
+			return err
+		}
+	} else {
+		v.Kind, v.Live = "attestation document", !f.archived
+		if f.job != "" {
+			return usage("%s is no receipt: --job and --result belong to receipts", path)
+		}
+		if err := a.verifyDocument(f, b, v); err != nil {
+			return err
+		}
+	}
+	return a.printVerdict(f, v)
+}
+
+// verifyDocument judges a document. Its error is one of reading the other files.
+func (a *app) verifyDocument(f verifyFlags, b []byte, v *verdict) error {
+	roots, err := readRoots(f.root)
+	if err != nil {
+		return err
+	}
+	verify := func() (*attest.Verified, error) { return attest.VerifyArchived(b, roots) }
+	if v.Live {
+		verify = func() (*attest.Verified, error) { return attest.Verify(b, roots, a.now()) }
+	}
+	doc, err := verify()
+	if err != nil {
+		v.refuse("genuine", liveHint(err))
+		return nil
+	}
+	v.genuine(doc)
+	return a.appraiseDocument(f, doc, f.nonceBytes(), v)
+}
+
+// liveHint tells a reviewer of filed evidence which flag is meant for it.
+func liveHint(err error) error {
+	if errors.Is(err, attest.ErrExpired) {
+		return fmt.Errorf("%w; for evidence on file use --archived", err)
+	}
+	return err
+}
+
+func (f verifyFlags) nonceBytes() []byte {
+	if f.nonce == "" {
+		return nil
+	}
+	n, _ := hex.DecodeString(f.nonce) // checked before
+	return n
+}
+
+// genuine notes what a genuine document says.
+func (v *verdict) genuine(doc *attest.Verified) {
+	d := doc.Document()
+	v.Genuine, v.Debug, v.says = true, d.Debug(), append(v.says, describeDocument(&d)...)
+	when := "certificates valid at the document's own time"
+	if v.Live {
+		when = "certificates valid now"
+	}
+	v.pass("genuine", "signed by the hypervisor at %s, %s", timeText(d.Timestamp), when)
+}
+
+// appraiseDocument compares a genuine document with what the flags want.
+func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte, v *verdict) error {
+	d := doc.Document()
+	age := f.maxAge
+	switch {
+	case age == 0 && v.Live:
+		age = defaultAge
+	case age == 0:
+		age = appraise.AnyAge
+	}
+	if f.pins == "" {
+		a.withoutPins(&d, nonce, age, v)
+		return nil
+	}
+	want := appraise.Want{Nonce: nonce, MaxAge: age, Now: a.now(), WithoutPolicy: f.policy == ""}
+	pins, err := readPins(f.pins)
+	if err != nil {
+		var refused refusedError
+		if !errors.As(err, &refused) {
+			return err
+		}
+		v.refuse("pins", err)
+		return nil
+	}
+	want.Pins = pins
+	if f.policy != "" {
+		if want.Policy, _, err = readPolicy(f.policy); err != nil {
+			return err
+		}
+	}
+	found, err := appraise.Check(doc, want)
+	if err != nil {
+		v.refuse("acceptable", err)
+		return nil
+	}
+	v.Appraised = true
+	v.pass("image", "pcr0, pcr1 and pcr2 are those of %q", found.Image.Name)
+	if f.policy != "" {
+		v.pass("policy", "%s", found.UserData.Policy)
+	}
+	if nonce != nil {
+		v.pass("nonce", "%x", nonce)
+	}
+	v.Verdict = "genuine and acceptable"
+	if f.policy == "" {
+		v.Verdict = "genuine, image as pinned, policy not checked"
+	}
+	return nil
+}
+
+// withoutPins checks nonce and age alone. It never says "acceptable": some genuine enclave is not the right one.
+func (a *app) withoutPins(d *attest.Document, nonce []byte, age time.Duration, v *verdict) {
+	switch now := a.now(); {
+	case nonce != nil && string(nonce) != string(d.Nonce):
+		v.refuse("nonce", fmt.Errorf("%w: it is %x, want %x", appraise.ErrNonce, d.Nonce, nonce))
+		return
+	case d.Timestamp.After(now.Add(appraise.Skew)):
+		v.refuse("age", appraise.ErrFuture)
+		return
+	case age != appraise.AnyAge && now.Sub(d.Timestamp) > age:
+		v.refuse("age", fmt.Errorf("%w: %s", appraise.ErrStale, timeText(d.Timestamp)))
+		return
+	}
+	if nonce != nil {
+		v.pass("nonce", "%x", nonce)
+	}
+	v.Verdict = "genuine, not appraised"
+}
+
+func (a *app) printVerdict(f verifyFlags, v *verdict) error {
+	if f.asJSON {
+		v.Says = v.says.object()
+		if err := a.printJSON(v); err != nil {
+			return err
+		}
+		return v.err
+	}
+	fmt.Fprintf(a.out, "%s: %s\n", safe(v.File), v.Kind)
+	a.printChecks(v.Checks)
+	if v.Genuine {
+		fmt.Fprintln(a.out, "it says:")
+		a.table(v.says.rows())
+	}
+	if v.Debug {
+		fmt.Fprintln(a.out, debugText)
+	}
+	if !v.AWS {
+		fmt.Fprintln(a.out, "NOT AWS: verified to the root that was given")
+	}
+	fmt.Fprintln(a.out, v.Verdict)
+	return v.err
+}

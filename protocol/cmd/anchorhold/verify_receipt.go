@@ -1,0 +1,69 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"time"
+
+	"anchorhold/protocol/receipt"
+)
+
+// verifyReceipt judges a receipt: as far as open does when job and result are given, else its document, path and leaf.
+func (a *app) verifyReceipt(f verifyFlags, path string, file *receipt.File, v *verdict) error {
+	roots, err := readRoots(f.root)
+	if err != nil {
+		return err
+	}
+	var now time.Time // archived
+	if v.Live {
+		now = a.now()
+	}
+	verified, err := file.Verify(roots, now)
+	if err != nil {
+		v.refuse("genuine", liveHint(err))
+		return nil
+	}
+	if verified.Failure != nil {
+		v.says = describeFailure(verified.Failure)
+	} else {
+		v.says = describeLeaf(verified.Leaf)
+	}
+	v.genuine(verified.Attested)
+	v.pass("leaf", "leaf %d of a batch of %d that the document signs", file.Index, verified.UserData.Batch.Size)
+	if verified.Failure != nil {
+		// Genuine evidence of a failure, and it must never pass as a receipt.
+		v.refuse("receipt", fmt.Errorf("%w (%s)", receipt.ErrFailed, verified.Failure.Code))
+		return nil
+	}
+	if nonce := f.nonceBytes(); nonce != nil {
+		if !bytes.Equal(nonce, verified.Leaf.Nonce[:]) {
+			v.refuse("nonce", fmt.Errorf("%w: it is %x, want %x", receipt.ErrNonce, verified.Leaf.Nonce, nonce))
+			return nil
+		}
+		v.pass("nonce", "%x", nonce)
+	}
+	if f.job != "" {
+		return a.verifyEvidence(f, path, v)
+	}
+	return a.appraiseDocument(f, verified.Attested, nil, v)
+}
+
+// verifyEvidence makes the checks that open makes.
+func (a *app) verifyEvidence(f verifyFlags, path string, v *verdict) error {
+	evidence, closeFiles, err := a.evidence(openFlags{
+		job: f.job, paths: fetchPaths{f.result, path, f.crosswalk}, policy: f.policy, pins: f.pins, root: f.root,
+	})
+	if err != nil {
+		return err
+	}
+	defer closeFiles()
+	accepted, err := evidence.Check()
+	if err != nil {
+		v.Checks = append(v.Checks, refusedChecks(err)...)
+		v.Verdict, v.err = "refused", refuse(err)
+		return nil
+	}
+	v.Checks = append(v.Checks, passed(accepted.Receipt.Lines)...)
+	v.Appraised, v.Verdict = true, "genuine and acceptable: this receipt is of this job and this result"
+	return nil
+}
