@@ -23,7 +23,10 @@ type Source struct {
 }
 
 // Skipped is a file that Find left out, and why.
-type Skipped struct{ Path, Reason string }
+type Skipped struct {
+	Path   string `json:"path"`
+	Reason string `json:"reason"`
+}
 
 // Find turns paths into sources. A folder gives its *.ndjson and *.ndjson.gz files in order of name, not those of folders
 // inside it. Files in a folder that do not begin with a FHIR resource, such as the log of a bulk export, are skipped and

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"time"
 )
@@ -150,21 +151,16 @@ func (c *Client) postOnce(ctx context.Context, size int64, open Body) (job *Job,
 	return job, 0, nil
 }
 
-// location resolves where the job is. It must stay below the parent: the token goes there.
+// idPattern is what may stand in a path; it has no dots and no slashes.
+var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
+
+// location finds out which job it is. Only the id is taken from the answer, never a host or a path: the token goes there.
 func (c *Client) location(res *http.Response) (*url.URL, error) {
-	text := res.Header.Get("Location")
-	if text == "" {
-		text = res.Header.Get("Content-Location")
+	_, id, _ := strings.Cut(res.Header.Get("Location"), jobsPath+"/")
+	if !idPattern.MatchString(id) {
+		return nil, errors.New("the parent took the job and did not say which it is")
 	}
-	u, err := res.Request.URL.Parse(text)
-	if err != nil || text == "" {
-		return nil, errors.New("the parent took the job and did not say where it is")
-	}
-	if u.Scheme != c.Parent.Scheme || u.Host != c.Parent.Host || !strings.HasPrefix(u.Path, c.Parent.Path+jobsPath+"/") {
-		return nil, errors.New("the parent points to a job outside its own address")
-	}
-	u.RawQuery, u.Fragment = "", ""
-	return u, nil
+	return c.Parent.JoinPath(jobsPath, id), nil
 }
 
 // maxResult bounds what we take: more than any pipeline makes of a job of that size.

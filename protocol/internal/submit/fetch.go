@@ -71,7 +71,11 @@ func (j *Job) ask(ctx context.Context) (done bool, again time.Duration, err erro
 	case "done":
 		return true, 0, nil
 	case "failed":
-		return false, 0, &Refusal{Status: http.StatusOK, Code: s.Code}
+		refused := &Refusal{Status: http.StatusOK}
+		if known(s.Code) {
+			refused.Code = s.Code
+		}
+		return false, 0, refused
 	}
 	return false, again, nil
 }

@@ -43,9 +43,34 @@ var meanings = map[code.Code]string{
 	code.HostNotAllowed:         "the parent did not let the enclave connect to KMS",
 }
 
-// Meaning returns a sentence for a code of SPEC 9.
+// parentMeanings are those of the codes by which a parent answers for itself; its OPERATING.md lists them.
+var parentMeanings = map[code.Code]string{
+	"unauthorized":       "the parent does not know the token: check --token-file",
+	"not-found":          "the parent has no such job, or it has expired",
+	"method-not-allowed": "this is no Anchorhold parent, or of another version: check --parent",
+	"malformed-request":  "the parent does not understand the request: it may be of another version",
+	"queue-full":         "too many of your jobs wait: submit the same file again later",
+	"not-done":           "the job has not ended yet",
+	"not-ready":          "no enclave answers the parent: the operator must look at it",
+	"draining":           "the parent is about to stop: submit the same file again later",
+	"spool-failed":       "the parent's storage failed: the operator must look at it",
+	"spool-full":         "the parent has no room for the job or its result: the operator must look at it",
+	"enclave-lost":       "the enclave went away during the job: submit the same file again",
+}
+
+// known says whether a code may be shown: it is one of ours, not the parent's prose.
+func known(c code.Code) bool {
+	_, ours := meanings[c]
+	_, parents := parentMeanings[c]
+	return ours || parents
+}
+
+// Meaning returns a sentence for a code of SPEC 9 or of the parent.
 func Meaning(c code.Code) string {
 	if m, ok := meanings[c]; ok {
+		return m
+	}
+	if m, ok := parentMeanings[c]; ok {
 		return m
 	}
 	return "no meaning is known for this code"

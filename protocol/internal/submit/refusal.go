@@ -15,7 +15,7 @@ import (
 // adversary's prose.
 type Refusal struct {
 	Status int       // of HTTP
-	Code   code.Code // empty when there is none of SPEC 9
+	Code   code.Code // empty when there is none that we know
 }
 
 func (r *Refusal) Error() string {
@@ -37,7 +37,7 @@ func refusal(res *http.Response) *Refusal {
 		Code code.Code `json:"code"`
 	}
 	r := &Refusal{Status: res.StatusCode}
-	if json.NewDecoder(io.LimitReader(res.Body, maxStatus)).Decode(&problem) == nil && problem.Code.Valid() {
+	if json.NewDecoder(io.LimitReader(res.Body, maxStatus)).Decode(&problem) == nil && known(problem.Code) {
 		r.Code = problem.Code
 	}
 	return r
