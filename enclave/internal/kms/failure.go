@@ -47,6 +47,11 @@ func (c *Client) failed(ctx context.Context, err error) error {
 	result := classify(err)
 	if code.Of(result) == code.CredentialsUnavailable {
 		c.credentials.forget(ctx)
+		// The SDK's signers keep derived keys by access key id alone: one wrong secret beside a right id would deny service until
+		// the next day, long after the parent has mended its ways.
+		c.mu.Lock()
+		clear(c.clients)
+		c.mu.Unlock()
 	}
 	return result
 }

@@ -26,11 +26,11 @@ import (
 )
 
 const (
-	keySize        = 32               // data key of both suites, facts of the message format
-	maxAttempts    = 3                // of one Decrypt
-	maxBackoff     = 2 * time.Second  // between attempts
-	decryptTimeout = 20 * time.Second // of one Decrypt with its attempts
-	maxRequestID   = 64               // a UUID; it goes into receipts
+	keySize        = 32                     // data key of both suites, AWS Encryption SDK message format
+	maxAttempts    = 3                      // of one Decrypt
+	maxBackoff     = 500 * time.Millisecond // between attempts; the parent tries again later
+	decryptTimeout = 20 * time.Second       // of one Decrypt with its attempts
+	maxRequestID   = 64                     // a UUID; it goes into receipts
 )
 
 // Config says how KMS is reached. Attest, Now and Dial are required.
