@@ -19,7 +19,9 @@ func receiptsUserData() *attest.UserData {
 
 func TestUserDataRoundTrip(t *testing.T) {
 	for _, u := range []*attest.UserData{
-		{Purpose: attest.PurposeKMS}, {Purpose: attest.PurposeChallenge, Boot: [16]byte{2}}, receiptsUserData(),
+		{Purpose: attest.PurposeKMS},
+		{Purpose: attest.PurposeChallenge, Boot: [16]byte{2}},
+		receiptsUserData(),
 		{Purpose: attest.PurposeReceipts, Batch: &attest.Batch{Size: 1}},
 	} {
 		b, err := u.Encode()

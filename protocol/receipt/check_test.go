@@ -1,0 +1,197 @@
+package receipt_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"anchorhold/protocol/appraise"
+	"anchorhold/protocol/attest"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/measure"
+	"anchorhold/protocol/receipt"
+)
+
+func TestReceiptIsAccepted(t *testing.T) {
+	w := newWorld(t)
+	f := w.files(t, w.failure(0), w.leaf(1), w.failure(2))[1]
+	for name, now := range map[string]time.Time{"live": w.clock.Add(time.Minute), "archived": {}} {
+		v, err := f.Verify(w.ca.Roots(), now)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		a, err := v.Check(w.expect())
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if a.Leaf.Sequence != 1 || a.Image.Name != "release" {
+			t.Errorf("%s: got leaf %d of %s", name, a.Leaf.Sequence, a.Image.Name)
+		}
+		var names []string
+		for _, l := range a.Lines {
+			if l.Detail == "" {
+				t.Errorf("%s has no detail for a person", l.Name)
+			}
+			names = append(names, l.Name)
+		}
+		want := strings.Fields("expectation document job policy measurements image tenant pipeline key nonce message header input result")
+		if got := names[:min(len(names), len(want))]; !slices.Equal(got, want) {
+			t.Errorf("%s: checks are %q, want them to begin with %q", name, names, want)
+		}
+	}
+	if _, err := f.Verify(w.ca.Roots(), w.clock.AddDate(1, 0, 0)); !errors.Is(err, attest.ErrExpired) {
+		t.Errorf("live a year later: got %v", err)
+	}
+	if _, err := f.Verify(attest.AWSRoots(), time.Time{}); !errors.Is(err, attest.ErrUntrusted) {
+		t.Errorf("under AWS's root: got %v", err)
+	}
+}
+
+// Whoever swaps one thing that the owner knows is found out, by a reason of its own.
+func TestOwnerExpectsAnother(t *testing.T) {
+	other := [32]byte{1}
+	otherDigest := sum("other")
+	for name, c := range map[string]struct {
+		change func(*world, *receipt.Expect)
+		want   error
+	}{
+		"swapped result":           {func(_ *world, e *receipt.Expect) { e.Output = otherDigest }, receipt.ErrOutput},
+		"swapped result size":      {func(_ *world, e *receipt.Expect) { e.OutputSize++ }, receipt.ErrOutput},
+		"replayed receipt":         {func(_ *world, e *receipt.Expect) { e.Nonce = other }, receipt.ErrNonce},
+		"receipt of another input": {func(_ *world, e *receipt.Expect) { e.Input = otherDigest }, receipt.ErrInput},
+		"another input size":       {func(_ *world, e *receipt.Expect) { e.InputSize++ }, receipt.ErrInput},
+		"another message":          {func(_ *world, e *receipt.Expect) { e.MessageID = other }, receipt.ErrMessage},
+		"another header":           {func(_ *world, e *receipt.Expect) { e.Header = otherDigest }, receipt.ErrHeader},
+		"another reply key":        {func(_ *world, e *receipt.Expect) { e.Reply = other }, receipt.ErrReply},
+		"another tenant":           {func(_ *world, e *receipt.Expect) { e.Tenant = "other" }, receipt.ErrTenant},
+		"unknown tenant":           {func(_ *world, e *receipt.Expect) { e.Tenant = "nobody" }, receipt.ErrTenant},
+		"another pipeline":         {func(_ *world, e *receipt.Expect) { e.Pipeline = "second" }, receipt.ErrPipeline},
+		"another key":              {func(_ *world, e *receipt.Expect) { e.Key = keyARN + "0" }, receipt.ErrKey},
+		"image not the sealed one": {func(_ *world, e *receipt.Expect) { e.Image = otherDigest }, receipt.ErrImage},
+		"parameters left out":      {func(_ *world, e *receipt.Expect) { e.Parameters = &other }, receipt.ErrParameters},
+		"crosswalk left out":       {func(_ *world, e *receipt.Expect) { e.Crosswalk = &otherDigest }, receipt.ErrCrosswalk},
+		"another reference date":   {func(_ *world, e *receipt.Expect) { e.ReferenceDate = "2026-01-01" }, receipt.ErrReference},
+		"document before sealing":  {func(w *world, e *receipt.Expect) { e.SealedAt = w.clock.Add(time.Millisecond) }, appraise.ErrTooEarly},
+		"document from the future": {func(w *world, e *receipt.Expect) { e.Now = w.clock.Add(-2 * time.Minute) }, appraise.ErrFuture},
+		"expired pins":             {func(w *world, e *receipt.Expect) { w.pins.Expires = w.pins.Expires.AddDate(-1, 0, 0) }, appraise.ErrPinsExpired},
+		"pins without images":      {func(w *world, e *receipt.Expect) { w.pins.Images = nil }, appraise.ErrNoPins},
+		"zero pins":                {func(_ *world, e *receipt.Expect) { e.Pins = &appraise.Pins{} }, appraise.ErrPins},
+		"debug pins":               {func(w *world, e *receipt.Expect) { w.pins.Images[0].PCR1 = digest.Digest{} }, appraise.ErrDebug},
+		"another image pinned":     {func(w *world, e *receipt.Expect) { w.pins.Images[0].PCR1 = otherDigest }, appraise.ErrImage},
+		"another policy pinned": {func(_ *world, e *receipt.Expect) {
+			e.Policy = compile(t, strings.Replace(policyYAML, "clinic", "hospital", 1))
+		}, appraise.ErrPolicy},
+		"policy that is none": {func(_ *world, e *receipt.Expect) { e.Policy = []byte("policy") }, receipt.ErrPolicy},
+		"zero expectation":    {func(_ *world, e *receipt.Expect) { *e = receipt.Expect{} }, receipt.ErrExpect},
+		"no pins":             {func(_ *world, e *receipt.Expect) { e.Pins = nil }, receipt.ErrExpect},
+		"no policy":           {func(_ *world, e *receipt.Expect) { e.Policy = nil }, receipt.ErrExpect},
+		"no nonce":            {func(_ *world, e *receipt.Expect) { e.Nonce = [32]byte{} }, receipt.ErrExpect},
+		"no input":            {func(_ *world, e *receipt.Expect) { e.Input = digest.Digest{} }, receipt.ErrExpect},
+		"no result":           {func(_ *world, e *receipt.Expect) { e.Output = digest.Digest{} }, receipt.ErrExpect},
+		"no header":           {func(_ *world, e *receipt.Expect) { e.Header = digest.Digest{} }, receipt.ErrExpect},
+		"no image":            {func(_ *world, e *receipt.Expect) { e.Image = digest.Digest{} }, receipt.ErrExpect},
+		"no reply key":        {func(_ *world, e *receipt.Expect) { e.Reply = [32]byte{} }, receipt.ErrExpect},
+		"no message":          {func(_ *world, e *receipt.Expect) { e.MessageID = [32]byte{} }, receipt.ErrExpect},
+		"no tenant":           {func(_ *world, e *receipt.Expect) { e.Tenant = "" }, receipt.ErrExpect},
+		"no pipeline":         {func(_ *world, e *receipt.Expect) { e.Pipeline = "" }, receipt.ErrExpect},
+		"no sealing time":     {func(_ *world, e *receipt.Expect) { e.SealedAt = time.Time{} }, receipt.ErrExpect},
+		"no time":             {func(_ *world, e *receipt.Expect) { e.Now = time.Time{} }, receipt.ErrExpect},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			v, err := w.files(t, w.leaf(0))[0].Verify(w.ca.Roots(), time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := w.expect()
+			c.change(w, &e)
+			wantRefusal(t, v, e, c.want)
+		})
+	}
+}
+
+func wantRefusal(t *testing.T, v *receipt.Verified, e receipt.Expect, want error) {
+	t.Helper()
+	a, err := v.Check(e)
+	if !errors.Is(err, want) || a != nil {
+		t.Fatalf("got %v, want %v", err, want)
+	}
+	if r, ok := errors.AsType[*receipt.Refusal](err); !ok || r.Check == "" {
+		t.Errorf("%v does not name the check", err)
+	}
+}
+
+// The enclave's side is not the one expected, though each document is genuine.
+func TestEnclaveIsAnother(t *testing.T) {
+	other := [32]byte{1}
+	crosswalk := sum("crosswalk")
+	for name, c := range map[string]struct {
+		prepare func(*world)
+		leaf    func(*receipt.Leaf)
+		want    error
+	}{
+		"another image":          {prepare: func(w *world) { w.start(measure.DevImage([]byte("evil"), w.policy)) }, want: appraise.ErrImage},
+		"debug enclave":          {prepare: func(w *world) { w.start(measure.Image{}) }, want: appraise.ErrDebug},
+		"shifted boundary":       {prepare: func(w *world) { i := w.image; i.PCR2 = sum("x"); w.start(i) }, want: appraise.ErrImage},
+		"key of another tenant":  {leaf: func(l *receipt.Leaf) { l.Key = strings.Replace(keyARN, "/1111", "/9999", 1) }, want: receipt.ErrKey},
+		"unasked parameters":     {leaf: func(l *receipt.Leaf) { l.Parameters = &other }, want: receipt.ErrParameters},
+		"unasked crosswalk":      {leaf: func(l *receipt.Leaf) { l.Crosswalk = &crosswalk }, want: receipt.ErrCrosswalk},
+		"job done before sealed": {leaf: func(l *receipt.Leaf) { l.Started, l.Finished = sealed.Add(-2*time.Minute), sealed.Add(-time.Minute) }, want: appraise.ErrTooEarly},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			if c.prepare != nil {
+				c.prepare(w)
+			}
+			l := w.leaf(0)
+			if c.leaf != nil {
+				c.leaf(l)
+			}
+			v, err := w.files(t, l)[0].Verify(w.ca.Roots(), time.Time{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			e := w.expect()
+			e.Key = ""
+			wantRefusal(t, v, e, c.want)
+		})
+	}
+}
+
+// A failed job's leaf is signed like any other; it must never open a result.
+func TestFailureIsNoReceipt(t *testing.T) {
+	w := newWorld(t)
+	v, err := w.files(t, w.failure(0))[0].Verify(w.ca.Roots(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v.Leaf != nil || v.Failure.Code != "authentication-failed" {
+		t.Errorf("got %+v", v)
+	}
+	wantRefusal(t, v, w.expect(), receipt.ErrFailed)
+}
+
+// A policy with test endpoints trusts a KMS that is not AWS's: only who asks for it gets it.
+func TestNotAWS(t *testing.T) {
+	w := newWorld(t)
+	w.policy = compile(t, policyYAML+"test:\n  kms-host: kms.us-east-1.anchorhold.test\n  tls-roots: |\n"+
+		"    "+strings.ReplaceAll(strings.TrimSpace(string(w.ca.RootPEM())), "\n", "\n    ")+"\n")
+	w.start(measure.DevImage([]byte("program"), w.policy))
+	w.pins.Images[0].PCR0, w.pins.Images[0].PCR1, w.pins.Images[0].PCR2 = w.image.PCR0, w.image.PCR1, w.image.PCR2
+	v, err := w.files(t, w.leaf(0))[0].Verify(w.ca.Roots(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := w.expect()
+	wantRefusal(t, v, e, receipt.ErrNotAWS)
+	e.AllowNotAWS = true
+	a, err := v.Check(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(a.Lines, func(l receipt.CheckLine) bool { return strings.Contains(l.Detail, "NOT AWS") }) {
+		t.Error("no line says NOT AWS")
+	}
+}
