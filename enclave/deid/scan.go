@@ -2,6 +2,8 @@ package deid
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math/bits"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -79,18 +81,27 @@ func (s *scanner) str() []byte {
 // skipString moves behind the string at hand and reports whether it has escapes.
 func (s *scanner) skipString() bool {
 	start := s.i + 1
-	for i := start; ; i++ {
-		if i-start == 32 { // long: a note or an attachment
-			return s.skipLong(start)
-		}
-		switch s.b[i] {
-		case '"':
-			s.i = i + 1
-			return false
-		case '\\':
-			return s.skipLong(start)
+	i := start
+	for ; i+8 <= len(s.b) && i-start < 64; i += 8 {
+		w := binary.LittleEndian.Uint64(s.b[i:])
+		if found := hasByte(w, '"') | hasByte(w, '\\'); found != 0 {
+			i += bits.TrailingZeros64(found) / 8
+			if s.b[i] == '"' {
+				s.i = i + 1
+				return false
+			}
+			break
 		}
 	}
+	return s.skipLong(start)
+}
+
+// hasByte sets the high bit of the lowest byte of w that is c; above it, bits
+// may be set too.
+func hasByte(w uint64, c byte) uint64 {
+	const ones = 0x0101010101010101
+	w ^= ones * uint64(c)
+	return (w - ones) & ^w & (ones << 7)
 }
 
 func (s *scanner) skipLong(start int) bool {

@@ -78,6 +78,7 @@ type table struct {
 	numbers map[identity]uint32
 	limit   int64
 	block   cipher.Block
+	buf     [aes.BlockSize]byte
 }
 
 func newTable(key [32]byte, limit int64) *table {
@@ -99,10 +100,10 @@ func (t *table) write(dst []byte, id identity) error {
 		n = uint32(len(t.numbers))
 		t.numbers[id] = n
 	}
-	var b [aes.BlockSize]byte
-	binary.BigEndian.PutUint64(b[8:], uint64(n))
-	t.block.Encrypt(b[:], b[:])
-	for i, x := range b {
+	clear(t.buf[:])
+	binary.BigEndian.PutUint64(t.buf[8:], uint64(n))
+	t.block.Encrypt(t.buf[:], t.buf[:])
+	for i, x := range t.buf {
 		dst[2*i], dst[2*i+1] = alphabet[x>>4], alphabet[x&15]
 	}
 	return nil

@@ -1,0 +1,89 @@
+package deid_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"anchorhold/enclave/deid"
+)
+
+// vectors returns the folder of vectors, or skips the test.
+func vectors(tb testing.TB, set string) string {
+	tb.Helper()
+	dir := os.Getenv("VECTORS")
+	if dir == "" {
+		tb.Skipf("VECTORS is not set: skipping the set %s", set)
+	}
+	return filepath.Join(dir, set)
+}
+
+// synthea returns all records of one folder of synthea, file after file.
+func synthea(tb testing.TB, folder string) []byte {
+	tb.Helper()
+	files, err := filepath.Glob(filepath.Join(vectors(tb, "synthea"), folder, "*.ndjson.gz"))
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("got no files in synthea/%s (%v), want some", folder, err)
+	}
+	var all []byte
+	for _, f := range files {
+		all = append(all, gunzip(tb, f)...)
+	}
+	return all
+}
+
+func gunzip(tb testing.TB, path string) []byte {
+	tb.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	b, err := io.ReadAll(z)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return b
+}
+
+func safeHarbor(tb testing.TB) *deid.Engine {
+	tb.Helper()
+	rules, err := deid.Preset("safe-harbor")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	e, err := deid.Compile(rules)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return e
+}
+
+func options() deid.Options {
+	return deid.Options{ReferenceDate: "2026-12-31", SurrogateKey: [32]byte{1, 2, 3}}
+}
+
+// process runs the preset and fails the test on an error.
+func process(tb testing.TB, in string) (string, *deid.Report) {
+	tb.Helper()
+	return processWith(tb, in, options())
+}
+
+func processWith(tb testing.TB, in string, o deid.Options) (string, *deid.Report) {
+	tb.Helper()
+	var out bytes.Buffer
+	r, err := safeHarbor(tb).Process(context.Background(), strings.NewReader(in), &out, o)
+	if err != nil {
+		tb.Fatalf("process: %v", err)
+	}
+	return out.String(), r
+}

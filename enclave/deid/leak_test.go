@@ -1,0 +1,199 @@
+package deid_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+	"testing"
+)
+
+// needles are texts to find, many in one pass: it looks at four bytes, then compares.
+type needles map[[4]byte][]string
+
+func (n needles) add(s string) {
+	if len(s) >= 4 {
+		k := [4]byte([]byte(s[:4]))
+		n[k] = append(n[k], s)
+	}
+}
+
+// in returns the needles that occur in b.
+func (n needles) in(b []byte) map[string]bool {
+	found := map[string]bool{}
+	for i := 0; i+4 <= len(b); i++ {
+		for _, s := range n[[4]byte(b[i:i+4])] {
+			if bytes.HasPrefix(b[i:], []byte(s)) && !inCode(b, i, s) {
+				found[s] = true
+			}
+		}
+	}
+	return found
+}
+
+// inCode reports whether a needle of digits is part of a longer code, such as
+// the five of ZIP 00000 in the taxonomy code 208D00000X.
+func inCode(b []byte, i int, s string) bool {
+	joins := func(i int) bool {
+		return i >= 0 && i < len(b) && (b[i] >= '0' && b[i] <= '9' || b[i] >= 'A' && b[i] <= 'Z')
+	}
+	return strings.Trim(s, "0123456789") == "" && (joins(i-1) || joins(i+len(s)))
+}
+
+// base64Forms are the texts that s has within base64, at each of the three
+// places that it can begin at, without the letters that its neighbours share.
+func base64Forms(s string) []string {
+	var forms []string
+	for shift := range 3 {
+		e := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), s...))
+		from, to := (shift*8+5)/6, len(e)
+		if (shift+len(s))%3 != 0 {
+			to--
+		}
+		if to-from >= 8 { // shorter ones occur by chance
+			forms = append(forms, e[from:to])
+		}
+	}
+	return forms
+}
+
+// walk calls f with the path of every leaf; array places are not in it.
+func walk(path string, v any, f func(path string, leaf any)) {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, x := range v {
+			walk(path+"."+k, x, f)
+		}
+	case []any:
+		for _, x := range v {
+			walk(path, x, f)
+		}
+	default:
+		f(path, v)
+	}
+}
+
+func decode(tb testing.TB, b []byte) []map[string]any {
+	tb.Helper()
+	var all []map[string]any
+	for l := range bytes.Lines(b) {
+		var m map[string]any
+		if err := json.Unmarshal(l, &m); err != nil {
+			tb.Fatalf("line %d is not JSON", len(all)+1)
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// secret matches the paths of what tells who somebody is, apart from what the
+// canaries name.
+var secret = regexp.MustCompile(`^(\.id|(\.\w+)*\.identifier\.value|\.(name|contact\.name)(\.\w+)?|(\.\w+)*\.telecom\.value|` +
+	`(\.\w+)*\.address\.(line|city)|(\.\w+)*\.display|(\.\w+)*\.text|\.serialNumber|\.lotNumber|\.distinctIdentifier|` +
+	`\.udiCarrier\.\w+|\.position\.\w+|\.deviceName\.name|\.description)$`)
+
+// secrets are the needles that an input asks for: what stands in its secret
+// places, and the canaries of its patients.
+func secrets(tb testing.TB, in []byte, canaries []byte) []string {
+	tb.Helper()
+	set := map[string]bool{}
+	for _, r := range decode(tb, in) {
+		walk("", r, func(path string, leaf any) {
+			if s, ok := leaf.(string); ok && secret.MatchString(path) {
+				set[s] = true
+			}
+		})
+	}
+	for l := range bytes.Lines(canaries) {
+		var c struct{ PHI map[string][]string }
+		if err := json.Unmarshal(l, &c); err != nil {
+			tb.Fatalf("canaries: %v", err)
+		}
+		for _, values := range c.PHI {
+			for _, s := range values {
+				set[s] = true
+			}
+		}
+	}
+	var all []string
+	for s := range set {
+		if len(s) >= 4 {
+			all = append(all, s)
+		}
+	}
+	sort.Strings(all)
+	return all
+}
+
+// month is a date with more than a year, wherever it stands.
+var month = regexp.MustCompile(`[0-9]{4}-[0-9]{2}`)
+
+func TestNoSecretOfSyntheaIsInTheOutput(t *testing.T) {
+	canaries := map[string][]byte{}
+	for _, f := range []string{"10", "100"} {
+		if path, _ := filepath.Glob(filepath.Join(vectors(t, "synthea"), "canaries-"+f+".jsonl.gz")); len(path) == 1 {
+			canaries[f] = gunzip(t, path[0])
+		}
+	}
+	if len(canaries) == 0 {
+		t.Fatal("got no canaries, want some")
+	}
+	for _, folder := range folders(t) {
+		t.Run(folder, func(t *testing.T) {
+			in := synthea(t, folder)
+			plain, coded := needles{}, needles{}
+			all := secrets(t, in, canaries[folder])
+			for _, s := range all {
+				plain.add(s)
+				for _, f := range base64Forms(s) {
+					coded.add(f)
+				}
+			}
+			// The search must find what is there, or finding nothing means nothing.
+			if got := len(plain.in(in)); got < len(all)*99/100 {
+				t.Fatalf("search finds %d of %d needles in the input, want all but escaped ones", got, len(all))
+			}
+			if folder == "10" && len(coded.in(in)) == 0 {
+				t.Fatal("search finds no name in base64 in the input, want those in the notes")
+			}
+			if !month.Match(in) {
+				t.Fatal("search finds no YYYY-MM in the input")
+			}
+			out, _ := process(t, string(in))
+			for s := range plain.in([]byte(out)) {
+				t.Errorf("output holds %q", s)
+			}
+			for s := range coded.in([]byte(out)) {
+				t.Errorf("output holds base64 %q", s)
+			}
+			if m := month.FindString(out); m != "" {
+				t.Errorf("output holds date %q", m)
+			}
+			if strings.Contains(out, "display") || strings.Contains(out, `"text"`) {
+				t.Error("output holds a display or a text")
+			}
+			t.Logf("%d needles, %d of base64, in %d bytes of output", len(all), len(coded), len(out))
+		})
+	}
+}
+
+// folders are the sets of synthea with records.
+func folders(tb testing.TB) []string {
+	tb.Helper()
+	files, _ := filepath.Glob(filepath.Join(vectors(tb, "synthea"), "*", "*.ndjson.gz"))
+	set := map[string]bool{}
+	for _, f := range files {
+		set[filepath.Base(filepath.Dir(f))] = true
+	}
+	var all []string
+	for f := range set {
+		all = append(all, f)
+	}
+	if sort.Strings(all); len(all) == 0 {
+		tb.Fatal("got no records in synthea, want some")
+	}
+	return all
+}
