@@ -7,6 +7,8 @@
 // the last batches were shown.
 package receipt
 
+//go:generate go run generate.go
+
 import (
 	"errors"
 

@@ -2,12 +2,15 @@ package receipt_test
 
 import (
 	"bytes"
+	"crypto/x509"
 	"errors"
+	"os"
 	"testing"
 	"time"
 
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/protocoltest/vectorfile"
 	"anchorhold/protocol/receipt"
 )
 
@@ -117,6 +120,39 @@ func TestFileRoundTrip(t *testing.T) {
 		}
 		if _, err := got.Verify(w.ca.Roots(), time.Time{}); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+func TestFileVectors(t *testing.T) {
+	outcomes := map[string]error{
+		"receipt": nil, "failure": nil, "malformed": receipt.ErrMalformed, "path": receipt.ErrPath, "purpose": receipt.ErrPurpose,
+		"inconsistent": receipt.ErrInconsistent, "signature": attest.ErrSignature,
+	}
+	b, err := os.ReadFile("testdata/root.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(b)
+	for _, v := range vectorfile.Load(t, "testdata/file-*.txt") {
+		want, known := outcomes[v.Expect()]
+		if !known {
+			t.Fatalf("%s: outcome %q is unknown", v.Name, v.Expect())
+		}
+		f, err := receipt.ParseFile(v.Body)
+		if err != nil {
+			if !errors.Is(err, want) || want == nil {
+				t.Errorf("%s: parse: got %v, want %v", v.Name, err, want)
+			}
+			continue
+		}
+		x, err := f.Verify(roots, time.Time{})
+		if !errors.Is(err, want) {
+			t.Errorf("%s: got %v, want %v", v.Name, err, want)
+		}
+		if err == nil && (x.Leaf != nil) != (v.Expect() == "receipt") {
+			t.Errorf("%s: got %+v", v.Name, x)
 		}
 	}
 }

@@ -1,0 +1,121 @@
+package receipt_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"anchorhold/protocol/attest"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/measure"
+	"anchorhold/protocol/receipt"
+)
+
+// batches signs n consecutive batches of two leaves.
+func batches(t testing.TB, w *world, n int) []*attest.Verified {
+	t.Helper()
+	var out []*attest.Verified
+	var previous digest.Digest
+	for i := range uint64(n) {
+		leaves := encodeAll(t, w.leaf(2*i), w.failure(2*i+1))
+		v := w.batch(t, w.userData(i, 2*i, previous, leaves))
+		previous = receipt.Head(v.Document().UserData)
+		out = append(out, v)
+		w.clock = w.clock.Add(time.Minute)
+	}
+	return out
+}
+
+func (w *world) batch(t testing.TB, u *receipt.UserData) *attest.Verified {
+	t.Helper()
+	return w.verified(t, w.attest(t, u, nil, nil))
+}
+
+func TestChain(t *testing.T) {
+	w := newWorld(t)
+	docs := batches(t, w, 4)
+	c, err := receipt.VerifyChain(docs...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.First != 0 || c.Last != 3 || c.Leaves != 8 || c.Boot != w.boot || c.Head != receipt.Head(docs[3].Document().UserData) {
+		t.Errorf("got %+v", c)
+	}
+	if c, err := receipt.VerifyChain(docs[1:3]...); err != nil || c.First != 1 || c.Last != 2 {
+		t.Errorf("middle: got %+v, %v", c, err)
+	}
+	if err := receipt.CheckFork(docs[3], docs[0], docs[2], docs[3]); err != nil {
+		t.Errorf("with gaps and repeats: %v", err)
+	}
+}
+
+func TestChainRefused(t *testing.T) {
+	w := newWorld(t)
+	docs := batches(t, w, 4)
+	last := receipt.Head(docs[3].Document().UserData)
+	next := func(change func(*receipt.UserData)) *attest.Verified {
+		u := w.userData(4, 8, last, encodeAll(t, w.leaf(8)))
+		change(u)
+		return w.batch(t, u)
+	}
+	good := next(func(*receipt.UserData) {})
+	if _, err := receipt.VerifyChain(append(docs[:4:4], good)...); err != nil {
+		t.Fatalf("good next batch: %v", err)
+	}
+	w.clock = w.clock.Add(-time.Hour)
+	older := next(func(*receipt.UserData) {})
+	w.clock = w.clock.Add(time.Hour)
+	w.start(measure.DevImage([]byte("evil"), w.policy))
+	otherImage := next(func(*receipt.UserData) {})
+	for name, c := range map[string]struct {
+		docs []*attest.Verified
+		want error
+	}{
+		"none":               {nil, receipt.ErrChain},
+		"nil":                {[]*attest.Verified{nil}, receipt.ErrChain},
+		"left out":           {[]*attest.Verified{docs[0], docs[2]}, receipt.ErrChain},
+		"out of order":       {[]*attest.Verified{docs[1], docs[0]}, receipt.ErrChain},
+		"twice":              {[]*attest.Verified{docs[0], docs[0]}, receipt.ErrChain},
+		"fork at the end":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Number, u.Batch.First = 3, 6 })), receipt.ErrFork},
+		"fork in the past":   {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Previous = sum("other") })), receipt.ErrFork},
+		"leaves left out":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.First = 9 })), receipt.ErrChain},
+		"another boot":       {append(docs[:4:4], next(func(u *receipt.UserData) { u.Boot[0]++ })), receipt.ErrChain},
+		"another policy":     {append(docs[:4:4], next(func(u *receipt.UserData) { u.Policy = sum("other") })), receipt.ErrChain},
+		"older than before":  {append(docs[:4:4], older), receipt.ErrChain},
+		"another image":      {append(docs[:4:4], otherImage), receipt.ErrChain},
+		"challenge in chain": {append(docs[:4:4], w.verified(t, w.attest(t, &receipt.UserData{Purpose: receipt.PurposeChallenge}, []byte("n"), nil))), receipt.ErrPurpose},
+	} {
+		if got, err := receipt.VerifyChain(c.docs...); !errors.Is(err, c.want) || got != nil {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}
+
+// An owner who got two receipts finds out that one boot signed two histories, also without the batches between.
+func TestForkIsFoundWithGaps(t *testing.T) {
+	w := newWorld(t)
+	docs := batches(t, w, 4)
+	forged := w.batch(t, w.userData(2, 4, sum("another history"), encodeAll(t, w.leaf(4))))
+	for _, known := range [][]*attest.Verified{{docs[1], forged}, {docs[2], forged}, {forged, docs[3]}, {docs[0], docs[3], forged}} {
+		if err := receipt.CheckFork(known...); !errors.Is(err, receipt.ErrFork) {
+			t.Errorf("got %v, want %v", err, receipt.ErrFork)
+		}
+	}
+}
+
+func TestVerifyBatch(t *testing.T) {
+	w := newWorld(t)
+	leaves := encodeAll(t, w.leaf(0), w.failure(1), w.leaf(2))
+	v := w.batch(t, w.userData(0, 0, digest.Digest{}, leaves))
+	h := hashes(leaves)
+	if u, err := receipt.VerifyBatch(v, h); err != nil || u.Batch.Size != 3 {
+		t.Fatalf("got %+v, %v", u, err)
+	}
+	for name, bad := range map[string][]digest.Digest{
+		"none": nil, "left out": h[:2], "one more": append(h[:3:3], h[0]), "swapped": {h[1], h[0], h[2]},
+	} {
+		if _, err := receipt.VerifyBatch(v, bad); !errors.Is(err, receipt.ErrPath) {
+			t.Errorf("%s: got %v, want %v", name, err, receipt.ErrPath)
+		}
+	}
+}
