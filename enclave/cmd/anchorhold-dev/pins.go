@@ -45,9 +45,9 @@ func newPins() *cobra.Command {
 
 // printPins measures this very file: no flag names another program, as none does for the software NSM.
 func printPins(w io.Writer, policyFile string, expires time.Time) error {
-	compiled, err := readLimited(policyFile)
+	compiled, err := readMeasured(policyFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading the policy: %w", err)
 	}
 	if _, err := policy.Parse(compiled); err != nil {
 		return fmt.Errorf("compiled policy: %w", err)
@@ -56,7 +56,7 @@ func printPins(w io.Writer, policyFile string, expires time.Time) error {
 	if err != nil {
 		return fmt.Errorf("finding this executable: %w", err)
 	}
-	program, err := os.ReadFile(self)
+	program, err := readMeasured(self)
 	if err != nil {
 		return fmt.Errorf("reading this executable: %w", err)
 	}
