@@ -52,14 +52,46 @@ type pinsFile struct {
 	Images     []imageFile `yaml:"images"`
 }
 
+// imageFile has nodes for what may be absent: a key with an empty value must be refused, not left unchecked, and a pinned
+// zero (an instance without a role) must not be left out.
 type imageFile struct {
-	Name string         `yaml:"name"`
-	PCR0 digest.Digest  `yaml:"pcr0"`
-	PCR1 digest.Digest  `yaml:"pcr1"`
-	PCR2 digest.Digest  `yaml:"pcr2"`
-	PCR3 *digest.Digest `yaml:"pcr3,omitempty"`
-	PCR4 *digest.Digest `yaml:"pcr4,omitempty"`
-	PCR8 *digest.Digest `yaml:"pcr8,omitempty"`
+	Name string        `yaml:"name"`
+	PCR0 digest.Digest `yaml:"pcr0"`
+	PCR1 digest.Digest `yaml:"pcr1"`
+	PCR2 digest.Digest `yaml:"pcr2"`
+	PCR3 yaml.Node     `yaml:"pcr3,omitempty"`
+	PCR4 yaml.Node     `yaml:"pcr4,omitempty"`
+	PCR8 yaml.Node     `yaml:"pcr8,omitempty"`
+}
+
+func (f imageFile) image() (Image, error) {
+	i := Image{Name: f.Name, PCR0: f.PCR0, PCR1: f.PCR1, PCR2: f.PCR2}
+	for _, o := range []struct {
+		node yaml.Node
+		to   **digest.Digest
+	}{{f.PCR3, &i.PCR3}, {f.PCR4, &i.PCR4}, {f.PCR8, &i.PCR8}} {
+		if o.node.Kind == 0 {
+			continue // absent
+		}
+		d, err := digest.Parse(o.node.Value)
+		if err != nil {
+			return Image{}, fmt.Errorf("%w: line %d: %w", ErrPins, o.node.Line, err)
+		}
+		*o.to = &d
+	}
+	return i, nil
+}
+
+func (i Image) file() imageFile {
+	node := func(d *digest.Digest) yaml.Node {
+		if d == nil {
+			return yaml.Node{}
+		}
+		return yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: d.String()}
+	}
+	return imageFile{
+		Name: i.Name, PCR0: i.PCR0, PCR1: i.PCR1, PCR2: i.PCR2, PCR3: node(i.PCR3), PCR4: node(i.PCR4), PCR8: node(i.PCR8),
+	}
 }
 
 // day is a date without time.
@@ -99,7 +131,11 @@ func ParsePins(b []byte) (*Pins, error) {
 	}
 	p := &Pins{Layout: f.Layout, Expires: f.Expires.Time}
 	for _, i := range f.Images {
-		p.Images = append(p.Images, Image(i))
+		image, err := i.image()
+		if err != nil {
+			return nil, err
+		}
+		p.Images = append(p.Images, image)
 	}
 	if err := p.Validate(); err != nil {
 		return nil, err
@@ -114,7 +150,7 @@ func (p *Pins) Encode() ([]byte, error) {
 	}
 	f := pinsFile{Anchorhold: pinsVersion, Layout: p.Layout, Expires: day{p.Expires}}
 	for _, i := range p.Images {
-		f.Images = append(f.Images, imageFile(i))
+		f.Images = append(f.Images, i.file())
 	}
 	var out bytes.Buffer
 	e := yaml.NewEncoder(&out)
