@@ -1,9 +1,14 @@
 package attest_test
 
 import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -165,4 +170,26 @@ func BenchmarkVerify(b *testing.B) {
 			}
 		}
 	})
+}
+
+// The embedded root is AWS's: the fingerprint stands in AWS's user guide.
+func TestAWSRoot(t *testing.T) {
+	b, err := os.ReadFile("roots.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(b[bytes.Index(b, []byte("-----BEGIN")):])
+	const want = "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b"
+	if got := fmt.Sprintf("%x", sha256.Sum256(block.Bytes)); got != want {
+		t.Errorf("fingerprint is %s, want %s", got, want)
+	}
+	c, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(c)
+	if !attest.AWSRoots().Equal(pool) {
+		t.Error("the pool does not hold AWS's root alone")
+	}
 }

@@ -220,3 +220,25 @@ func TestConcurrentUse(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+// Whatever the parent of a test sends, the module answers, within the limit.
+func FuzzExchange(f *testing.F) {
+	for _, r := range []request.Request{
+		&request.DescribeNSM{}, &request.GetRandom{}, &request.DescribePCR{Index: 1}, &request.ExtendPCR{Index: 17, Data: []byte("x")},
+		&request.LockPCR{Index: 18}, &request.LockPCRs{Range: 16}, &request.Attestation{Nonce: []byte("n")},
+	} {
+		b, err := cbor.Marshal(r.Encoded())
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	n, _, _ := module(f, nil)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		answer := n.Exchange(b)
+		var res response.Response
+		if err := cbor.Unmarshal(answer, &res); err != nil || len(answer) > softnsm.MaxResponse {
+			t.Fatalf("answer of %d bytes: %v", len(answer), err)
+		}
+	})
+}
