@@ -90,6 +90,24 @@ func TestVectors(t *testing.T) {
 	}
 }
 
+// Messages of the official SDK open here, in both suites. They hold random ids and are not regenerated: the SDK is no
+// dependency of ours.
+func TestOfficialSDK(t *testing.T) {
+	for _, v := range vectorfile.Load(t, "testdata/sdk/*.txt") {
+		got, err := open(bytes.NewReader(v.Body), unhex(t, v.Header["data-key"]))
+		if want := unhex(t, v.Header["plaintext"]); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: got %x and %v, want %x", v.Name, got, err, want)
+		}
+		h, err := envelope.ReadHeader(bytes.NewReader(v.Body), limits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(h.Reencode(), h.Raw()) {
+			t.Errorf("%s: header is written differently here", v.Name)
+		}
+	}
+}
+
 // A reader that stops at any byte must say so, and must not give out the last frame.
 func TestEveryTruncation(t *testing.T) {
 	for _, v := range vectorfile.Load(t, "testdata/ok-*.txt") {
