@@ -1,0 +1,67 @@
+package deid_test
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"anchorhold/enclave/deid"
+)
+
+// checkOutput runs an engine and wants no panic, valid NDJSON and true counts.
+func checkOutput(tb testing.TB, e *deid.Engine, in string) string {
+	tb.Helper()
+	o := options()
+	o.Workers = 1
+	o.MaxRecord = 1 << 16
+	var out bytes.Buffer
+	report, err := e.Process(context.Background(), strings.NewReader(in), &out, o)
+	if err != nil {
+		tb.Fatalf("process: %v", err)
+	}
+	var lines int64
+	for l := range bytes.Lines(out.Bytes()) {
+		lines++
+		if !jsontext.Value(l).IsValid() {
+			tb.Errorf("output line %d is not valid JSON: %q", lines, l)
+		}
+	}
+	if lines != report.RecordsOut || report.RecordsIn != report.RecordsOut+report.RecordsRejected ||
+		int64(len(report.Rejects))+report.RejectsOmitted != report.RecordsRejected {
+		tb.Errorf("got %d lines, report %+v", lines, *report)
+	}
+	if strings.Contains(out.String(), "_") && !strings.Contains(in, "_") {
+		tb.Error("output has the place of a surrogate without it")
+	}
+	return out.String()
+}
+
+// FuzzProcess runs the preset on hostile records. No fuzzed text may hold the
+// marker's letters together but where the engine must drop it.
+func FuzzProcess(f *testing.F) {
+	e := safeHarbor(f)
+	for _, s := range []string{
+		patient(`"id":"1","name":[{"family":"%"}],"birthDate":"2000-01-01","address":[{"postalCode":"66801","line":["%"]}]`),
+		patient(`"gender":"%","extension":[{"url":"%","valueString":"%"},{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"}]`),
+		`{"resourceType":"Condition","id":"1","contained":[{"resourceType":"Patient","id":"p"}],"subject":{"reference":"#p","display":"%"},"onsetAge":{"value":95,"code":"a"}}`,
+		`{"resourceType":"Encounter","status":"finished","length":{"value":1.0e1,"unit":"%"},"subject":{"reference":"https://x/Patient/1/_history/1"}}`,
+		`{"resourceType":"Encounter","status":"finished","participant":[{"individual":{"reference":"Practitioner?identifier=a%7Cb"}}],"\u0069d":"\ud83d\ude00"}`,
+		`{"resourceType":"Patient","deceasedDateTime":"1900","deceasedDateTime":1}`,
+		"{\"resourceType\":\"Patient\"}\r\n\n[[[[", "\\", `"`, `{"a`, `{"resourceType":"Patient","a":"\\\"%"}`,
+	} {
+		f.Add(s)
+	}
+	const marker = "Zebra Quixote" // a space: no code, no number
+	f.Fuzz(func(t *testing.T, in string) {
+		out := checkOutput(t, e, strings.ReplaceAll(in, "%", marker))
+		if strings.Contains(out, "Zebra") || strings.Contains(out, "Quixote") {
+			t.Errorf("marker is in the output: %s", out)
+		}
+		if month.MatchString(out) {
+			t.Errorf("a date is in the output: %s", out)
+		}
+	})
+}
