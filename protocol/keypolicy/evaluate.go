@@ -37,6 +37,8 @@ func fold(context map[string][]string) map[string][]string {
 	return out
 }
 
+// matches tells whether a statement applies. Of NotPrincipal one fitting entry exempts a principal, also a session of a listed role or a
+// member of a listed account: in a Deny, where AWS may deny more, that is the worst case.
 func (s *Statement) matches(r Request) bool {
 	principal := slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.matches(r) })
 	action := slices.ContainsFunc(s.Actions, func(a string) bool { return matchAction(a, r.Action) })

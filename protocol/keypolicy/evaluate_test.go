@@ -64,6 +64,8 @@ var statementCases = []struct {
 	// IAM User Guide, "AWS JSON policy elements: NotPrincipal".
 	{"notprincipal", allow(`"NotPrincipal":{"AWS":"` + parent + `"}`), parent, "kms:Decrypt", false},
 	{"notprincipal", allow(`"NotPrincipal":{"AWS":"` + parent + `"}`), owner, "kms:Decrypt", true},
+	// Ours, the worst case: a session of a listed role is exempt.
+	{"notprincipal", allow(`"NotPrincipal":{"AWS":"` + parent + `"}`), session, "kms:Decrypt", false},
 	// IAM User Guide, "IAM JSON policy elements: Action".
 	{"action", allow(`"Action":"kms:Decrypt"`), parent, "kms:Decrypt", true},
 	{"action", allow(`"Action":"kms:decrypt"`), parent, "kms:Decrypt", true},

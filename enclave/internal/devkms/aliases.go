@@ -2,6 +2,7 @@ package devkms
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -97,19 +98,20 @@ func (s *Server) listAliases(c *call) (Answer, error) {
 		only = t.key.ID
 	}
 	names, aliases := s.store.aliases()
+	if only != "" {
+		names = slices.DeleteFunc(names, func(n string) bool { return aliases[n].KeyID != only })
+	}
 	names, a, err := page(in, names, func(n string) string { return n })
 	if err != nil {
 		return nil, err
 	}
 	list := []map[string]any{}
 	for _, name := range names {
-		if al := aliases[name]; only == "" || al.KeyID == only {
-			seconds := float64(al.Created.UnixMilli()) / 1000
-			list = append(list, map[string]any{
-				"AliasName": name, "AliasArn": s.arnPrefix() + name, "TargetKeyId": al.KeyID,
-				"CreationDate": seconds, "LastUpdatedDate": seconds,
-			})
-		}
+		seconds := float64(aliases[name].Created.UnixMilli()) / 1000
+		list = append(list, map[string]any{
+			"AliasName": name, "AliasArn": s.arnPrefix() + name, "TargetKeyId": aliases[name].KeyID,
+			"CreationDate": seconds, "LastUpdatedDate": seconds,
+		})
 	}
 	a["Aliases"] = list
 	return a, nil

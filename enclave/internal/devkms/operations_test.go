@@ -159,16 +159,26 @@ func TestKeyPolicyChanges(t *testing.T) {
 	wantCode(t, err, "AccessDeniedException")
 }
 
+// A refused request and the exception that it must meet.
+type refused struct {
+	call func() error
+	want string
+}
+
 func TestRefusedRequests(t *testing.T) {
 	f := serve(t, nil)
-	ctx := context.Background()
 	key := f.createKey(t, attestedPolicy())
-	owner := f.owner()
+	for _, table := range []map[string]refused{refusedCrypto(f, key), refusedElsewhere(f, key)} {
+		for name, c := range table {
+			t.Run(name, func(t *testing.T) { wantCode(t, c.call(), c.want) })
+		}
+	}
+}
+
+func refusedCrypto(f *fixture, key string) map[string]refused {
+	ctx, owner := context.Background(), f.owner()
 	big := map[string]string{"a": strings.Repeat("x", 8192)}
-	for name, c := range map[string]struct {
-		call func() error
-		want string
-	}{
+	return map[string]refused{
 		"plaintext too long": {func() error {
 			_, err := owner.Encrypt(ctx, &kms.EncryptInput{KeyId: &key, Plaintext: make([]byte, 4097)})
 			return err
@@ -213,6 +223,12 @@ func TestRefusedRequests(t *testing.T) {
 			_, err := f.stranger().GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &key, KeySpec: types.DataKeySpecAes256, DryRun: new(true)})
 			return err
 		}, "AccessDeniedException"},
+	}
+}
+
+func refusedElsewhere(f *fixture, key string) map[string]refused {
+	ctx, owner := context.Background(), f.owner()
+	return map[string]refused{
 		"grant token": {func() error {
 			_, err := owner.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &key, KeySpec: types.DataKeySpecAes256, GrantTokens: []string{"x"}})
 			return err
@@ -237,8 +253,6 @@ func TestRefusedRequests(t *testing.T) {
 			_, err := owner.GetKeyPolicy(ctx, &kms.GetKeyPolicyInput{KeyId: &key, PolicyName: new("other")})
 			return err
 		}, "NotFoundException"},
-	} {
-		t.Run(name, func(t *testing.T) { wantCode(t, c.call(), c.want) })
 	}
 }
 

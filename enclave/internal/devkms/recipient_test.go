@@ -100,6 +100,20 @@ func TestRecipientKeySizes(t *testing.T) {
 	}
 }
 
+// Within five minutes a document may come again: KMS knows no nonce, which is why the TLS must end inside the enclave.
+func TestYoungDocument(t *testing.T) {
+	f := serve(t, nil)
+	document := f.attestation(t, spki(t, recipientKey().Public()), func(c *softnsm.Config) {
+		c.Now = func() time.Time { return time.Now().Add(-4 * time.Minute) }
+	})
+	for range 2 {
+		_, err := f.owner().GenerateRandom(context.Background(), &kms.GenerateRandomInput{NumberOfBytes: new(int32(1)), Recipient: recipient(document)})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // attack changes an attested Decrypt that would succeed.
 type attack struct {
 	name   string
