@@ -10,6 +10,7 @@ import (
 	"bytes"
 	"crypto/x509"
 	"errors"
+	"fmt"
 	"time"
 
 	"anchorhold/protocol/digest"
@@ -99,19 +100,34 @@ func Parse(b []byte) (*Document, error) {
 	return s.document, nil
 }
 
-// Verify accepts a document whose chain ends at one of roots and is valid at now.
+// Verify accepts a document whose chain ends at one of roots and is valid at now. A zero now is refused: a clock that was
+// never set must not turn a live check into an archived one.
 func Verify(b []byte, roots *x509.CertPool, now time.Time) (*Verified, error) {
-	return verify(b, now, func(d *Document) (*chain, error) { return buildChain(d, roots) })
+	return verifyLive(b, now, pinned(roots))
 }
 
 // VerifyArchived accepts a document whose chain was valid at the document's own time. It says nothing about how old the
 // document is: the caller compares its time with what it knows.
 func VerifyArchived(b []byte, roots *x509.CertPool) (*Verified, error) {
-	return Verify(b, roots, time.Time{})
+	return verify(b, time.Time{}, pinned(roots))
+}
+
+// chainBuilder returns the verified chain of a document, whose times are not judged yet.
+type chainBuilder func(*Document) (*chain, error)
+
+func pinned(roots *x509.CertPool) chainBuilder {
+	return func(d *Document) (*chain, error) { return buildChain(d, roots) }
+}
+
+func verifyLive(b []byte, now time.Time, build chainBuilder) (*Verified, error) {
+	if now.IsZero() {
+		return nil, fmt.Errorf("%w: no time given", ErrExpired)
+	}
+	return verify(b, now, build)
 }
 
 // verify checks a document; the zero now stands for the document's own time.
-func verify(b []byte, now time.Time, build func(*Document) (*chain, error)) (*Verified, error) {
+func verify(b []byte, now time.Time, build chainBuilder) (*Verified, error) {
 	s, err := parse(b)
 	if err != nil {
 		return nil, err

@@ -17,6 +17,9 @@ import (
 	"path/filepath"
 	"time"
 
+	"anchorhold/protocol/attest"
+	"anchorhold/protocol/canonical"
+	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
@@ -36,6 +39,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	oldUserData, err := filepath.Glob("testdata/userdata/*.txt")
+	if err != nil {
+		log.Fatal(err)
+	}
+	old = append(old, oldUserData...)
 	for _, f := range old {
 		if err := os.Remove(f); err != nil {
 			log.Fatal(err)
@@ -50,6 +58,7 @@ func main() {
 	chains()
 	certificates()
 	times()
+	userData()
 }
 
 // write makes one vector. A zero now verifies at the document's own time.
@@ -299,4 +308,45 @@ func times() {
 	write("timestamp-before", "timestamp", "a time before the leaf's", time.Time{}, document(i, func(f *softnsm.Fields) { f.Timestamp -= 60_000 }))
 	write("timestamp-after", "timestamp", "a time after the leaf's", time.Time{}, document(i, func(f *softnsm.Fields) { f.Timestamp += 4 * 3600_000 }))
 	write("timestamp-live", "timestamp", "the same, live at a good time", at, document(i, func(f *softnsm.Fields) { f.Timestamp += 4 * 3600_000 }))
+}
+
+func userData() {
+	vector := func(name, expect, comment string, b []byte) { write("userdata/"+name, expect, comment, time.Time{}, b) }
+	encode := func(u attest.UserData) []byte {
+		b, err := u.Encode()
+		if err != nil {
+			log.Fatal(err)
+		}
+		return b
+	}
+	boot, policy := [16]byte{1, 2, 3}, digest.Sum([]byte("policy"))
+	batch := attest.Batch{Number: 3, First: 700, Size: 256, Root: digest.Sum([]byte("root")), Previous: digest.Sum([]byte("previous"))}
+	receipts := encode(attest.UserData{Purpose: attest.PurposeReceipts, Boot: boot, Policy: policy, Batch: &batch})
+	vector("kms", "ok", "for KMS", encode(attest.UserData{Purpose: attest.PurposeKMS, Boot: boot, Policy: policy}))
+	vector("challenge", "ok", "for a caller", encode(attest.UserData{Purpose: attest.PurposeChallenge, Boot: boot, Policy: policy}))
+	vector("receipts", "ok", "for a batch", receipts)
+	vector("receipts-first", "ok", "for batch 0", encode(attest.UserData{Purpose: attest.PurposeReceipts, Boot: boot, Policy: policy, Batch: &attest.Batch{Size: 1, Root: batch.Root}}))
+	edit := func(name, comment string, change func(map[string]any)) {
+		var m map[string]any
+		if err := canonical.Unmarshal(receipts, &m); err != nil {
+			log.Fatal(err)
+		}
+		change(m)
+		b, err := canonical.Marshal(m)
+		if err != nil {
+			log.Fatal(err)
+		}
+		vector(name, "user-data", comment, b)
+	}
+	edit("label", "another label", func(m map[string]any) { m["label"] = "anchorhold/v2 attestation" })
+	edit("purpose", "an unknown purpose", func(m map[string]any) { m["purpose"] = "other" })
+	edit("kms-batch", "a batch for KMS", func(m map[string]any) { m["purpose"] = "kms" })
+	edit("unknown-key", "a key too many", func(m map[string]any) { m["extra"] = uint64(1) })
+	edit("no-root", "a batch without root", func(m map[string]any) { delete(m, "root") })
+	edit("size-0", "an empty batch", func(m map[string]any) { m["size"] = uint64(0) })
+	edit("size-257", "a batch over the limit", func(m map[string]any) { m["size"] = uint64(257) })
+	edit("no-previous", "batch 3 with nothing before it", func(m map[string]any) { m["previous"] = make([]byte, 48) })
+	edit("short-boot", "15 bytes of boot id", func(m map[string]any) { m["boot"] = make([]byte, 15) })
+	vector("trailing", "user-data", "a byte after the map", append(bytes.Clone(receipts), 0))
+	vector("empty", "user-data", "no bytes", nil)
 }

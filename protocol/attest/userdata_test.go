@@ -8,6 +8,7 @@ import (
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/canonical"
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/protocoltest/vectorfile"
 )
 
 func receiptsUserData() *attest.UserData {
@@ -96,13 +97,20 @@ func TestUserDataRefused(t *testing.T) {
 	}
 }
 
-func FuzzUserData(f *testing.F) {
-	for _, u := range []*attest.UserData{{Purpose: attest.PurposeKMS}, {Purpose: attest.PurposeChallenge}, receiptsUserData()} {
-		b, err := u.Encode()
-		if err != nil {
-			f.Fatal(err)
+func TestUserDataVectors(t *testing.T) {
+	outcomes := map[string]error{"ok": nil, "user-data": attest.ErrUserData}
+	for _, v := range vectorfile.Load(t, "testdata/userdata/*.txt") {
+		want, known := outcomes[v.Expect()]
+		u, err := attest.ParseUserData(v.Body)
+		if !known || !errors.Is(err, want) || (err == nil) != (u != nil) {
+			t.Errorf("%s: got %v, want %s", v.Name, err, v.Expect())
 		}
-		f.Add(b)
+	}
+}
+
+func FuzzUserData(f *testing.F) {
+	for _, v := range vectorfile.Load(f, "testdata/userdata/*.txt") {
+		f.Add(v.Body)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		u, err := attest.ParseUserData(b)

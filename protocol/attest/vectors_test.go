@@ -49,18 +49,14 @@ func TestVectors(t *testing.T) {
 				t.Fatalf("%s: outcome %q is unknown", v.Name, v.Expect())
 			}
 			seen[v.Expect()]++
-			var now time.Time
-			if s := v.Header["now"]; s != "" {
-				var err error
-				if now, err = time.Parse(time.RFC3339, s); err != nil {
-					t.Fatalf("%s: %v", v.Name, err)
-				}
-			}
-			verified, err := attest.Verify(v.Body, roots, now)
+			verified, err := verifyVector(t, v, func() (*attest.Verified, error) { return attest.VerifyArchived(v.Body, roots) },
+				func(now time.Time) (*attest.Verified, error) { return attest.Verify(v.Body, roots, now) })
 			if !errors.Is(err, want) || (err != nil && verified != nil) {
 				t.Errorf("%s: got %v, want %v", v.Name, err, want)
 			}
-			if _, err := cached.Verify(v.Body, now); !errors.Is(err, want) {
+			_, err = verifyVector(t, v, func() (*attest.Verified, error) { return cached.VerifyArchived(v.Body) },
+				func(now time.Time) (*attest.Verified, error) { return cached.Verify(v.Body, now) })
+			if !errors.Is(err, want) {
 				t.Errorf("%s, cached: got %v, want %v", v.Name, err, want)
 			}
 			_, err = attest.Parse(v.Body)
@@ -73,6 +69,31 @@ func TestVectors(t *testing.T) {
 		if seen[o] == 0 {
 			t.Errorf("no vector expects %s", o)
 		}
+	}
+}
+
+// verifyVector verifies live at the vector's time, or at the document's own when the vector gives none.
+func verifyVector(t *testing.T, v vectorfile.Vector, archived func() (*attest.Verified, error), live func(time.Time) (*attest.Verified, error)) (*attest.Verified, error) {
+	t.Helper()
+	s, given := v.Header["now"]
+	if !given {
+		return archived()
+	}
+	now, err := time.Parse(time.RFC3339, s)
+	if err != nil {
+		t.Fatalf("%s: %v", v.Name, err)
+	}
+	return live(now)
+}
+
+// A clock that was never set must not turn a live check into an archived one.
+func TestNoTimeIsNotArchived(t *testing.T) {
+	ok := vectorfile.Load(t, "testdata/ok-archived.txt")[0].Body
+	if _, err := attest.Verify(ok, testRoots(t), time.Time{}); !errors.Is(err, attest.ErrExpired) {
+		t.Errorf("got %v, want %v", err, attest.ErrExpired)
+	}
+	if _, err := attest.NewVerifier(testRoots(t)).Verify(ok, time.Time{}); !errors.Is(err, attest.ErrExpired) {
+		t.Errorf("verifier: got %v, want %v", err, attest.ErrExpired)
 	}
 }
 

@@ -27,7 +27,9 @@ func NewVerifier(roots *x509.CertPool) *Verifier {
 }
 
 // Verify is the function Verify with the verifier's roots.
-func (v *Verifier) Verify(b []byte, now time.Time) (*Verified, error) { return verify(b, now, v.chain) }
+func (v *Verifier) Verify(b []byte, now time.Time) (*Verified, error) {
+	return verifyLive(b, now, v.chain)
+}
 
 // VerifyArchived is the function VerifyArchived with the verifier's roots.
 func (v *Verifier) VerifyArchived(b []byte) (*Verified, error) {
