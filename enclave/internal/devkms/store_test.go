@@ -99,6 +99,7 @@ func TestUsersRefused(t *testing.T) {
 	for name, src := range map[string]string{
 		"empty":            "",
 		"not yaml":         "{",
+		"two documents":    good + "---\n" + good,
 		"unknown key":      good + "admin: true\n",
 		"account":          strings.Replace(good, `"111122223333"`, `"1111"`, 1),
 		"region":           strings.Replace(good, "us-east-1", "nowhere", 1),

@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 
@@ -44,6 +45,9 @@ func ParseUsers(src []byte) (*Users, error) {
 	var u Users
 	if err := dec.Decode(&u); err != nil {
 		return nil, errors.New("malformed users file") // yaml's errors quote values, which may be secrets
+	}
+	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
+		return nil, errors.New("malformed users file: data after the first document")
 	}
 	var faults []error
 	if !accountPattern.MatchString(u.Account) {
