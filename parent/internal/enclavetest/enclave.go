@@ -172,7 +172,8 @@ func (e *Enclave) exchange(conn *message.Conn, stop chan struct{}) error {
 		case message.Attest:
 			err = conn.Send(message.Attestation{Document: append([]byte("document over "), m.Nonce...)})
 		case message.GetLog:
-			for _, b := range batches[min(m.From, uint64(len(batches))):] {
+			batches = batches[min(m.From, uint64(len(batches))):]
+			for _, b := range batches[:min(len(batches), message.MaxBatches)] {
 				err = errors.Join(err, conn.Send(b))
 			}
 			err = errors.Join(err, conn.Send(message.End{}))
