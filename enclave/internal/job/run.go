@@ -44,7 +44,7 @@ func (s *Service) job(ctx context.Context, conn *message.Conn) error {
 	}
 	allowed := s.jobTime()
 	jobCtx, cancel := context.WithTimeout(ctx, allowed)
-	r := &run{s: s, conn: conn, in: newInput(jobCtx, conn, limit), started: s.config.Now()}
+	r := &run{s: s, conn: conn, in: newInput(jobCtx, conn, limit), started: s.stamp()}
 	file, err := r.protect(jobCtx)
 	cancel()
 	<-s.slots // before the answer: a parent that sends the next job on it must find room
@@ -66,6 +66,9 @@ func (s *Service) jobTime() time.Duration {
 	const longest = 7 * 24 * time.Hour
 	return time.Duration(min(s.config.Policy.Limits.JobSeconds, uint64(longest/time.Second))) * time.Second
 }
+
+// stamp is the time by the NSM's clock as leaves have it: in whole milliseconds.
+func (s *Service) stamp() time.Time { return s.config.Now().Truncate(time.Millisecond) }
 
 // protect runs the job's steps and turns a panic into an error: one job must not take the others with it. Keys are zeroed
 // by deferred calls on the way.
@@ -90,7 +93,7 @@ func (r *run) failureLeaf(ctx context.Context, c code.Code) []byte {
 	// The job's own time may be over, and the parent gone: the leaf is for the log.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leafTimeout)
 	defer cancel()
-	f := receipt.Failure{Code: c, Header: r.fileSum, KMSRequests: r.requests, Finished: r.s.config.Now()}
+	f := receipt.Failure{Code: c, Header: r.fileSum, KMSRequests: r.requests, Finished: r.s.stamp()}
 	file, err := r.s.config.Receipts.Sign(ctx, func(sequence uint64) ([]byte, error) {
 		f.Sequence = sequence
 		return f.Encode()

@@ -178,7 +178,11 @@ func (r *run) leaf(out *output, report *deid.Report) *receipt.Leaf {
 		RecordsOut:      receipt.Bucket(uint64(report.RecordsOut)),
 		RecordsRejected: receipt.Bucket(uint64(report.RecordsRejected)),
 		Started:         r.started,
-		Finished:        r.s.config.Now(),
+		Finished:        r.s.stamp(),
+	}
+	// The clock is set anew by each document and may step back a little.
+	if leaf.Finished.Before(leaf.Started) {
+		leaf.Finished = leaf.Started
 	}
 	return leaf
 }

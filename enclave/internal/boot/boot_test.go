@@ -1,0 +1,329 @@
+package boot_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hf/nsm/request"
+	"github.com/hf/nsm/response"
+	"go.uber.org/goleak"
+
+	"anchorhold/enclave/deid"
+	"anchorhold/enclave/internal/boot"
+	"anchorhold/enclave/internal/cloudtest"
+	"anchorhold/enclave/internal/nsm"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/envelope"
+	"anchorhold/protocol/frame"
+	"anchorhold/protocol/jobfile"
+	"anchorhold/protocol/measure"
+	"anchorhold/protocol/message"
+	"anchorhold/protocol/policy"
+	"anchorhold/protocol/protocoltest/softnsm"
+	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/result"
+	"anchorhold/protocol/transport"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// bench is an enclave program over a software NSM, a local KMS and a parent, all of them real.
+type bench struct {
+	*cloudtest.Cloud
+	config   boot.Config
+	compiled []byte
+	image    measure.Image
+	log      *syncBuffer
+}
+
+func newBench(t testing.TB) *bench {
+	t.Helper()
+	b := &bench{Cloud: cloudtest.New(t, nil), log: &syncBuffer{}}
+	source := fmt.Sprintf(`
+anchorhold: policy/v1
+tenants:
+  - {name: clinic, keys: [%q], pipelines: [deid]}
+pipelines:
+  - {name: deid, preset: safe-harbor, content-types: [application/fhir+ndjson]}
+limits: {replays: 1000, concurrent-jobs: 64}
+test:
+  kms-host: %s
+  tls-roots: %q
+`, b.KeyARN, cloudtest.Host, b.TLSRoots)
+	var err error
+	b.compiled, err = policy.CompileYAML([]byte(source), deid.Preset, nil)
+	check(t, err)
+	dir := cloudtest.SocketDir(t)
+	path := filepath.Join(dir, "policy.cbor")
+	check(t, os.WriteFile(path, b.compiled, 0o400))
+	b.image = measure.DevImage([]byte("program"), b.compiled)
+	b.Allow(t, b.KeyARN, map[string]map[string]string{
+		"StringEqualsIgnoreCase": {
+			"kms:RecipientAttestation:PCR0": b.image.PCR0.String(),
+			"kms:RecipientAttestation:PCR1": b.image.PCR1.String(),
+			"kms:RecipientAttestation:PCR2": b.image.PCR2.String(),
+		},
+		"StringEquals": {"kms:EncryptionContext:anchorhold:image": b.image.PCR0.String()},
+	})
+	b.config = boot.Config{
+		Policy: path, Listen: "unix://" + filepath.Join(dir, "jobs"), Relay: b.Relay, Credentials: b.Credentials,
+		Log: b.log, Prefix: "INSECURE ",
+	}
+	return b
+}
+
+func (b *bench) module(image measure.Image) *softnsm.NSM {
+	return softnsm.New(softnsm.Config{CA: b.CA, Image: image})
+}
+
+// start runs the program until the test ends.
+func (b *bench) start(t testing.TB) {
+	t.Helper()
+	b.config.NSM = nsm.New(b.module(b.image))
+	ready := make(chan string, 1)
+	b.config.Ready = func(address string) { ready <- address }
+	ctx, cancel := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	ended := make(chan error, 1)
+	running.Go(func() { ended <- boot.Run(ctx, b.config) })
+	t.Cleanup(func() { cancel(); running.Wait() })
+	select {
+	case <-ready:
+	case err := <-ended:
+		t.Fatalf("Run: %v", err)
+	}
+}
+
+// job seals records as the owner does.
+func (b *bench) job(t testing.TB, reply *result.PrivateKey, records string) (file []byte, header jobfile.Header) {
+	t.Helper()
+	claims := envelope.Job{
+		Image: b.image.PCR0, Tenant: "clinic", Pipeline: "deid", ContentType: envelope.ContentRecords,
+		Reply:    sha256.Sum256(reply.PublicKey()),
+		NotAfter: time.Now().UTC().Truncate(24*time.Hour).AddDate(0, 0, 1), ReferenceDate: "2026-06-30",
+	}
+	key, blob := b.DataKey(t, b.KeyARN, claims.Context())
+	var sealed bytes.Buffer
+	w, err := envelope.NewWriter(&sealed, envelope.Params{
+		Context: claims.Context(), DataKey: key,
+		Keys: []envelope.EncryptedKey{{Provider: "aws-kms", Info: b.KeyARN, Ciphertext: blob}},
+	})
+	check(t, err)
+	_, err = io.WriteString(w, records)
+	check(t, err)
+	check(t, w.Close())
+	header = jobfile.Header{ReplyKey: reply.PublicKey(), SealedAt: uint64(time.Now().UnixMilli()), Nonce: [32]byte{1}}
+	head, err := header.Encode()
+	check(t, err)
+	return append(head, sealed.Bytes()...), header
+}
+
+// submit sends a job and returns the sealed result and the last message.
+func submit(t testing.TB, c *message.Conn, file []byte) ([]byte, message.Message) {
+	t.Helper()
+	check(t, c.Send(message.Job{}))
+	go func() {
+		_ = c.SendData(frame.Data, file)
+		_ = c.Send(message.End{})
+	}()
+	var sealed []byte
+	for {
+		m, _, body, err := c.Receive()
+		check(t, err)
+		if m != nil {
+			return sealed, m
+		}
+		sealed = append(sealed, body...)
+	}
+}
+
+func (b *bench) dial(t testing.TB) *message.Conn {
+	t.Helper()
+	nc, err := transport.Dial(context.Background(), b.config.Listen)
+	check(t, err)
+	check(t, nc.SetDeadline(time.Now().Add(time.Minute)))
+	t.Cleanup(func() { nc.Close() })
+	return message.NewConn(nc)
+}
+
+// TestWholeWay runs jobs over KMS, NSM and pipeline as they are, and shows that the second needs no KMS.
+func TestWholeWay(t *testing.T) {
+	b := newBench(t)
+	b.start(t)
+	reply, err := result.GenerateKey()
+	check(t, err)
+	const record = `{"resourceType":"Patient","id":"p1","gender":"female","name":[{"family":"MARKERNAME"}]}`
+	file, header := b.job(t, reply, record)
+	c := b.dial(t)
+	var requests [2]string
+	for i := range requests {
+		sealed, m := submit(t, c, file)
+		done, ok := m.(message.Done)
+		if !ok {
+			t.Fatalf("got %+v, want done", m)
+		}
+		f, err := receipt.ParseFile(done.Receipt)
+		check(t, err)
+		v, err := f.Verify(b.CA.Roots(), time.Now())
+		check(t, err)
+		if v.Leaf == nil || v.Leaf.Output != digest.Sum(sealed) || v.Leaf.Image != b.image.PCR0 {
+			t.Fatalf("the receipt does not fit: %+v", v.Leaf)
+		}
+		requests[i] = v.Leaf.KMSRequests[0]
+		records := open(t, reply, header, file, b, sealed)
+		if !bytes.Contains(records, []byte(`"gender":"female"`)) || bytes.Contains(records, []byte("MARKER")) {
+			t.Errorf("got records %s", records)
+		}
+	}
+	decrypts := b.Decrypts(t)
+	if len(decrypts) != 1 || decrypts[0]["requestID"] != requests[0] || requests[1] != requests[0] {
+		t.Errorf("KMS answered %d times, the receipts name %v", len(decrypts), requests)
+	}
+	for _, line := range strings.Split(strings.TrimSpace(b.log.String()), "\n") {
+		if !strings.HasPrefix(line, "INSECURE ") {
+			t.Errorf("the line %q does not say INSECURE", line)
+		}
+	}
+	if bytes.Contains(b.Carried(), []byte("MARKER")) || strings.Contains(b.log.String(), "MARKER") {
+		t.Error("a record left the enclave")
+	}
+}
+
+func open(t testing.TB, reply *result.PrivateKey, header jobfile.Header, file []byte, b *bench, sealed []byte) []byte {
+	t.Helper()
+	head, err := header.Encode()
+	check(t, err)
+	if !bytes.HasPrefix(file, head) {
+		t.Fatal("the header is not the file's")
+	}
+	o, err := result.NewOpener(bytes.NewReader(sealed), result.Result, reply, result.Binding{
+		Header: digest.Sum(head), Nonce: header.Nonce, Policy: policy.Digest(b.compiled),
+	})
+	check(t, err)
+	var records []byte
+	for {
+		kind, p, err := o.Next()
+		if err == io.EOF {
+			return records
+		}
+		check(t, err)
+		if kind == result.Records {
+			records = append(records, p...)
+		}
+	}
+}
+
+// TestInvariant3_OtherPolicyIsOtherImage: KMS refuses an enclave whose policy differs by one limit.
+func TestInvariant3_OtherPolicyIsOtherImage(t *testing.T) {
+	b := newBench(t)
+	reply, err := result.GenerateKey()
+	check(t, err)
+	file, _ := b.job(t, reply, "{}")
+	b.image = measure.DevImage([]byte("program"), append(bytes.Clone(b.compiled), 0)) // what the NSM says; the job names the other
+	b.start(t)
+	_, m := submit(t, b.dial(t), file)
+	if f, _ := m.(message.Failed); f.Code != "image-mismatch" {
+		t.Errorf("got %+v, want image-mismatch", m)
+	}
+	file, _ = b.job(t, reply, "{}") // sealed by an owner who believes the host: KMS still refuses
+	_, m = submit(t, b.dial(t), file)
+	if f, _ := m.(message.Failed); f.Code != "kms-denied" || f.Receipt != nil {
+		t.Errorf("got %+v, want kms-denied without a receipt", m)
+	}
+}
+
+func TestRefusesToServe(t *testing.T) {
+	good := newBench(t)
+	for name, change := range map[string]func(*boot.Config, *fault){
+		"debug enclave":       func(_ *boot.Config, f *fault) { f.image = measure.Image{} },
+		"pcr2 alone zero":     func(_ *boot.Config, f *fault) { f.image.PCR2 = digest.Digest{} },
+		"no nsm":              func(_ *boot.Config, f *fault) { f.all = true },
+		"no randomness":       func(_ *boot.Config, f *fault) { f.random = true },
+		"no documents":        func(_ *boot.Config, f *fault) { f.attest = true },
+		"unlocked pcrs":       func(_ *boot.Config, f *fault) { f.unlocked = true },
+		"pcr not as document": func(_ *boot.Config, f *fault) { f.lies = true },
+		"no policy":           func(c *boot.Config, _ *fault) { c.Policy += ".missing" },
+		"other bytes":         func(c *boot.Config, _ *fault) { c.Policy = "/proc/self/exe" },
+		"bad address":         func(c *boot.Config, _ *fault) { c.Listen = "tcp://127.0.0.1:1" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			c, f := good.config, &fault{image: good.image}
+			change(&c, f)
+			f.NSM = good.module(f.image)
+			c.NSM = nsm.New(f)
+			c.Ready = func(string) { t.Error("it serves") }
+			ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+			defer cancel()
+			if err := boot.Run(ctx, c); err == nil {
+				t.Error("got no error")
+			}
+		})
+	}
+}
+
+// fault is a module that fails in one way.
+type fault struct {
+	*softnsm.NSM
+	image                               measure.Image
+	all, random, attest, unlocked, lies bool
+}
+
+func (f *fault) Send(r request.Request) (response.Response, error) {
+	res, err := f.NSM.Send(r)
+	switch r.(type) {
+	case *request.GetRandom:
+		if f.random {
+			return response.Response{GetRandom: &response.GetRandom{}}, nil
+		}
+	case *request.Attestation:
+		if f.attest {
+			return response.Response{Error: response.ECInternalError}, nil
+		}
+	case *request.DescribePCR:
+		if f.unlocked && err == nil {
+			res.DescribePCR.Lock = false
+		}
+		if f.lies && err == nil {
+			res.DescribePCR.Data[0] ^= 1
+		}
+	}
+	if f.all {
+		return response.Response{}, errors.New("no such device")
+	}
+	return res, err
+}
+
+// syncBuffer is a log.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func check(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
