@@ -129,6 +129,9 @@ func TestEveryBitFlip(t *testing.T) {
 	for _, v := range vectorfile.Load(t, "testdata/ok-*.txt") {
 		key, plain := unhex(t, v.Header["data-key"]), unhex(t, v.Header["plaintext"])
 		for i := range v.Body {
+			if testing.Short() && i%7 != 0 {
+				continue
+			}
 			b := bytes.Clone(v.Body)
 			b[i] ^= 1 << (i % 8)
 			got, err := open(bytes.NewReader(b), key)
