@@ -84,20 +84,6 @@ func TestOwnerExpectsAnother(t *testing.T) {
 			e.Policy = compile(t, strings.Replace(policyYAML, "clinic", "hospital", 1))
 		}, appraise.ErrPolicy},
 		"policy that is none": {func(_ *world, e *receipt.Expect) { e.Policy = []byte("policy") }, receipt.ErrPolicy},
-		"zero expectation":    {func(_ *world, e *receipt.Expect) { *e = receipt.Expect{} }, receipt.ErrExpect},
-		"no pins":             {func(_ *world, e *receipt.Expect) { e.Pins = nil }, receipt.ErrExpect},
-		"no policy":           {func(_ *world, e *receipt.Expect) { e.Policy = nil }, receipt.ErrExpect},
-		"no nonce":            {func(_ *world, e *receipt.Expect) { e.Nonce = [32]byte{} }, receipt.ErrExpect},
-		"no input":            {func(_ *world, e *receipt.Expect) { e.Input = digest.Digest{} }, receipt.ErrExpect},
-		"no result":           {func(_ *world, e *receipt.Expect) { e.Output = digest.Digest{} }, receipt.ErrExpect},
-		"no header":           {func(_ *world, e *receipt.Expect) { e.Header = digest.Digest{} }, receipt.ErrExpect},
-		"no image":            {func(_ *world, e *receipt.Expect) { e.Image = digest.Digest{} }, receipt.ErrExpect},
-		"no reply key":        {func(_ *world, e *receipt.Expect) { e.Reply = [32]byte{} }, receipt.ErrExpect},
-		"no message":          {func(_ *world, e *receipt.Expect) { e.MessageID = [32]byte{} }, receipt.ErrExpect},
-		"no tenant":           {func(_ *world, e *receipt.Expect) { e.Tenant = "" }, receipt.ErrExpect},
-		"no pipeline":         {func(_ *world, e *receipt.Expect) { e.Pipeline = "" }, receipt.ErrExpect},
-		"no sealing time":     {func(_ *world, e *receipt.Expect) { e.SealedAt = time.Time{} }, receipt.ErrExpect},
-		"no time":             {func(_ *world, e *receipt.Expect) { e.Now = time.Time{} }, receipt.ErrExpect},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -108,6 +94,37 @@ func TestOwnerExpectsAnother(t *testing.T) {
 			e := w.expect()
 			c.change(w, &e)
 			wantRefusal(t, v, e, c.want)
+		})
+	}
+}
+
+// A field that somebody forgot must not pass as "unchecked".
+func TestIncompleteExpectation(t *testing.T) {
+	w := newWorld(t)
+	v, err := w.files(t, w.leaf(0))[0].Verify(w.ca.Roots(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*receipt.Expect){
+		"zero expectation": func(e *receipt.Expect) { *e = receipt.Expect{} },
+		"no pins":          func(e *receipt.Expect) { e.Pins = nil },
+		"no policy":        func(e *receipt.Expect) { e.Policy = nil },
+		"no nonce":         func(e *receipt.Expect) { e.Nonce = [32]byte{} },
+		"no input":         func(e *receipt.Expect) { e.Input = digest.Digest{} },
+		"no result":        func(e *receipt.Expect) { e.Output = digest.Digest{} },
+		"no header":        func(e *receipt.Expect) { e.Header = digest.Digest{} },
+		"no image":         func(e *receipt.Expect) { e.Image = digest.Digest{} },
+		"no reply key":     func(e *receipt.Expect) { e.Reply = [32]byte{} },
+		"no message":       func(e *receipt.Expect) { e.MessageID = [32]byte{} },
+		"no tenant":        func(e *receipt.Expect) { e.Tenant = "" },
+		"no pipeline":      func(e *receipt.Expect) { e.Pipeline = "" },
+		"no sealing time":  func(e *receipt.Expect) { e.SealedAt = time.Time{} },
+		"no time":          func(e *receipt.Expect) { e.Now = time.Time{} },
+	} {
+		t.Run(name, func(t *testing.T) {
+			e := w.expect()
+			change(&e)
+			wantRefusal(t, v, e, receipt.ErrExpect)
 		})
 	}
 }
