@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -41,8 +42,9 @@ func parseLines(rules []byte) ([]*line, faults) {
 		f.add(1, "rule file has %d bytes, at most %d are read", len(rules), maxRules)
 		return nil, f
 	}
-	if !utf8.Valid(rules) || bytes.ContainsAny(rules, "\t\r\x00") {
-		f.add(1, "rule file is not plain text: tab, carriage return, NUL or invalid UTF-8")
+	control := func(r rune) bool { return r != '\n' && unicode.IsControl(r) }
+	if !utf8.Valid(rules) || bytes.ContainsFunc(rules, control) {
+		f.add(1, "rule file is not plain text: tab, carriage return, other control character or invalid UTF-8")
 		return nil, f
 	}
 	root := &line{level: -1}
@@ -88,5 +90,5 @@ func parseLine(number int, text string, f *faults) (*line, bool) {
 		f.add(number, "indentation is not a small multiple of two spaces")
 		return nil, false
 	}
-	return &line{number: number, level: indent / 2, words: strings.Fields(rest)}, true
+	return &line{number: number, level: indent / 2, words: strings.FieldsFunc(rest, func(r rune) bool { return r == ' ' })}, true
 }
