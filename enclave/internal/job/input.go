@@ -22,18 +22,19 @@ const (
 // input reads a job file out of data frames up to the message end. It holds one frame: what the job has not taken yet stays in the
 // kernel's buffers, and the parent waits.
 type input struct {
-	ctx  context.Context
-	conn *message.Conn
+	ctx   context.Context
+	conn  *message.Conn
+	limit uint64 // SPEC 8 job-bytes
 
 	mu    sync.Mutex // one reader at a time, also when a pipeline breaks its contract
 	rest  []byte     // guarded by mu: of the frame that was read last
-	left  uint64     // guarded by mu: bytes that may still come, SPEC 8 job-bytes
+	left  uint64     // guarded by mu: bytes that may still come
 	ended bool       // guarded by mu: the message end has come
 	err   error      // guarded by mu: the first failure, coded; it stays
 }
 
 func newInput(ctx context.Context, conn *message.Conn, limit uint64) *input {
-	return &input{ctx: ctx, conn: conn, left: limit}
+	return &input{ctx: ctx, conn: conn, limit: limit, left: limit}
 }
 
 // Read returns io.EOF after the message end and coded errors otherwise.
@@ -125,6 +126,7 @@ func (in *input) discard(ctx context.Context) error {
 	default:
 		return in.err
 	}
+	in.left = in.limit // a budget of its own: a job that was too large ends in order as well
 	for !in.ended {
 		if err := ctx.Err(); err != nil {
 			return err
