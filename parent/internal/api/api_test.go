@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,8 +35,26 @@ type rig struct {
 	spool   *spool.Spool
 	server  *api.Server
 	enclave *enclavetest.Enclave
-	log     *bytes.Buffer
+	log     *lines
 	dir     string
+}
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu sync.Mutex
+	b  bytes.Buffer // guarded by mu
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 type setup struct {
@@ -51,7 +70,7 @@ const (
 
 func start(t *testing.T, o setup) *rig {
 	t.Helper()
-	r := &rig{t: t, enclave: enclavetest.New(t, image), log: &bytes.Buffer{}, dir: filepath.Join(t.TempDir(), "spool")}
+	r := &rig{t: t, enclave: enclavetest.New(t, image), log: &lines{}, dir: filepath.Join(t.TempDir(), "spool")}
 	log := slog.New(slog.NewJSONHandler(r.log, nil))
 	o.spool.Dir = r.dir
 	if o.spool.MaxBytes == 0 {
