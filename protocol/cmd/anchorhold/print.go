@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 	"strings"
 	"sync"
 	"text/tabwriter"
 	"time"
+	"unicode"
 )
 
 // isTerminal reports whether w is a terminal: only there anything is drawn over.
@@ -62,13 +64,14 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
 }
 
-// safe makes a peer's text printable: a terminal obeys escape sequences.
+// safe makes a peer's text printable: a terminal obeys escape sequences, and a person believes turned-around text.
 func safe(s string) string {
-	quoted := fmt.Sprintf("%+q", s)
-	if quoted == `"`+s+`"` {
-		return s
+	for _, r := range s {
+		if !unicode.IsPrint(r) {
+			return strconv.QuoteToASCII(s)
+		}
 	}
-	return quoted
+	return s
 }
 
 // progress draws one line on a terminal, and nothing elsewhere. Its methods are safe for concurrent use.

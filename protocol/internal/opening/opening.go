@@ -118,6 +118,12 @@ func (e Evidence) Check() (*Accepted, error) {
 	if err != nil {
 		return nil, refuse("receipt: %w", err)
 	}
+	for i := range accepted.Lines {
+		if l := &accepted.Lines[i]; l.Name == "time" { // its own text has the skew in it, which would puzzle a person
+			l.Detail = fmt.Sprintf("sealed %s by your clock, finished %s",
+				e.Job.SealedAt().UTC().Format(time.RFC3339), accepted.Leaf.Finished.Format(time.RFC3339))
+		}
+	}
 	return &Accepted{Receipt: accepted, e: e, policy: pol}, nil
 }
 

@@ -123,6 +123,9 @@ func (w Wrapping) admitHashes(pol *policy.Policy, job *envelope.Job) error {
 	if pipeline.ReferenceDate != "" && job.ReferenceDate != "" && job.ReferenceDate != pipeline.ReferenceDate {
 		return fmt.Errorf("%w: anchorhold:reference-date is %s, the policy fixes %s", ErrRefused, job.ReferenceDate, pipeline.ReferenceDate)
 	}
+	if pipeline.ReferenceDate == "" && job.ReferenceDate == "" {
+		return fmt.Errorf("%w: the context lacks %s, and the policy does not fix it", ErrRefused, envelope.KeyReferenceDate)
+	}
 	if err := sameHash(envelope.KeyCrosswalk, job.Crosswalk, w.Crosswalk); err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ func (r *Refusal) Error() string {
 	if r.Code != "" {
 		return fmt.Sprintf("%s: %s", r.Code, Meaning(r.Code))
 	}
+	if r.Status == http.StatusOK {
+		return "the job failed, and the parent gave no known code"
+	}
 	return fmt.Sprintf("the parent answered %d %s", r.Status, http.StatusText(r.Status))
 }
 
