@@ -53,10 +53,12 @@ func (t *transformer) date(n *node, s []byte) bool {
 		return t.quote(digits)
 	}
 	// That somebody has died must not go with the year of it.
+	if n.method != yearOr || !bytes.HasSuffix(t.out, n.head) {
+		return false
+	}
 	object := t.scanner
 	object.i = t.holder
-	_, taken := object.find(n.instead)
-	if n.method != yearOr || taken || !bytes.HasSuffix(t.out, n.head) {
+	if _, taken := object.find(n.instead); taken {
 		return false
 	}
 	t.out = append(t.out[:len(t.out)-len(n.head)], '"')
@@ -87,12 +89,24 @@ func (t *transformer) member(name string, s []byte) {
 // zipCountries use US ZIP codes.
 var zipCountries = map[string]bool{"US": true, "USA": true, "PR": true, "GU": true, "VI": true, "AS": true, "MP": true}
 
+// foreign reports whether the address at hand is in another country. It looks
+// once for each address: an array of a million codes must not look a million times.
+func (t *transformer) foreign() bool {
+	if t.address.known && t.address.at == t.holder {
+		return t.address.foreign
+	}
+	object := t.scanner
+	object.i = t.holder
+	country, ok := object.find("country")
+	t.address.known, t.address.at = true, t.holder
+	t.address.foreign = ok && (country.b[country.i] != '"' || !zipCountries[string(country.str())])
+	return t.address.foreign
+}
+
 // zip3 keeps three digits of a US ZIP code, or 000 for the areas of a set. Of
 // a code of another country nobody has counted the people: it is dropped.
 func (t *transformer) zip3(n *node, s []byte) bool {
-	address := t.scanner
-	address.i = t.holder
-	if country, ok := address.find("country"); ok && (country.b[country.i] != '"' || !zipCountries[string(country.str())]) {
+	if t.foreign() {
 		return false
 	}
 	if len(s) == 10 && s[5] == '-' && only(s[6:], digit) {

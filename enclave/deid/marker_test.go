@@ -54,14 +54,22 @@ func codes(path string) bool { return strings.HasSuffix(path, ".code") }
 // A marker in any leaf must not be in the output: not in a name, not in a
 // code's system, not in a status, not in an id.
 func TestMarkersInEveryLeafAreGone(t *testing.T) {
+	t.Run("synthea", func(t *testing.T) { testMarkers(t, synthea(t, "10"), 3) })
+	t.Run("examples", func(t *testing.T) { testMarkers(t, examples(t), 100) })
+}
+
+// testMarkers takes a few records of each type.
+func testMarkers(t *testing.T, records []byte, few int) {
+	t.Helper()
 	kinds := map[string]int{}
 	var in strings.Builder
 	var paths []string
-	for _, r := range decode(t, synthea(t, "10")) {
+	for _, r := range decode(t, records) {
 		kind := r["resourceType"].(string)
-		if kinds[kind]++; kinds[kind] > 3 {
+		if worth[kind] == "" || kinds[kind] >= few {
 			continue
 		}
+		kinds[kind]++
 		plant("", r, func(path string) {
 			if !codes(path) {
 				b, err := json.Marshal(r)

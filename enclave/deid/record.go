@@ -20,7 +20,7 @@ func (t *transformer) record(b []byte) (int, code.Record) {
 		return -1, classify(b, t.max)
 	}
 	t.scanner = scanner{b: b, max: t.max, scratch: t.scratch[:0]}
-	t.failed, t.inside, t.locals = "", false, nil
+	t.failed, t.inside, t.locals, t.address.known = "", false, nil, false
 	if cap(t.scratch) > 1<<20 {
 		t.scratch = nil
 	}

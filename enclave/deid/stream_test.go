@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"go.uber.org/goleak"
+
 	"anchorhold/enclave/deid"
 	"anchorhold/protocol/code"
 )
@@ -287,6 +289,7 @@ func TestLimitsOfAJob(t *testing.T) {
 }
 
 func TestBrokenStreams(t *testing.T) {
+	defer goleak.VerifyNone(t)
 	broken := errors.New("broken")
 	in := mixed(t, 30_000)
 	e := safeHarbor(t)

@@ -3,6 +3,10 @@ package deid_test
 import (
 	"bytes"
 	"context"
+	"crypto/aes"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
 	"runtime"
@@ -27,6 +31,32 @@ func TestSurrogatesComeFromOrderNotFromIdentifiers(t *testing.T) {
 	for _, s := range spelt.FindAllString(third, -1) {
 		if strings.Contains(first, s) {
 			t.Errorf("surrogate %s is in two jobs with different keys", s)
+		}
+	}
+}
+
+// The text of a surrogate is pinned: a change would break every pipeline that
+// runs the same message again (design, invariant 7).
+func TestTextOfSurrogates(t *testing.T) {
+	o := options()
+	h := hmac.New(sha256.New, o.SurrogateKey[:])
+	h.Write([]byte("anchorhold/v1 surrogate text"))
+	c, err := aes.NewCipher(h.Sum(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, _ := process(t, lineOf(7)+"\n"+lineOf(8)+"\n"+lineOf(7)+"\n")
+	got := spelt.FindAllString(out, -1)
+	for i, number := range []byte{0, 1, 0} {
+		b := make([]byte, 16)
+		b[15] = number
+		c.Encrypt(b, b)
+		want := ""
+		for _, d := range hex.EncodeToString(b) {
+			want += string("bcdfghjklmnpqrst"[strings.IndexRune("0123456789abcdef", d)])
+		}
+		if got[i] != want {
+			t.Errorf("surrogate %d is %s, want %s", i, got[i], want)
 		}
 	}
 }

@@ -26,6 +26,11 @@ type transformer struct {
 	inside bool        // a contained resource of it
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
+	// address remembers what foreign found out.
+	address struct {
+		known, foreign bool
+		at             int
+	}
 }
 
 // mark is a state of the output to which a rollback returns.

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // spelt matches a surrogate.
@@ -78,6 +79,24 @@ func TestTransform(t *testing.T) {
 				t.Errorf("got  %s\nwant %s", got, test.want)
 			}
 		})
+	}
+}
+
+// Work must grow with the size of a record, not with its square.
+func TestHostileRecordsTakeLinearTime(t *testing.T) {
+	many := func(s string) string { return strings.Repeat(s+",", 300_000) + s }
+	for name, in := range map[string]string{
+		"ZIP codes":  patient(`"address":[{"postalCode":[` + many(`"66801"`) + `],"x":"` + strings.Repeat("y", 1<<20) + `","country":"US"}]`),
+		"deaths":     patient(`"deceasedDateTime":[` + many(`"1900"`) + `]`),
+		"extensions": patient(`"extension":[` + many(`{"valueCode":"x"}`) + `]`),
+		"fragments":  `{"resourceType":"Encounter","status":"finished","basedOn":[` + many(`{"reference":"#"}`) + `],"contained":[` + many("{}") + `]}`,
+		"escapes":    patient(`"gender":"` + strings.Repeat(`\\`, 3<<20) + `"`),
+		"brackets":   patient(`"x":` + strings.Repeat("[", 60) + many("0") + strings.Repeat("]", 60)),
+	} {
+		start := time.Now()
+		if one(t, in); time.Since(start) > 10*time.Second {
+			t.Errorf("%s: took %v for %d bytes", name, time.Since(start), len(in))
+		}
 	}
 }
 
