@@ -143,18 +143,17 @@ func (e *Enclave) serve(l net.Listener, stop chan struct{}) {
 				delete(e.conns, c)
 				e.mu.Unlock()
 			}()
-			for e.exchange(message.NewConn(c), stop) == nil {
-			}
+			e.converse(message.NewConn(c), stop)
 		})
 	}
 }
 
-// exchange answers one question. Conn reads exactly, so that a new one for each exchange would lose nothing; it is kept.
-func (e *Enclave) exchange(conn *message.Conn, stop chan struct{}) error {
+// converse answers question after question until the connection fails.
+func (e *Enclave) converse(conn *message.Conn, stop chan struct{}) {
 	for {
 		m, _, _, err := conn.Receive()
 		if err != nil {
-			return err
+			return
 		}
 		e.mu.Lock()
 		wedged, handler, boot := e.wedged, e.handler, e.boot
@@ -183,7 +182,7 @@ func (e *Enclave) exchange(conn *message.Conn, stop chan struct{}) error {
 			err = errors.New("unexpected " + m.Op())
 		}
 		if err != nil {
-			return err
+			return
 		}
 	}
 }
