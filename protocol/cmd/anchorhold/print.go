@@ -7,10 +7,10 @@ import (
 	"os"
 	"strconv"
 	"strings"
-	"sync"
 	"text/tabwriter"
-	"time"
 	"unicode"
+
+	"github.com/jedib0t/go-pretty/v6/table"
 )
 
 // isTerminal reports whether w is a terminal: only there anything is drawn over.
@@ -41,8 +41,22 @@ func (a *app) printJSON(v any) error {
 	return e.Encode(v)
 }
 
-// table prints rows in columns.
+// table prints rows in columns; drawn on a terminal, and elsewhere easy to cut and grep.
 func (a *app) table(rows [][]string) {
+	if isTerminal(a.out) {
+		w := table.NewWriter()
+		w.SetStyle(table.StyleLight)
+		w.Style().Options = table.OptionsNoBordersAndSeparators
+		for _, row := range rows {
+			cells := make(table.Row, len(row))
+			for i, cell := range row {
+				cells[i] = cell
+			}
+			w.AppendRow(cells)
+		}
+		fmt.Fprintln(a.out, w.Render())
+		return
+	}
 	w := tabwriter.NewWriter(a.out, 0, 0, 2, ' ', 0)
 	for _, row := range rows {
 		fmt.Fprintln(w, "  "+strings.Join(row, "\t"))
@@ -72,56 +86,4 @@ func safe(s string) string {
 		}
 	}
 	return s
-}
-
-// progress draws one line on a terminal, and nothing elsewhere. Its methods are safe for concurrent use.
-type progress struct {
-	w io.Writer // nil: not a terminal
-
-	mu    sync.Mutex // guards what follows
-	drawn time.Time
-	width int
-}
-
-func (a *app) progress() *progress {
-	if !isTerminal(a.err) {
-		return &progress{}
-	}
-	return &progress{w: a.err}
-}
-
-// show draws at most ten times a second; a total below one means unknown.
-func (p *progress) show(what string, done, total int64) {
-	if p.w == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Since(p.drawn) < 100*time.Millisecond {
-		return
-	}
-	p.drawn = time.Now()
-	text := what
-	switch {
-	case total > 0:
-		filled := int(min(done, total) * 24 / total)
-		text += fmt.Sprintf(" [%s%s] %s of %s", strings.Repeat("#", filled), strings.Repeat(".", 24-filled), bytesText(done), bytesText(total))
-	case done > 0:
-		text += " " + bytesText(done)
-	}
-	fmt.Fprintf(p.w, "\r%-*s", p.width, text)
-	p.width = len(text)
-}
-
-// clear removes the line.
-func (p *progress) clear() {
-	if p.w == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.width > 0 {
-		fmt.Fprintf(p.w, "\r%*s\r", p.width, "")
-		p.width = 0
-	}
 }

@@ -195,7 +195,7 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 	if err != nil {
 		return nil, err
 	}
-	bar := a.progress()
+	bar := a.bars()
 	sealed, err := approved.Seal(ctx, kms, &meter{in, bar, 0}, file)
 	bar.clear()
 	if err != nil {
@@ -214,7 +214,7 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 // meter shows how much has been read.
 type meter struct {
 	r   io.Reader
-	bar *progress
+	bar *bars
 	n   int64
 }
 

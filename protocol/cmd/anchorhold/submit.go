@@ -94,7 +94,7 @@ func (a *app) fetch(ctx context.Context, f submitFlags, job string, paths fetchP
 		return err
 	}
 	defer rec.Abort()
-	bar := a.progress()
+	bar := a.bars()
 	defer bar.clear()
 	client.Notify = func(stage submit.Stage, done, total int64) { bar.show(string(stage), done, total) }
 	running, err := client.Post(ctx, size, func() (io.ReadCloser, error) { return os.Open(job) })
