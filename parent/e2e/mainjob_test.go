@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,7 +24,7 @@ func TestMainJobOnSample(t *testing.T) {
 	if len(records) < 1000 {
 		t.Fatalf("the sample has %d records, want at least 1000", len(records))
 	}
-	checkOutput(t, records, j.path(".out"), nil)
+	checkOutput(t, in, j.path(".out"), nil)
 	t.Run("Invariant1_ParentSeesNoPlaintext", func(t *testing.T) { parentSawNothing(t, s, records) })
 }
 
@@ -57,14 +58,15 @@ func TestMainJobOnSynthea(t *testing.T) {
 			if _, err := os.Stat(name); err == nil {
 				extra = canaries(t, name)
 			}
-			checkOutput(t, readRecords(t, in), j.path(".out"), extra)
+			checkOutput(t, in, j.path(".out"), extra)
 		})
 	}
 }
 
 // checkOutput compares an output folder with the records that went in, by code that shares nothing with the engine.
-func checkOutput(t *testing.T, in []map[string]any, dir string, canaries map[string]bool) {
+func checkOutput(t *testing.T, inDir, dir string, canaries map[string]bool) {
 	t.Helper()
+	in, inLines := readRecords(t, inDir), readLines(t, inDir)
 	out := readRecords(t, dir)
 	var report struct {
 		RecordsIn       int               `json:"records_in"`
@@ -87,7 +89,7 @@ func checkOutput(t *testing.T, in []map[string]any, dir string, canaries map[str
 	for v := range canaries {
 		values[v] = true
 	}
-	before, after := text(in), text(out)
+	before, after := text(inLines, in), text(readLines(t, dir), out)
 	if n, _ := leaked(values, before); n != len(values) {
 		t.Fatalf("the search finds %d of %d identifying values in the input itself", n, len(values))
 	}
@@ -96,16 +98,19 @@ func checkOutput(t *testing.T, in []map[string]any, dir string, canaries map[str
 	}
 	allIn, resolvedIn := literalReferences(in)
 	allOut, resolvedOut := literalReferences(out)
-	if resolvedIn == 0 || resolvedOut != resolvedIn {
-		t.Errorf("literal references that resolve to exactly one record: %d of %d in, %d of %d out", resolvedIn, allIn, resolvedOut, allOut)
+	if len(resolvedIn) == 0 || !maps.Equal(resolvedOut, resolvedIn) || !maps.Equal(allOut, allIn) {
+		t.Errorf("literal references, all and those that resolve to exactly one record: in %v, %v; out %v, %v", allIn, resolvedIn, allOut, resolvedOut)
 	}
 	kept, total := 0, 0
 	outCodings := codings(out)
 	for c, n := range codings(in) {
 		total += n
 		kept += min(n, outCodings[c])
+		if outCodings[c] < n {
+			t.Logf("coding %s: %d in, %d out", c, n, outCodings[c])
+		}
 	}
-	t.Logf("%d records in, %d out, %d rejected; %d identifying values gone; %d of %d codings kept; %d references resolve",
+	t.Logf("%d records in, %d out, %d rejected; %d identifying values gone; %d of %d codings kept; references by type %v",
 		len(in), len(out), report.RecordsRejected, len(values), kept, total, resolvedOut)
 	if kept*100 < total*95 {
 		t.Errorf("%d of %d codings kept: the output is not worth having", kept, total)
@@ -146,8 +151,12 @@ func parentSawNothing(t *testing.T, s *stage.Stage, in []map[string]any) {
 	if memory != nil && !bytes.Contains(memory, []byte(stage.Tenant)) {
 		t.Error("the parent's memory does not even hold the tenant's name: the search is broken")
 	}
-	found := 0
+	found, searched := 0, 0
 	for v := range values {
+		// Memory is large: 500 values of the thousands will do.
+		if searched++; searched > 500 {
+			break
+		}
 		// Short values occur in any memory by chance; months too, as parts of times.
 		if len(v) >= 9 && !strings.HasPrefix(v, "20") && bytes.Contains(haystack.Bytes(), []byte(v)) {
 			found++

@@ -83,9 +83,12 @@ func leaves(v any, f func(string)) {
 	}
 }
 
-// text joins every string of the records: what a leak is searched in.
-func text(records []map[string]any) string {
+// text is what a leak is searched in: the lines as they are, which hold numbers too, and every string of them, decoded.
+func text(lines []string, records []map[string]any) string {
 	var b strings.Builder
+	for _, line := range lines {
+		b.WriteString(line + "\n")
+	}
 	for _, r := range records {
 		leaves(r, func(s string) { b.WriteString(s); b.WriteByte('\n') })
 	}
@@ -118,10 +121,11 @@ func identifying(records []map[string]any) map[string]bool {
 	return found
 }
 
-// leaked returns how many of the values occur in the text, and up to three of them.
+// leaked returns how many of the values occur in the text, and up to three of them. A value counts where no letter or digit touches it: the ZIP
+// 67060 is not leaked by the SNOMED code 46706006.
 func leaked(values map[string]bool, text string) (n int, some []string) {
 	for v := range values {
-		if strings.Contains(text, v) {
+		if containsWord(text, v) {
 			n++
 			if len(some) < 3 {
 				some = append(some, v)
@@ -129,6 +133,24 @@ func leaked(values map[string]bool, text string) (n int, some []string) {
 		}
 	}
 	return n, some
+}
+
+func containsWord(text, word string) bool {
+	for at := 0; ; at++ {
+		i := strings.Index(text[at:], word)
+		if i < 0 {
+			return false
+		}
+		at += i
+		end := at + len(word)
+		if (at == 0 || !alphanumeric(text[at-1])) && (end == len(text) || !alphanumeric(text[end])) {
+			return true
+		}
+	}
+}
+
+func alphanumeric(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 }
 
 // canaries reads a canary file: one JSON object a patient, identifiers by Safe Harbor letter.
@@ -165,8 +187,9 @@ func canaries(t *testing.T, name string) map[string]bool {
 	return values
 }
 
-// literalReferences counts the references of the form Type/id, and those that name exactly one of the records.
-func literalReferences(records []map[string]any) (all, resolved int) {
+// literalReferences counts the references of the form Type/id by the type of record they stand in, and those that name exactly one of the records.
+func literalReferences(records []map[string]any) (all, resolved map[string]int) {
+	all, resolved = map[string]int{}, map[string]int{}
 	have := map[string]int{}
 	for _, r := range records {
 		if id, ok := r["id"].(string); ok {
@@ -177,9 +200,9 @@ func literalReferences(records []map[string]any) (all, resolved int) {
 	for _, r := range records {
 		walkReferences(r, func(ref string) {
 			if form.MatchString(ref) {
-				all++
+				all[r["resourceType"].(string)]++
 				if have[ref] == 1 {
-					resolved++
+					resolved[r["resourceType"].(string)]++
 				}
 			}
 		})
@@ -197,13 +220,17 @@ func walkReferences(v any, f func(string)) {
 		if ref, ok := v["reference"].(string); ok {
 			f(ref)
 		}
-		for _, e := range v {
-			walkReferences(e, f)
+		for name, e := range v {
+			// Notes and contained resources are dropped with the references inside.
+			if name != "note" && name != "contained" {
+				walkReferences(e, f)
+			}
 		}
 	}
 }
 
-// codings counts the (system, code) pairs anywhere in the records.
+// codings counts the (system, code) pairs of the records. What kind of identifier somebody has (a passport) is part of the identifier and goes with it;
+// so do contained resources.
 func codings(records []map[string]any) map[string]int {
 	n := map[string]int{}
 	var walk func(any)
@@ -219,8 +246,10 @@ func codings(records []map[string]any) map[string]int {
 			if ok1 && ok2 {
 				n[system+"|"+code]++
 			}
-			for _, e := range v {
-				walk(e)
+			for name, e := range v {
+				if name != "identifier" && name != "contained" {
+					walk(e)
+				}
 			}
 		}
 	}
