@@ -54,6 +54,7 @@ func codes(path string) bool { return strings.HasSuffix(path, ".code") }
 // A marker in any leaf must not be in the output: not in a name, not in a
 // code's system, not in a status, not in an id.
 func TestMarkersInEveryLeafAreGone(t *testing.T) {
+	t.Run("sample", func(t *testing.T) { testMarkers(t, sample(t, 0).records, 5) })
 	t.Run("synthea", func(t *testing.T) { testMarkers(t, synthea(t, "10"), 3) })
 	t.Run("examples", func(t *testing.T) { testMarkers(t, examples(t), 100) })
 }
