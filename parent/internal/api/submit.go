@@ -77,7 +77,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (spool.Job, *Pro
 	}
 	defer up.Abort()
 	in := &intake{
-		server: s, tenant: tenant, upload: up, body: http.MaxBytesReader(w, r.Body, s.opts.JobBytes),
+		server: s, tenant: tenant, ctx: r.Context(), upload: up, body: http.MaxBytesReader(w, r.Body, s.opts.JobBytes),
 		control: http.NewResponseController(w),
 	}
 	meta, err := in.read()
@@ -123,6 +123,7 @@ func (s *Server) storageProblem(err error) *Problem {
 type intake struct {
 	server  *Server
 	tenant  string
+	ctx     context.Context
 	upload  *spool.Upload
 	body    io.Reader
 	control *http.ResponseController
@@ -170,7 +171,7 @@ func (in *intake) read() (spool.Meta, error) {
 	if said.Tenant != in.tenant {
 		return spool.Meta{}, code.New(code.TenantUnknown, nil)
 	}
-	if in.server.opts.Fleet.Fits(said.Image) == fleet.No {
+	if in.server.opts.Fleet.Ask(in.ctx, said.Image) == fleet.No {
 		return spool.Meta{}, code.New(code.ImageMismatch, nil)
 	}
 	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{message}, make([]byte, 256<<10)); err != nil {

@@ -24,11 +24,14 @@ var errDown = errors.New("enclave is taken out")
 type enclave struct {
 	name, address string
 	replace       []string
+	now           chan struct{} // asks the watcher to ask at once; one pending wish is enough
 
 	mu    sync.Mutex
 	up    bool                       // guarded by mu, as all below
 	known bool                       // it has been described at least once
 	desc  message.Description        // the last one
+	heard time.Time                  // when the question that desc answers was asked; zero once another went unanswered
+	asked time.Time                  // when the last question that has come to an end was asked
 	jobs  int                        // of ours, running
 	idle  []idleConn                 // newest last
 	used  map[*message.Conn]struct{} // leased
@@ -41,7 +44,7 @@ type idleConn struct {
 }
 
 func newEnclave(e Enclave) *enclave {
-	return &enclave{name: e.Name, address: e.Address, replace: e.Replace, used: map[*message.Conn]struct{}{}, dial: transport.Dial}
+	return &enclave{name: e.Name, address: e.Address, replace: e.Replace, now: make(chan struct{}, 1), used: map[*message.Conn]struct{}{}, dial: transport.Dial}
 }
 
 // room returns how many more jobs of that image the enclave takes.
@@ -74,10 +77,50 @@ func (e *enclave) state() (d message.Description, known, up bool, jobs int) {
 	return e.desc, e.known, e.up, e.jobs
 }
 
-// setUp notes an answer and reports whether the enclave was out before.
-func (e *enclave) setUp(d message.Description) (recovered bool) {
+// hurry has the watcher ask at once.
+func (e *enclave) hurry() {
+	select {
+	case e.now <- struct{}{}:
+	default:
+	}
+}
+
+// setAsked notes that a question has come to an end, answered or not.
+func (e *enclave) setAsked(at time.Time, answered bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.asked = at
+	if !answered {
+		e.heard = time.Time{}
+	}
+}
+
+// askedSince reports whether a question was asked after t and has come to an end.
+func (e *enclave) askedSince(t time.Time) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.asked.After(t)
+}
+
+// fit reports whether the enclave has the image. It is certain that it has not only when it said so to a question asked
+// after t: an enclave that is replaced has another image from one moment to the next.
+func (e *enclave) fit(image digest.Digest, t time.Time) Fit {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.known && e.desc.PCR0 == image:
+		return Yes
+	case e.up && e.heard.After(t):
+		return No
+	}
+	return Unknown
+}
+
+// setUp notes the answer to a question asked at that time, and reports whether the enclave was out before.
+func (e *enclave) setUp(d message.Description, at time.Time) (recovered bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.heard = at
 	recovered = !e.up
 	if e.known && e.desc.Boot != d.Boot {
 		e.closeIdle() // they lead to the process before this one

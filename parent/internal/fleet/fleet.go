@@ -70,13 +70,14 @@ type Fleet struct {
 	mu       sync.Mutex
 	queue    queue                    // guarded by mu
 	running  int                      // guarded by mu
+	asked    chan struct{}            // closed, and replaced, when an enclave was asked; guarded by mu
 	policies map[digest.Digest][]byte // by digest; guarded by mu
 }
 
 // New returns a Fleet whose queue holds what the spool has pending.
 func New(opts Options) (*Fleet, error) {
 	opts.defaults()
-	f := &Fleet{opts: opts, wake: make(chan struct{}, 1), policies: map[digest.Digest][]byte{}}
+	f := &Fleet{opts: opts, wake: make(chan struct{}, 1), asked: make(chan struct{}), policies: map[digest.Digest][]byte{}}
 	for _, e := range opts.Enclaves {
 		f.enclaves = append(f.enclaves, newEnclave(e))
 	}
@@ -183,7 +184,7 @@ func (f *Fleet) hopeless(it *item, now time.Time) code.Code {
 	if now.Sub(it.accepted) > f.opts.QueueTime {
 		return code.Timeout
 	}
-	if f.Fits(it.image) == No {
+	if f.Fits(it.image, it.accepted) == No {
 		return code.ImageMismatch
 	}
 	return ""
@@ -204,25 +205,64 @@ func (f *Fleet) place(image digest.Digest) *enclave {
 // Fit says whether an image can run here.
 type Fit int
 
-// Unknown is for as long as an enclave has not said what it is.
+// Unknown is for as long as an enclave has not said lately what it is.
 const (
 	No Fit = iota
 	Unknown
 	Yes
 )
 
-// Fits reports whether an enclave, be it taken out for now, has this PCR0.
-func (f *Fleet) Fits(image digest.Digest) Fit {
+// Fits reports whether an enclave has this PCR0, be it taken out for now. No means that every enclave has said something
+// else to a question asked after since.
+func (f *Fleet) Fits(image digest.Digest, since time.Time) Fit {
 	fit := No
 	for _, e := range f.enclaves {
-		switch d, known, _, _ := e.state(); {
-		case known && d.PCR0 == image:
+		switch e.fit(image, since) {
+		case Yes:
 			return Yes
-		case !known:
+		case Unknown:
 			fit = Unknown
 		}
 	}
 	return fit
+}
+
+// Ask is Fits after every enclave was asked anew, unless one fits by what is known. It waits as long as a question may take.
+func (f *Fleet) Ask(ctx context.Context, image digest.Digest) Fit {
+	begun := time.Now()
+	if fit := f.Fits(image, begun); fit == Yes {
+		return fit
+	}
+	ctx, cancel := context.WithTimeout(ctx, f.opts.ProbeTime)
+	defer cancel()
+	for _, e := range f.enclaves {
+		e.hurry()
+	}
+	for {
+		f.mu.Lock()
+		asked := f.asked
+		f.mu.Unlock()
+		all := true
+		for _, e := range f.enclaves {
+			all = all && e.askedSince(begun)
+		}
+		if all {
+			return f.Fits(image, begun)
+		}
+		select {
+		case <-asked:
+		case <-ctx.Done():
+			return f.Fits(image, begun)
+		}
+	}
+}
+
+// noteAsked wakes who waits in Ask.
+func (f *Fleet) noteAsked() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.asked)
+	f.asked = make(chan struct{})
 }
 
 // Ready reports whether an enclave answers.

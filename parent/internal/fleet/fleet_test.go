@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"anchorhold/parent/internal/enclavetest"
 	"anchorhold/parent/internal/fleet"
@@ -76,9 +77,31 @@ func TestPrefersImage(t *testing.T) {
 	if a.Total.Load() != 0 || b.Total.Load() != 4 {
 		t.Errorf("got %d jobs on the wrong image, %d on the right one", a.Total.Load(), b.Total.Load())
 	}
-	until(t, "both known", func() bool { return r.fleet.Fits(digest.Digest{7}) == fleet.No })
+	if got := r.fleet.Ask(t.Context(), digest.Digest{7}); got != fleet.No {
+		t.Errorf("got fit %v for an image that none has, want no", got)
+	}
 	if j := r.wait(t, r.submit(t, "t", digest.Digest{7}, "x")); j.Code != code.ImageMismatch {
 		t.Errorf("got %s %s, want %s", j.State, j.Code, code.ImageMismatch)
+	}
+}
+
+// An enclave is replaced by one with another image. Jobs for it are not refused on the strength of what the old one said.
+func TestImageChanges(t *testing.T) {
+	e := enclavetest.New(t, image).Start(t)
+	o := options()
+	o.ProbeEvery, o.ProbeTime = time.Minute, 5*time.Second // only what is asked for
+	r := start(t, t.TempDir(), spool.Options{}, o, e)
+	until(t, "ready", r.fleet.Ready)
+	next := digest.Digest{8}
+	e.Kill()
+	e.Image = next
+	e.Start(t)
+	if got := r.fleet.Ask(t.Context(), next); got == fleet.No {
+		t.Errorf("got no for the image that now runs")
+	}
+	r.mustDone(t, r.submit(t, "t", next, "x"), "x")
+	if got := r.fleet.Ask(t.Context(), image); got != fleet.No {
+		t.Errorf("got %v for the image that ran before, want no", got)
 	}
 }
 

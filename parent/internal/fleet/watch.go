@@ -32,8 +32,11 @@ func (f *Fleet) watch(ctx context.Context, e *enclave) {
 	defer w.close()
 	defer w.replacer.wait()
 	for {
-		pause := f.opts.ProbeEvery
-		if err := w.probe(ctx); err == nil {
+		pause, begun := f.opts.ProbeEvery, time.Now()
+		err := w.probe(ctx, begun)
+		e.setAsked(begun, err == nil)
+		f.noteAsked()
+		if err == nil {
 			w.fails = 0
 		} else if ctx.Err() == nil {
 			w.failed(ctx)
@@ -44,6 +47,7 @@ func (f *Fleet) watch(ctx context.Context, e *enclave) {
 		select {
 		case <-ctx.Done():
 			return
+		case <-e.now:
 		case <-time.After(pause):
 		}
 	}
@@ -64,7 +68,7 @@ func (w *watcher) failed(ctx context.Context) {
 	w.f.kick()
 }
 
-func (w *watcher) probe(ctx context.Context) error {
+func (w *watcher) probe(ctx context.Context, begun time.Time) error {
 	if w.conn == nil {
 		ctx, cancel := context.WithTimeout(ctx, w.f.opts.ProbeTime)
 		defer cancel()
@@ -79,7 +83,7 @@ func (w *watcher) probe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if w.e.setUp(d) {
+	if w.e.setUp(d, begun) {
 		w.f.opts.Log.Info("enclave answers", "enclave", w.e.name, "image", d.PCR0.String(), "capacity", d.Capacity)
 		w.replacer.reset()
 	}
