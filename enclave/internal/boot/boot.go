@@ -3,6 +3,10 @@
 //
 // The main call is [Run]. It refuses to serve without an NSM, in a debug enclave, and under a policy that it cannot fulfil. It does not
 // yet check the composition of the image (command line and root file system).
+//
+// Keys are zeroed after use as far as Go allows. It does not where the standard library holds copies: key schedules of AES and
+// HPKE contexts, crypto/rsa's own form of the recipient key, and what the collector has moved when a slice or a stack grew. Those
+// bytes stay in the enclave's memory until it is used again; there is no swap, no core dump and no debug console to read them from.
 package boot
 
 import (

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -89,7 +90,12 @@ func (b *bench) module(image measure.Image) *softnsm.NSM {
 // start runs the program until the test ends.
 func (b *bench) start(t testing.TB) {
 	t.Helper()
-	b.config.NSM = nsm.New(b.module(b.image))
+	b.startOver(t, nsm.New(b.module(b.image)))
+}
+
+func (b *bench) startOver(t testing.TB, client *nsm.Client) {
+	t.Helper()
+	b.config.NSM = client
 	ready := make(chan string, 1)
 	b.config.Ready = func(address string) { ready <- address }
 	ctx, cancel := context.WithCancel(context.Background())
@@ -301,6 +307,47 @@ func (f *fault) Send(r request.Request) (response.Response, error) {
 		return response.Response{}, errors.New("no such device")
 	}
 	return res, err
+}
+
+// TestInvariant8_WedgedNSMShowsWithin10Seconds, also while no jobs run.
+func TestInvariant8_WedgedNSMShowsWithin10Seconds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("takes two heartbeats")
+	}
+	b := newBench(t)
+	f := &wedge{NSM: b.module(b.image), release: make(chan struct{})}
+	defer close(f.release)
+	b.startOver(t, nsm.New(f))
+	c := b.dial(t)
+	capacity := func() uint64 {
+		check(t, c.Send(message.Describe{}))
+		m, _, _, err := c.Receive()
+		check(t, err)
+		return m.(message.Description).Capacity
+	}
+	if capacity() == 0 {
+		t.Fatal("no capacity at the start")
+	}
+	f.wedged.Store(true)
+	for started := time.Now(); capacity() != 0; time.Sleep(50 * time.Millisecond) {
+		if time.Since(started) > 10*time.Second {
+			t.Fatal("10 s after the NSM stopped answering, the enclave still offers room for jobs")
+		}
+	}
+}
+
+// wedge is a module that stops answering.
+type wedge struct {
+	*softnsm.NSM
+	wedged  atomic.Bool
+	release chan struct{}
+}
+
+func (w *wedge) Send(r request.Request) (response.Response, error) {
+	if w.wedged.Load() {
+		<-w.release
+	}
+	return w.NSM.Send(r)
 }
 
 // syncBuffer is a log.

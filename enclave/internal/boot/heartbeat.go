@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// The NSM is asked for a document now and then, so that the clock does not drift without jobs and a module that has stopped
-// answering is noticed, and soon after a failure, so that one that has recovered is.
+// The NSM is asked for a document now and then, so that the clock does not drift without jobs, and a module that has stopped
+// answering shows within 10 s: one beat and one timeout of the NSM client. After a failure it is asked sooner.
 const (
-	beatHealthy = 30 * time.Second
+	beatHealthy = 4 * time.Second
 	beatSick    = 2 * time.Second
 )
 

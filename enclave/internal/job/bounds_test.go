@@ -147,7 +147,7 @@ func TestPipelineCannotHideWhyReadingFailed(t *testing.T) {
 	}
 }
 
-// TestJobTimesOut: a parent that stops sending cannot hold a job, and its failure is signed.
+// TestInvariant8_JobTimesOut: a parent that stops sending cannot hold a job, and its failure is signed.
 func TestInvariant8_JobTimesOut(t *testing.T) {
 	b := newBench(t, options{jobSeconds: 1})
 	p, o := b.dial(t), newOrder(t, b)
@@ -163,6 +163,22 @@ func TestInvariant8_JobTimesOut(t *testing.T) {
 	if d := time.Since(started); d > 5*time.Second {
 		t.Errorf("took %v, want about a second", d)
 	}
+}
+
+// TestInvariant8_ParentThatNeverReads cannot hold a job: it ends on time, signed, and its place is free again.
+func TestInvariant8_ParentThatNeverReads(t *testing.T) {
+	b := newBench(t, options{jobSeconds: 1})
+	p, o := b.dial(t), newOrder(t, b)
+	o.records = bytes.Repeat([]byte(patient), 5000) // more than the kernel's buffers take
+	o.seal(t, b)
+	check(t, p.conn.Send(message.Job{}))
+	go func() { _ = p.conn.SendData(frame.Data, o.job()) }()
+	started := time.Now()
+	waitFor(t, func() bool { return b.signer.Batches() == 1 })
+	if d := time.Since(started); d > 5*time.Second {
+		t.Errorf("took %v, want about a second", d)
+	}
+	b.done(t, b.dial(t), newOrder(t, b).seal(t, b))
 }
 
 // TestParentGoesAway in the middle, at many places: the job ends, its leaf is in the log, the next one runs.

@@ -63,11 +63,7 @@ func (in *input) Read(p []byte) (int, error) {
 
 // next receives one frame. mu is held.
 func (in *input) next(ctx context.Context) error {
-	deadline := time.Now().Add(frameTimeout)
-	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
-		deadline = d
-	}
-	if err := in.conn.SetReadDeadline(deadline); err != nil {
+	if err := in.conn.SetReadDeadline(frameDeadline(ctx)); err != nil {
 		return code.New(code.Canceled, err)
 	}
 	m, kind, body, err := in.conn.Receive()
@@ -87,6 +83,15 @@ func (in *input) next(ctx context.Context) error {
 	default:
 		return code.New(code.JobMalformed, errUnexpected)
 	}
+}
+
+// frameDeadline is when one frame must have passed: the job's own end comes first.
+func frameDeadline(ctx context.Context) time.Time {
+	deadline := time.Now().Add(frameTimeout)
+	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
+		return d
+	}
+	return deadline
 }
 
 // received maps a failure of the connection to the code of its job.

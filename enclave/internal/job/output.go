@@ -1,12 +1,12 @@
 package job
 
 import (
+	"context"
 	"crypto/sha512"
 	"errors"
 	"hash"
 	"io"
 	"os"
-	"time"
 
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
@@ -17,6 +17,7 @@ import (
 
 // output sends a sealed stream as frames and takes its digest. It is written by one goroutine at a time.
 type output struct {
+	ctx  context.Context
 	conn *message.Conn
 	kind frame.Kind
 	hash hash.Hash
@@ -24,8 +25,8 @@ type output struct {
 	err  error // the first failure, coded; it stays
 }
 
-func newOutput(conn *message.Conn, kind frame.Kind) *output {
-	return &output{conn: conn, kind: kind, hash: sha512.New384()}
+func newOutput(ctx context.Context, conn *message.Conn, kind frame.Kind) *output {
+	return &output{ctx: ctx, conn: conn, kind: kind, hash: sha512.New384()}
 }
 
 // Write sends p at once: the sealer calls it with whole chunks only (SPEC 5).
@@ -33,7 +34,7 @@ func (o *output) Write(p []byte) (int, error) {
 	if o.err != nil {
 		return 0, o.err
 	}
-	err := o.conn.SetWriteDeadline(time.Now().Add(frameTimeout))
+	err := o.conn.SetWriteDeadline(frameDeadline(o.ctx))
 	if err == nil {
 		err = o.conn.SendData(o.kind, p)
 	}

@@ -133,7 +133,7 @@ func (r *run) options(values map[string][]byte) deid.Options {
 // transform streams the records through the pipeline and the sealer, and returns the leaf. The last chunk is sealed only after the
 // last byte of input has authenticated itself.
 func (r *run) transform(ctx context.Context, plain io.Reader, options deid.Options) (*receipt.Leaf, error) {
-	out := newOutput(r.conn, frame.Result)
+	out := newOutput(ctx, r.conn, frame.Result)
 	sealer, err := result.NewSealer(out, result.Result, r.file.ReplyKey, result.Binding{
 		Header: r.fileSum, Nonce: r.file.Nonce, Policy: r.s.digest,
 	})

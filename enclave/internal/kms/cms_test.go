@@ -160,6 +160,12 @@ func FuzzCMS(f *testing.F) {
 	f.Add(envelop(f, make([]byte, 1500), devkms.Constructed))
 	f.Add(parts(f, key).encode())
 	f.Add([]byte{0x30, 0x80, 0, 0})
+	real, _ := filepath.Glob(filepath.Join(os.Getenv("VECTORS"), "cms", "*.ber"))
+	for _, name := range real {
+		if b, err := os.ReadFile(name); err == nil {
+			f.Add(b)
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		env, err := parseCMS(b)
 		if err != nil {

@@ -317,6 +317,24 @@ func TestExpiringCredentialsAreAskedForAgain(t *testing.T) {
 	}
 }
 
+// TestInvariant6_EnvironmentRedirectsNothing sets what other programs obey.
+func TestInvariant6_EnvironmentRedirectsNothing(t *testing.T) {
+	for _, name := range []string{
+		"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_REGION",
+		"AWS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_USE_FIPS_ENDPOINT",
+	} {
+		t.Setenv(name, "http://127.0.0.1:1")
+	}
+	b := newBench(t, nil)
+	key, _, err := b.decrypt(t)
+	if err != nil || !bytes.Equal(key[:], b.want) {
+		t.Errorf("got %v, want the data key through the relay", err)
+	}
+	if c := b.Connects(); len(c) == 0 || c[0].Host != cloudtest.Host {
+		t.Errorf("the relay was asked for %v, want %s", c, cloudtest.Host)
+	}
+}
+
 func TestNSMFailure(t *testing.T) {
 	b := newBench(t, nil)
 	b.client = b.newClient(t, kms.Config{Roots: x509.NewCertPool(), Attest: func(context.Context, []byte) ([]byte, error) {
