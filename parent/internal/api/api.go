@@ -146,6 +146,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		begun := time.Now()
 		sw := &statusWriter{ResponseWriter: w, control: http.NewResponseController(w), idle: s.opts.IdleTime}
+		// What the request before on this connection left would end this one.
+		_ = sw.control.SetWriteDeadline(time.Time{}) // not supported by test recorders only, as below
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		defer func() {
 			if v := recover(); v != nil {
@@ -179,6 +181,7 @@ func (w *statusWriter) WriteHeader(status int) {
 	if w.status == 0 {
 		w.status = status
 	}
+	_ = w.control.SetWriteDeadline(time.Now().Add(w.idle))
 	w.ResponseWriter.WriteHeader(status)
 }
 
@@ -187,7 +190,6 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.status = http.StatusOK
 	}
-	// Not supported by test recorders only, which do not wait either.
 	_ = w.control.SetWriteDeadline(time.Now().Add(w.idle))
 	return w.ResponseWriter.Write(p)
 }

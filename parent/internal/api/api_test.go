@@ -30,7 +30,7 @@ var image = digest.Digest{4, 2}
 
 // rig is the whole parent in one process, over one fake enclave.
 type rig struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	spool   *spool.Spool
 	server  *api.Server
@@ -61,6 +61,7 @@ type setup struct {
 	spool  spool.Options
 	api    api.Options
 	absent bool // the enclave is not started
+	quiet  bool // the fleet does not run, so that nothing happens beside the request
 }
 
 const (
@@ -68,7 +69,7 @@ const (
 	other  = "token-of-other"
 )
 
-func start(t *testing.T, o setup) *rig {
+func start(t testing.TB, o setup) *rig {
 	t.Helper()
 	r := &rig{t: t, enclave: enclavetest.New(t, image), log: &lines{}, dir: filepath.Join(t.TempDir(), "spool")}
 	log := slog.New(slog.NewJSONHandler(r.log, nil))
@@ -88,17 +89,26 @@ func start(t *testing.T, o setup) *rig {
 	if !o.absent {
 		r.enclave.Start(t)
 	}
+	probeTime := time.Second
+	if o.quiet {
+		probeTime = time.Millisecond
+	}
 	f, err := fleet.New(fleet.Options{
 		Enclaves: []fleet.Enclave{{Name: "e0", Address: r.enclave.Address}}, Spool: s, Metrics: metrics, Log: log,
 		Attempts: 3, JobTime: 20 * time.Second, IdleTime: 10 * time.Second, QueueTime: time.Hour, Drain: time.Second,
-		ProbeEvery: 10 * time.Millisecond, ProbeTime: time.Second, RetryAfter: 10 * time.Millisecond,
+		ProbeEvery: 10 * time.Millisecond, ProbeTime: probeTime, RetryAfter: 10 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
-	go func() { defer close(done); f.Run(ctx) }()
+	go func() {
+		defer close(done)
+		if !o.quiet {
+			f.Run(ctx)
+		}
+	}()
 	o.api.Spool, o.api.Fleet, o.api.Metrics, o.api.Log = s, f, metrics, log
 	o.api.Tokens = []api.Token{{SHA256: sha256.Sum256([]byte(clinic)), Tenant: "clinic"}, {SHA256: sha256.Sum256([]byte(other)), Tenant: "other"}}
 	o.api.MetricsTokens = []api.Token{{SHA256: sha256.Sum256([]byte("scraper"))}}

@@ -81,6 +81,8 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (spool.Job, *Pro
 		control: http.NewResponseController(w),
 	}
 	meta, err := in.read()
+	// The server goes on reading to notice when the client leaves; a deadline would look like that.
+	_ = in.control.SetReadDeadline(time.Time{})
 	if err != nil {
 		return spool.Job{}, in.problem(err)
 	}

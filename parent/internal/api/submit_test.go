@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -273,4 +274,46 @@ func TestSlowClient(t *testing.T) {
 	if err != nil || !strings.Contains(string(b), `"truncated"`) {
 		t.Errorf("got %q, %v, want truncated and the connection closed", b, err)
 	}
+}
+
+// The limit on a client's silence does not end a wait for the result, nor a connection that is used again later.
+func TestLongWaitAndReusedConnection(t *testing.T) {
+	r := start(t, setup{api: api.Options{IdleTime: 50 * time.Millisecond}})
+	release := make(chan struct{})
+	r.enclave.Handle(enclavetest.Block(release))
+	time.AfterFunc(300*time.Millisecond, func() { close(release) })
+	a := r.post(r.job(10))
+	if a.status != http.StatusOK {
+		t.Fatalf("got %d %s, want 200 after a wait longer than the idle time", a.status, a.body)
+	}
+	time.Sleep(150 * time.Millisecond)
+	if b := r.get(a.header.Get("Content-Location"), "If-None-Match", a.header.Get("ETag")); b.status != http.StatusNotModified {
+		t.Errorf("got %d, want 304 on the same connection", b.status)
+	}
+	time.Sleep(150 * time.Millisecond)
+	if c := r.post(r.job(10), "Expect", "100-continue"); c.status != http.StatusOK {
+		t.Errorf("got %d, want 200 on the same connection", c.status)
+	}
+}
+
+// Whatever is posted: no panic, a fixed code, and nothing left behind.
+func FuzzSubmit(f *testing.F) {
+	r := start(f, setup{absent: true, quiet: true, api: api.Options{JobBytes: 1 << 20}, spool: spool.Options{MaxQueued: 1 << 30, MaxBytes: 1 << 50}})
+	good := r.job(100)
+	f.Add(good[:len(good)-1], "respond-async")
+	f.Add(good[:1300], "wait=0")
+	f.Add([]byte("AHJOB1\r\n\x00\x20\x00\x00"), "wait=0, respond-async")
+	f.Fuzz(func(t *testing.T, body []byte, prefer string) {
+		req := httptest.NewRequest(http.MethodPost, "/v1/jobs", bytes.NewReader(body))
+		req.Header["Prefer"] = []string{prefer, "wait=0"}
+		req.Header.Set("Authorization", "Bearer "+clinic)
+		w := httptest.NewRecorder()
+		r.server.ServeHTTP(w, req)
+		if w.Code == http.StatusAccepted {
+			return
+		}
+		if a := (answer{body: w.Body.Bytes()}); w.Code >= http.StatusInternalServerError || a.code() == "" {
+			t.Fatalf("got %d %s", w.Code, w.Body)
+		}
+	})
 }
