@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -44,7 +46,7 @@ func (a *app) open() *cobra.Command {
 		Example: `  anchorhold open --job job.ahjob --result job.ahres --receipt job.receipt \
                   --policy policy.cbor --pins pins.yaml --key clinic-2026.key.pem --out deidentified`,
 		Args: exactArgs(),
-		RunE: func(*cobra.Command, []string) error { return a.openResult(f) },
+		RunE: func(cmd *cobra.Command, _ []string) error { return a.openResult(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.job, "job", "", "job `FILE` that you kept")
@@ -63,7 +65,7 @@ func (a *app) open() *cobra.Command {
 }
 
 // openResult verifies, opens and prints. It returns errRejected when all is well but records are missing.
-func (a *app) openResult(f openFlags) error {
+func (a *app) openResult(ctx context.Context, f openFlags) error {
 	key, err := readPrivateKey(f.key, result.Result)
 	if err != nil {
 		return err
@@ -71,12 +73,15 @@ func (a *app) openResult(f openFlags) error {
 	if err := outfile.FreeFolder(f.out); err != nil {
 		return err
 	}
-	evidence, closeFiles, err := a.evidence(f)
+	evidence, closeFiles, err := a.evidence(ctx, f)
 	if err != nil {
 		return err
 	}
 	defer closeFiles()
 	accepted, err := evidence.Check()
+	if ctx.Err() != nil {
+		return ctx.Err() // interrupted: nothing is known
+	}
 	if err != nil {
 		a.printRefusal(err, f.asJSON)
 		return err
@@ -112,7 +117,7 @@ func (a *app) write(f openFlags, accepted *opening.Accepted, key *result.Private
 }
 
 // evidence reads and opens the files that the flags name. The caller calls closeFiles.
-func (a *app) evidence(f openFlags) (e opening.Evidence, closeFiles func(), err error) {
+func (a *app) evidence(ctx context.Context, f openFlags) (e opening.Evidence, closeFiles func(), err error) {
 	compiled, pol, err := readPolicy(f.policy)
 	if err != nil {
 		return opening.Evidence{}, nil, err
@@ -137,14 +142,17 @@ func (a *app) evidence(f openFlags) (e opening.Evidence, closeFiles func(), err 
 		return opening.Evidence{}, nil, err
 	}
 	defer job.Close()
-	if e.Job, err = opening.ReadJob(job, pol); err != nil {
+	if e.Job, err = opening.ReadJob(interruptible{ctx, job}, pol); err != nil {
+		if ctx.Err() != nil {
+			return opening.Evidence{}, nil, ctx.Err()
+		}
 		return opening.Evidence{}, nil, refuse(fmt.Errorf("%s: expected the job file that you kept: %w", f.job, err))
 	}
 	sealed, err := os.Open(f.paths.result)
 	if err != nil {
 		return opening.Evidence{}, nil, err
 	}
-	e.Result = sealed
+	e.Result = interruptible{ctx, sealed}
 	if f.paths.crosswalk == "" {
 		return e, func() { sealed.Close() }, nil
 	}
@@ -153,8 +161,26 @@ func (a *app) evidence(f openFlags) (e opening.Evidence, closeFiles func(), err 
 		sealed.Close()
 		return opening.Evidence{}, nil, err
 	}
-	e.Crosswalk = other
+	e.Crosswalk = interruptible{ctx, other}
 	return e, func() { sealed.Close(); other.Close() }, nil
+}
+
+// interruptible is a file whose reading ends with ctx, so that an interrupted open removes what it has written.
+type interruptible struct {
+	ctx context.Context
+	*os.File
+}
+
+func (f interruptible) Read(p []byte) (int, error) {
+	if err := f.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return f.File.Read(p)
+}
+
+// WriteTo would read past Read; it keeps io.Copy on it.
+func (f interruptible) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{f})
 }
 
 // openedSummary is what open prints for a machine.

@@ -70,7 +70,7 @@ func (a *app) runSteps(ctx context.Context, f runFlags, paths []string) error {
 	}
 	f.open.parts = sealed.Files
 	a.notice("3/3 verifying")
-	return a.openResult(f.open)
+	return a.openResult(ctx, f.open)
 }
 
 // checkRun looks for what would fail after the job is sealed.

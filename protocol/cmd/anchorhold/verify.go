@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/sha512"
 	"encoding/hex"
 	"errors"
@@ -52,7 +53,7 @@ func (a *app) verify() *cobra.Command {
 			if err := f.check(); err != nil {
 				return err
 			}
-			return a.verifyFile(f, args[0])
+			return a.verifyFile(cmd.Context(), f, args[0])
 		},
 	}
 	flags := cmd.Flags()
@@ -116,7 +117,7 @@ func (v *verdict) refuse(name string, err error) {
 	v.Verdict, v.err = "refused", refuse(fmt.Errorf("%s: %w", name, err))
 }
 
-func (a *app) verifyFile(f verifyFlags, path string) error {
+func (a *app) verifyFile(ctx context.Context, f verifyFlags, path string) error {
 	b, err := readSmall(path)
 	if err != nil {
 		return err
@@ -124,7 +125,7 @@ func (a *app) verifyFile(f verifyFlags, path string) error {
 	v := &verdict{File: path, AWS: f.root == "", Checks: []check{}}
 	if r, err := receipt.ParseFile(b); err == nil {
 		v.Kind, v.Live = "receipt", f.live
-		err = a.verifyReceipt(f, path, r, v)
+		err = a.verifyReceipt(ctx, f, path, r, v)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"time"
 
@@ -9,7 +10,7 @@ import (
 )
 
 // verifyReceipt judges a receipt: as far as open does when job and result are given, else its document, path and leaf.
-func (a *app) verifyReceipt(f verifyFlags, path string, file *receipt.File, v *verdict) error {
+func (a *app) verifyReceipt(ctx context.Context, f verifyFlags, path string, file *receipt.File, v *verdict) error {
 	roots, err := readRoots(f.root)
 	if err != nil {
 		return err
@@ -43,14 +44,14 @@ func (a *app) verifyReceipt(f verifyFlags, path string, file *receipt.File, v *v
 		v.pass("nonce", "%x", nonce)
 	}
 	if f.job != "" {
-		return a.verifyEvidence(f, path, v)
+		return a.verifyEvidence(ctx, f, path, v)
 	}
 	return a.appraiseDocument(f, verified.Attested, nil, v)
 }
 
 // verifyEvidence makes the checks that open makes.
-func (a *app) verifyEvidence(f verifyFlags, path string, v *verdict) error {
-	evidence, closeFiles, err := a.evidence(openFlags{
+func (a *app) verifyEvidence(ctx context.Context, f verifyFlags, path string, v *verdict) error {
+	evidence, closeFiles, err := a.evidence(ctx, openFlags{
 		job: f.job, paths: fetchPaths{f.result, path, f.crosswalk}, policy: f.policy, pins: f.pins, root: f.root,
 	})
 	if err != nil {
@@ -58,6 +59,9 @@ func (a *app) verifyEvidence(f verifyFlags, path string, v *verdict) error {
 	}
 	defer closeFiles()
 	accepted, err := evidence.Check()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		v.Checks = append(v.Checks, refusedChecks(err)...)
 		v.Verdict, v.err = "refused", refuse(err)

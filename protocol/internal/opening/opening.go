@@ -116,7 +116,7 @@ func (e Evidence) Check() (*Accepted, error) {
 	}
 	accepted, err := verified.Check(*expect)
 	if err != nil {
-		return nil, refuse("receipt: %w", err)
+		return nil, asRefused(err)
 	}
 	for i := range accepted.Lines {
 		if l := &accepted.Lines[i]; l.Name == "time" { // its own text has the skew in it, which would puzzle a person
@@ -196,6 +196,21 @@ func sum(r io.ReadSeeker) (digest.Digest, uint64, error) {
 	}
 	_, err = r.Seek(0, io.SeekStart)
 	return digest.Digest(hash.Sum(nil)), uint64(n), err
+}
+
+// refused is a receipt's refusal as this package's, in fewer words.
+type refused struct{ *receipt.Refusal }
+
+func (r refused) Error() string        { return fmt.Sprintf("%v: %s: %v", ErrRefused, r.Check, r.Err) }
+func (r refused) Is(target error) bool { return target == ErrRefused }
+func (r refused) Unwrap() error        { return r.Refusal }
+
+func asRefused(err error) error {
+	var r *receipt.Refusal
+	if errors.As(err, &r) {
+		return refused{r}
+	}
+	return refuse("receipt: %w", err) // unreachable: Check gives nothing else
 }
 
 func refuse(format string, args ...any) error {

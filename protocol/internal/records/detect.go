@@ -18,6 +18,7 @@ const maxFirstLine = 8 << 20
 var (
 	gzipMagic = []byte{0x1f, 0x8b}
 	bom       = []byte{0xef, 0xbb, 0xbf}
+	typeFirst = []byte(`{"resourceType":"`)
 )
 
 // beginsWithResource says whether a file's first line that is not blank is a JSON object with a string resourceType. An empty file
@@ -72,6 +73,12 @@ func isResource(line []byte) bool {
 // TypeOf returns the resourceType of a record: the first string member of that name at the top. The rest of the
 // record may be anything.
 func TypeOf(line []byte) (string, bool) {
+	// The common case needs no parser: the type comes first and has no escapes.
+	if rest, ok := bytes.CutPrefix(line, typeFirst); ok {
+		if i := bytes.IndexByte(rest, '"'); i >= 0 && isPlain(rest[:i]) {
+			return string(rest[:i]), true
+		}
+	}
 	d := jsontext.NewDecoder(bytes.NewReader(line), jsontext.AllowInvalidUTF8(true))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
 		return "", false
@@ -93,6 +100,16 @@ func TypeOf(line []byte) (string, bool) {
 		}
 		return value.String(), true
 	}
+}
+
+// isPlain says whether a JSON string's bytes mean themselves.
+func isPlain(b []byte) bool {
+	for _, c := range b {
+		if (c < 'a' || c > 'z') && (c < 'A' || c > 'Z') {
+			return false
+		}
+	}
+	return true
 }
 
 // unpack returns r, through gzip when the bytes say so. The name of a file proves nothing about its content.

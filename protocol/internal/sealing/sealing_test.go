@@ -38,7 +38,7 @@ func (k *kms) DataKey(_ context.Context, arn string, c map[string]string) (*seal
 	return &sealing.DataKey{Plaintext: plain, Ciphertext: []byte("encrypted")}, nil
 }
 
-func check(t *testing.T, err error) {
+func check(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +46,7 @@ func check(t *testing.T, err error) {
 }
 
 // plan is one that passes, under a policy with more limits if wanted.
-func plan(t *testing.T, more string) sealing.Plan {
+func plan(t testing.TB, more string) sealing.Plan {
 	t.Helper()
 	compiled, err := standin.CompilePolicy(standin.PolicyYAML + more)
 	check(t, err)

@@ -1,0 +1,131 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/pem"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"anchorhold/protocol/protocoltest/standin"
+)
+
+// desk is a folder with all that an owner needs, and KMS and parent behind it.
+type desk struct {
+	dir    string
+	parent string
+}
+
+func newDesk(t *testing.T) *desk {
+	t.Helper()
+	compiled, err := standin.CompilePolicy(standin.PolicyYAML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := standin.New(compiled)
+	kms, parent := httptest.NewTLSServer(w.KMS()), httptest.NewServer(w.Parent())
+	t.Cleanup(kms.Close)
+	t.Cleanup(parent.Close)
+	d := &desk{dir: t.TempDir(), parent: parent.URL}
+	pins, err := w.Pins(time.Now().AddDate(0, 0, 30)).Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"policy.cbor": compiled, "pins.yaml": pins, "root.pem": w.CA.RootPEM(), "a.ndjson": []byte(`{"resourceType":"Patient"}` + "\n"),
+		"kms.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: kms.Certificate().Raw}),
+	} {
+		if err := os.WriteFile(d.path(name), data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, value := range map[string]string{
+		"AWS_ENDPOINT_URL_KMS": kms.URL, "AWS_CA_BUNDLE": d.path("kms.pem"), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+		"AWS_SECRET_ACCESS_KEY": "example", "AWS_EC2_METADATA_DISABLED": "true",
+	} {
+		t.Setenv(name, value)
+	}
+	return d
+}
+
+func (d *desk) path(name string) string { return filepath.Join(d.dir, name) }
+
+func (d *desk) owner(ctx context.Context, stdin *hangingInput, args ...string) (int, string) {
+	for i, a := range args {
+		if rest, ok := strings.CutPrefix(a, "@"); ok {
+			args[i] = d.path(rest)
+		}
+	}
+	var out bytes.Buffer
+	return run(ctx, args, stdin, &out, &out), out.String()
+}
+
+// hangingInput gives one record and cancels; what comes after that must not matter.
+type hangingInput struct {
+	cancel context.CancelFunc
+	reads  int
+}
+
+func (h *hangingInput) Read(p []byte) (int, error) {
+	if h.reads++; h.reads > 1 {
+		h.cancel()
+	}
+	return copy(p, `{"resourceType":"Patient"}`+"\n"), nil
+}
+
+func (d *desk) names(t *testing.T) string {
+	t.Helper()
+	entries, err := os.ReadDir(d.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return strings.Join(names, " ")
+}
+
+// An interrupted command leaves no half of a file, hidden or not.
+func TestInterrupted(t *testing.T) {
+	d := newDesk(t)
+	if code, out := d.owner(t.Context(), nil, "keygen", "--out", "@me"); code != exitFine {
+		t.Fatal(out)
+	}
+	seal := []string{"seal", "--policy", "@policy.cbor", "--pins", "@pins.yaml", "--reply", "@me.pub.pem", "-o", "@job.ahjob"}
+	before := d.names(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	if code, out := d.owner(ctx, &hangingInput{cancel: cancel}, append(seal, "-")...); code != exitFailed {
+		t.Fatalf("seal: got exit code %d, want %d: %s", code, exitFailed, out)
+	}
+	if after := d.names(t); after != before {
+		t.Fatalf("after an interrupted seal: got %s, want %s", after, before)
+	}
+	if code, out := d.owner(t.Context(), nil, append(seal[:8:8], "@job.ahjob", "@a.ndjson")...); code != exitFine {
+		t.Fatal(out)
+	}
+	if code, out := d.owner(ctx, nil, "submit", "--parent", d.parent, "@job.ahjob"); code != exitFailed {
+		t.Fatalf("submit: got exit code %d, want %d: %s", code, exitFailed, out)
+	}
+	if code, out := d.owner(t.Context(), nil, "submit", "--parent", d.parent, "@job.ahjob"); code != exitFine {
+		t.Fatal(out)
+	}
+	before = d.names(t)
+	open := []string{
+		"open", "--job", "@job.ahjob", "--result", "@job.ahres", "--receipt", "@job.receipt", "--policy", "@policy.cbor", "--pins", "@pins.yaml",
+		"--key", "@me.key.pem", "--root", "@root.pem", "--out", "@out",
+	}
+	if code, out := d.owner(ctx, nil, append([]string(nil), open...)...); code != exitFailed {
+		t.Fatalf("open: got exit code %d, want %d: %s", code, exitFailed, out)
+	}
+	if after := d.names(t); after != before {
+		t.Fatalf("after an interrupted open: got %s, want %s", after, before)
+	}
+	if code, out := d.owner(t.Context(), nil, open...); code != exitFine {
+		t.Fatalf("open: got exit code %d, want %d: %s", code, exitFine, out)
+	}
+}
