@@ -87,50 +87,64 @@ func newBench(t testing.TB, o options) *bench {
 		o.jobSeconds = 60
 	}
 	b := &bench{ca: testca.New(time.Now), keys: newFakeKeys(), log: &lines{}}
-	source := fmt.Sprintf(policySource, o.jobBytes, o.jobSeconds)
 	var err error
-	b.compiled, err = policy.CompileYAML([]byte(source), deid.Preset, nil)
+	b.compiled, err = policy.CompileYAML(fmt.Appendf(nil, policySource, o.jobBytes, o.jobSeconds), deid.Preset, nil)
 	check(t, err)
 	b.policy, err = policy.Parse(b.compiled)
 	check(t, err)
 	b.image = measure.DevImage([]byte("program"), b.compiled)
 	module := nsm.New(softnsm.New(softnsm.Config{CA: b.ca, Image: b.image}))
-	boot := [16]byte{7}
-	attestFor := func(ctx context.Context, p attest.Purpose, nonce []byte) ([]byte, error) {
-		u := attest.UserData{Purpose: p, Boot: boot, Policy: b.policy.Digest()}
-		data, err := u.Encode()
-		if err != nil {
-			return nil, err
-		}
-		return module.Attest(ctx, data, nonce, nil)
-	}
+	t.Cleanup(func() { module.Close() })
 	b.signer = receipts.New(receipts.Config{Boot: boot, Policy: b.policy.Digest(), Attest: func(ctx context.Context, userData []byte) ([]byte, error) {
 		if b.sick.Load() {
 			return nil, net.ErrClosed
 		}
 		return module.Attest(ctx, userData, nil, nil)
 	}})
+	t.Cleanup(func() { b.signer.Close() })
+	service, err := job.New(job.Config{
+		Version: "test", Boot: boot, Image: b.image, Policy: b.policy, Compiled: b.compiled,
+		Engines: b.engines(t, o), Keys: b.keys, Receipts: b.signer,
+		Challenge: func(ctx context.Context, nonce []byte) ([]byte, error) { return b.challenge(ctx, module, nonce) },
+		Healthy:   func() bool { return !b.sick.Load() },
+		Now:       func() time.Time { return time.Now().Add(time.Duration(b.offset.Load())) },
+		Log:       b.log.add,
+	})
+	check(t, err)
+	b.serve(t, service)
+	return b
+}
+
+var boot = [16]byte{7}
+
+func (b *bench) engines(t testing.TB, o options) map[string]job.Engine {
+	t.Helper()
 	engines := map[string]job.Engine{}
 	for _, p := range b.policy.Pipelines {
 		if engines[p.Name] = o.engine; o.engine == nil {
-			engines[p.Name], err = deid.Compile(p.Rules)
+			e, err := deid.Compile(p.Rules)
 			check(t, err)
+			engines[p.Name] = e
 		}
 	}
-	service, err := job.New(job.Config{
-		Version: "test", Boot: boot, Image: b.image, Policy: b.policy, Compiled: b.compiled,
-		Engines: engines, Keys: b.keys, Receipts: b.signer,
-		Challenge: func(ctx context.Context, nonce []byte) ([]byte, error) {
-			if b.sick.Load() {
-				return nil, net.ErrClosed
-			}
-			return attestFor(ctx, attest.PurposeChallenge, nonce)
-		},
-		Healthy: func() bool { return !b.sick.Load() },
-		Now:     func() time.Time { return time.Now().Add(time.Duration(b.offset.Load())) },
-		Log:     b.log.add,
-	})
-	check(t, err)
+	return engines
+}
+
+func (b *bench) challenge(ctx context.Context, module *nsm.Client, nonce []byte) ([]byte, error) {
+	if b.sick.Load() {
+		return nil, net.ErrClosed
+	}
+	u := attest.UserData{Purpose: attest.PurposeChallenge, Boot: boot, Policy: b.policy.Digest()}
+	data, err := u.Encode()
+	if err != nil {
+		return nil, err
+	}
+	return module.Attest(ctx, data, nonce, nil)
+}
+
+// serve runs the service until the test ends.
+func (b *bench) serve(t testing.TB, service *job.Service) {
+	t.Helper()
 	b.address = "unix://" + filepath.Join(cloudtest.SocketDir(t), "jobs")
 	l, err := transport.Listen(b.address)
 	check(t, err)
@@ -141,8 +155,7 @@ func newBench(t testing.TB, o options) *bench {
 			t.Errorf("Serve: %v", err)
 		}
 	})
-	t.Cleanup(func() { cancel(); running.Wait(); b.signer.Close(); module.Close() })
-	return b
+	t.Cleanup(func() { cancel(); running.Wait() })
 }
 
 // dial connects as the parent, and keeps every byte that the enclave sends.

@@ -101,7 +101,10 @@ func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (re
 	}
 	defer clearRSA(private)
 	document, err := c.config.Attest(ctx, publicKey)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil: // our time is over, whatever the NSM is doing
+		return "", code.New(code.KMSUnavailable, err)
+	case err != nil:
 		return "", code.New(code.NSMFailed, err)
 	}
 	// Recipient, KeyId and the full context, always: without any of them the parent could have another key or another

@@ -252,7 +252,7 @@ func TestSilentRelayEndsWithTheContext(t *testing.T) {
 	hold := make(chan struct{})
 	defer close(hold)
 	b.OnConnect(func(message.Connect) message.Message { <-hold; return nil })
-	ctx, cancel := context.WithTimeout(context.Background(), 300*time.Millisecond)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	var key [32]byte
 	started := time.Now()

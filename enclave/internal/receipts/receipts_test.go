@@ -98,10 +98,20 @@ func TestLeavesThatWaitShareADocument(t *testing.T) {
 	close(hold)
 	waiting.Wait()
 	sequences := map[uint64]bool{}
-	for _, f := range files {
-		v := b.verify(t, f)
-		sequences[v.Failure.Sequence] = true
-		if v.UserData.Batch.Size > receipt.MaxBatch {
+	for i, file := range files {
+		f, err := receipt.ParseFile(file)
+		if err != nil {
+			t.Fatalf("ParseFile: %v", err)
+		}
+		_, x, err := receipt.ParseLeaf(f.Leaf)
+		if err != nil || x == nil {
+			t.Fatalf("ParseLeaf: %v", err)
+		}
+		sequences[x.Sequence] = true
+		if i%30 > 0 { // signatures take long under the race detector, and a batch has but one
+			continue
+		}
+		if v := b.verify(t, file); v.UserData.Batch.Size > receipt.MaxBatch {
 			t.Errorf("a batch has %d leaves, want at most %d", v.UserData.Batch.Size, receipt.MaxBatch)
 		}
 	}
