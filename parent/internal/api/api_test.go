@@ -110,18 +110,7 @@ func start(t testing.TB, o setup) *rig {
 		}
 	}()
 	o.api.Spool, o.api.Fleet, o.api.Metrics, o.api.Log = s, f, metrics, log
-	o.api.Tokens = []api.Token{{SHA256: sha256.Sum256([]byte(clinic)), Tenant: "clinic"}, {SHA256: sha256.Sum256([]byte(other)), Tenant: "other"}}
-	o.api.MetricsTokens = []api.Token{{SHA256: sha256.Sum256([]byte("scraper"))}}
-	if o.api.JobBytes == 0 {
-		o.api.JobBytes = 64 << 20
-	}
-	if o.api.Uploads == 0 {
-		o.api.Uploads = 8
-	}
-	if o.api.Wait == 0 {
-		o.api.Wait = 20 * time.Second
-	}
-	r.server, r.spool = api.New(o.api), s
+	r.server, r.spool = serverOf(o.api), s
 	srv := httptest.NewServer(r.server)
 	r.url = srv.URL
 	t.Cleanup(func() {
@@ -135,6 +124,22 @@ func start(t testing.TB, o setup) *rig {
 		r.until("ready", f.Ready)
 	}
 	return r
+}
+
+// serverOf fills in what tests leave open.
+func serverOf(o api.Options) *api.Server {
+	o.Tokens = []api.Token{{SHA256: sha256.Sum256([]byte(clinic)), Tenant: "clinic"}, {SHA256: sha256.Sum256([]byte(other)), Tenant: "other"}}
+	o.MetricsTokens = []api.Token{{SHA256: sha256.Sum256([]byte("scraper"))}}
+	if o.JobBytes == 0 {
+		o.JobBytes = 64 << 20
+	}
+	if o.Uploads == 0 {
+		o.Uploads = 8
+	}
+	if o.Wait == 0 {
+		o.Wait = 20 * time.Second
+	}
+	return api.New(o)
 }
 
 func (r *rig) until(what string, ok func() bool) {
