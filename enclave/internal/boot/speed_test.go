@@ -3,6 +3,7 @@ package boot_test
 import (
 	"bytes"
 	"crypto/sha256"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -61,4 +62,21 @@ func (b *bench) smallJobs(t testing.TB, n int) [][]byte {
 		files[i] = sealed.Bytes()
 	}
 	return files
+}
+
+// BenchmarkLargeJob streams one job of 64 MiB of records.
+func BenchmarkLargeJob(b *testing.B) {
+	bench := newBench(b)
+	bench.start(b)
+	reply, err := result.GenerateKey()
+	check(b, err)
+	const record = `{"resourceType":"Patient","id":"p1","gender":"female","birthDate":"1980-05-17","name":[{"family":"Doe","given":["Jane"]}]}` + "\n"
+	file, _ := bench.job(b, reply, strings.Repeat(record, 64<<20/len(record)))
+	c := bench.dial(b)
+	b.SetBytes(int64(len(file)))
+	for b.Loop() {
+		if _, m := submit(b, c, file); m.Op() != (message.Done{}).Op() {
+			b.Fatalf("got %+v", m)
+		}
+	}
 }
