@@ -28,7 +28,7 @@ type Wrapping struct {
 }
 
 // Wrap writes a job file around the message. It refuses (ErrRefused) what the enclave would refuse by what stands in the clear:
-// context, keys and sizes. Whether the message decrypts only the enclave can tell.
+// context, keys, sizes, frames. Whether the message decrypts only the enclave can tell.
 func (w Wrapping) Wrap(message io.Reader, out io.Writer) (*Sealed, error) {
 	pol, err := policy.Parse(w.Policy)
 	if err != nil {
@@ -56,10 +56,13 @@ func (w Wrapping) Wrap(message io.Reader, out io.Writer) (*Sealed, error) {
 	}
 	limit := pol.Limits.JobBytes
 	limited := &limitWriter{w: out, left: limit, limit: limit}
-	for _, part := range []io.Reader{bytes.NewReader(head), bytes.NewReader(msg.Raw()), message} {
-		if _, err := io.Copy(limited, part); err != nil {
+	for _, part := range [][]byte{head, msg.Raw()} {
+		if _, err := limited.Write(part); err != nil {
 			return nil, err
 		}
+	}
+	if err := walkBody(msg, message, limited); err != nil {
+		return nil, err
 	}
 	return &Sealed{Context: msg.Context, MessageID: msg.MessageID, Header: digest.Sum(head), Size: int64(limit - limited.left)}, nil
 }
