@@ -98,6 +98,20 @@ func TestFaultsOfRuleFiles(t *testing.T) {
 	}
 }
 
+// No shape that a rule file gives lets a month pass.
+func TestNoShapeLetsDatesPass(t *testing.T) {
+	e, err := deid.Compile([]byte(minimal + "  a coding\nsystems\n  http://x.example match [0-9-]+\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for code, want := range map[string]bool{"2001-02-03": false, "12001-02": false, "2001-1": true, "1-02-2001": true} {
+		out := checkOutput(t, e, patient(`"a":{"system":"http://x.example","code":"`+code+`"}`))
+		if got := strings.Contains(out, code); got != want {
+			t.Errorf("%s: got kept %t, want %t", code, got, want)
+		}
+	}
+}
+
 // FuzzCompile finds rule files that make the compiler panic, or an engine that
 // does or writes what is not JSON.
 func FuzzCompile(f *testing.F) {
