@@ -18,6 +18,12 @@ import (
 	"anchorhold/protocol/jobfile"
 )
 
+// lingerTime and lingerBytes bound what is still read of a refused upload.
+const (
+	lingerTime  = 10 * time.Second
+	lingerBytes = 256 << 20
+)
+
 // headerLimits bounds what is buffered of a header; the enclave's policy is stricter, and the parent need not know it.
 var headerLimits = envelope.Limits{MaxKeys: 1024, MaxFrameLength: math.MaxUint32}
 
@@ -30,7 +36,7 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 	}
 	job, p := s.accept(w, r)
 	if p != nil {
-		p.write(w)
+		refuseUpload(w, r, p)
 		return
 	}
 	w.Header().Set("Anchorhold-Job", job.ID)
@@ -56,6 +62,21 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", "1")
 		writeJSON(w, http.StatusAccepted, statusOfJob(job))
 	}
+}
+
+// refuseUpload answers while the body may still be on its way, then reads on for a while: closing at once would reset the connection, and the client
+// would see the reset instead of the reason.
+func refuseUpload(w http.ResponseWriter, r *http.Request, p *Problem) {
+	control := http.NewResponseController(w)
+	_ = control.EnableFullDuplex() // or the server reads before it answers; test recorders need none
+	w.Header().Set("Connection", "close")
+	p.write(w)
+	_ = control.Flush()
+	if p.Code == code.Truncated {
+		return // the client has stopped sending
+	}
+	_ = control.SetReadDeadline(time.Now().Add(lingerTime))
+	_, _ = io.CopyN(io.Discard, r.Body, lingerBytes)
 }
 
 // accept returns the job once it is durable.

@@ -167,6 +167,15 @@ func TestRefusedBodies(t *testing.T) {
 	}
 }
 
+// A client that is still sending when it is refused reads the reason, not a reset connection.
+func TestRefusalOfALargeUploadArrives(t *testing.T) {
+	r := start(t, setup{})
+	body := enclavetest.JobFile(t, "clinic", digest.Digest{7}, 32<<20)
+	for range 5 {
+		r.want(r.do(http.MethodPost, "/v1/jobs", clinic, io.MultiReader(bytes.NewReader(body))), http.StatusUnprocessableEntity, "image-mismatch")
+	}
+}
+
 func TestEnclaveCodes(t *testing.T) {
 	for c, want := range map[code.Code]int{
 		code.KMSDenied: http.StatusForbidden, code.AuthenticationFailed: http.StatusUnprocessableEntity,
