@@ -57,12 +57,13 @@ type Job struct {
 func (j *Job) Expired(now time.Time) bool { return !now.Before(j.NotAfter.AddDate(0, 0, 1)) }
 
 // ParseContext reads the anchorhold entries of an encryption context. It refuses unknown ones, so that an instruction which
-// this version does not know is never silently ignored, and every spelling but the one of SPEC 3.1. Other entries are left to KMS.
+// this version does not know is never silently ignored, and every spelling but the one of SPEC 3.1: IAM does not tell condition
+// keys apart by case, so beside anchorhold:image a key policy would also read Anchorhold:image. Other entries are left to KMS.
 // No error holds a value.
 func ParseContext(c map[string]string) (*Job, error) {
 	p := contextParser{left: make(map[string]string)}
 	for k, v := range c {
-		if strings.HasPrefix(k, contextPrefix) {
+		if strings.HasPrefix(strings.ToLower(k), contextPrefix) {
 			p.left[k] = v
 		}
 	}

@@ -169,6 +169,7 @@ func badFooters() {
 	edit("public-key-missing", "malformed", "suite 0x0578 without verification key", func(m *message) { m.context = context("a", "b") })
 	for _, e := range []struct{ name, comment, value string }{
 		{"public-key-base64", "verification key is not base64", "?"},
+		{"public-key-newline", "a second spelling: base64 readers skip line ends", publicKey(signer(7))[:8] + "\n" + publicKey(signer(7))[8:]},
 		{"public-key-no-padding", "base64 of the wrong length", publicKey(signer(7))[:65]},
 		{"public-key-off-curve", "not a point of the curve", offCurve()},
 	} {
