@@ -1,0 +1,2 @@
+package main
+func (l *lab) documentChecks() []check { return nil }
