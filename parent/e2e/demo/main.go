@@ -20,6 +20,8 @@ import (
 )
 
 func main() {
+	// A reader that leaves (make demo | head) must not keep the demo from cleaning up.
+	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx, os.Args[1:], os.Stdout); err != nil {

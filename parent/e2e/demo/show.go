@@ -85,12 +85,12 @@ func (d *demo) beforeAndAfter(context.Context) error {
 		if err != nil {
 			return err
 		}
-		var pretty bytes.Buffer
-		if err := json.Indent(&pretty, line, "", "  "); err != nil {
-			return err
+		text, err := members(line, 150)
+		if err != nil {
+			return fmt.Errorf("%s: %w", side.dir, err)
 		}
 		d.say("%s (%d bytes):", side.name, len(line))
-		d.indent(shorten(pretty.String(), 60))
+		d.indent(text)
 	}
 	return nil
 }
@@ -104,21 +104,29 @@ func firstLine(name string) ([]byte, error) {
 	return bufio.NewReaderSize(f, 1<<20).ReadBytes('\n')
 }
 
-// shorten keeps the first lines of a text, each to a readable width.
-func shorten(text string, lines int) string {
-	all := strings.Split(text, "\n")
-	var b strings.Builder
-	for i, line := range all {
-		if i == lines {
-			fmt.Fprintf(&b, "… %d more lines\n", len(all)-lines)
-			break
-		}
-		if r := []rune(line); len(r) > 140 {
-			line = string(r[:140]) + "…"
-		}
-		b.WriteString(line + "\n")
+// members shows each member of a record on a line of its own, cut to a readable width.
+func members(record []byte, width int) (string, error) {
+	dec := json.NewDecoder(bytes.NewReader(record))
+	if _, err := dec.Token(); err != nil {
+		return "", err
 	}
-	return b.String()
+	var b strings.Builder
+	for dec.More() {
+		name, err := dec.Token()
+		if err != nil {
+			return "", err
+		}
+		var value json.RawMessage
+		if err := dec.Decode(&value); err != nil {
+			return "", err
+		}
+		line := []rune(fmt.Sprintf("%-22v %s", name, value))
+		if len(line) > width {
+			line = append(line[:width], '…')
+		}
+		b.WriteString(string(line) + "\n")
+	}
+	return b.String(), nil
 }
 
 // parentView shows the bytes on the parent's disk and looks for the owner's identifiers in them.
