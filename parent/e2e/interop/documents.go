@@ -1,2 +1,3 @@
 package main
+
 func (l *lab) documentChecks() []check { return nil }

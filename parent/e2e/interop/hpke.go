@@ -1,2 +1,3 @@
 package main
+
 func (l *lab) hpkeChecks() []check { return nil }

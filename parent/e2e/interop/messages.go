@@ -8,13 +8,16 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"time"
 
+	"github.com/fxamacker/cbor/v2"
+
 	"anchorhold/parent/e2e/stage"
-	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/envelope"
+	"anchorhold/protocol/pinsfile"
 )
 
 // A recipe is one way in which data owners use an official SDK.
@@ -23,8 +26,8 @@ type recipe struct {
 	input      string
 	suite      string // empty: the SDK's own choice
 	keys       []string
-	messages   int // more than one: by the caching materials manager
-	parameters bool
+	messages   int  // more than one: by the caching materials manager
+	parameters bool // a parameters message travels with it, made by the same SDK
 
 	wantSuite uint16
 }
@@ -43,6 +46,7 @@ func (l *lab) recipes() []recipe {
 		{name: "one record", input: "one", suite: "0478", keys: tenant, messages: 1, wantSuite: 0x0478},
 		{name: "data key caching, two messages", input: "whole", suite: "0478", keys: tenant, messages: 2, wantSuite: 0x0478},
 		{name: "data key caching, two signed messages", input: "whole", suite: "0578", keys: tenant, messages: 2, wantSuite: 0x0578},
+		{name: "a parameters message beside it", input: "one", suite: "0478", keys: tenant, messages: 1, parameters: true, wantSuite: 0x0478},
 		{name: "two keys, the tenant's first", input: "whole", suite: "0478", keys: []string{l.KeyARN, l.foreign}, messages: 1, wantSuite: 0x0478},
 		{name: "two keys, the tenant's last, signed", input: "whole", keys: []string{l.foreign, l.KeyARN}, messages: 1, wantSuite: 0x0578},
 	}
@@ -77,6 +81,12 @@ func (l *lab) runRecipe(ctx context.Context, k sdk, r recipe, name string) (stri
 	if err != nil {
 		return "", err
 	}
+	var more []string
+	if r.parameters {
+		if more, err = l.parameters(ctx, k, encryptionContext, name); err != nil {
+			return "", err
+		}
+	}
 	in := l.inputs[r.input]
 	a, err := k.do(ctx, task{
 		Op: "encrypt", Keys: r.keys, Suite: r.suite, Cache: r.messages > 1, Context: encryptionContext, Input: in.path, Outputs: outputs,
@@ -88,7 +98,7 @@ func (l *lab) runRecipe(ctx context.Context, k sdk, r recipe, name string) (stri
 		return "", err
 	}
 	for _, j := range jobs {
-		if err := l.wrap(ctx, j); err != nil {
+		if err := l.wrap(ctx, j, more...); err != nil {
 			return "", err
 		}
 		got, err := l.process(ctx, j)
@@ -103,11 +113,39 @@ func (l *lab) runRecipe(ctx context.Context, k sdk, r recipe, name string) (stri
 	if err != nil {
 		return "", err
 	}
-	// One data key for all messages of a recipe, made once and released once: caching on both sides.
-	if after.made-before.made != 1 || after.released-before.released != 1 {
-		return "", fmt.Errorf("data keys made %d, released %d; want 1 and 1", after.made-before.made, after.released-before.released)
+	// One data key for all messages of a recipe, made once and released once: caching on both sides. Parameters have their own.
+	want := 1
+	if r.parameters {
+		want = 2
+	}
+	if after.made-before.made != want || after.released-before.released != want {
+		return "", fmt.Errorf("data keys made %d, released %d; want %d of each", after.made-before.made, after.released-before.released, want)
 	}
 	return fmt.Sprintf("%s; %d bytes in %d messages", a.SDK, len(in.want), r.messages), nil
+}
+
+// parameters makes a parameters message (SPEC 3.4), names it in the context of the job, and returns the flags that wrap needs.
+func (l *lab) parameters(ctx context.Context, k sdk, jobContext map[string]string, name string) ([]string, error) {
+	plaintext, err := cbor.Marshal(map[string]any{"label": "anchorhold/v1 parameters", "values": map[string][]byte{"pepper": []byte("secret")}})
+	if err != nil {
+		return nil, err
+	}
+	plain, message := l.Path(name+".parameters.cbor"), l.Path(name+".parameters")
+	if err := os.WriteFile(plain, plaintext, 0o600); err != nil {
+		return nil, err
+	}
+	own := maps.Clone(jobContext)
+	own["anchorhold:content-type"] = "application/vnd.anchorhold.parameters"
+	if _, err := k.do(ctx, task{Op: "encrypt", Keys: []string{l.KeyARN}, Context: own, Input: plain, Outputs: []string{message}}); err != nil {
+		return nil, err
+	}
+	b, err := os.ReadFile(message)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	jobContext["anchorhold:parameters"] = hex.EncodeToString(sum[:])
+	return []string{"--parameters", message}, nil
 }
 
 type counts struct{ made, released int }
@@ -160,7 +198,7 @@ func jobContext(s *stage.Stage, policy string) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	pins, err := appraise.ParsePins(source)
+	pins, err := pinsfile.Parse(source)
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,9 @@ func (s *Stage) Administrator() Role { return s.role(s.users.admin) }
 // Sealer is the data owner's sealing role.
 func (s *Stage) Sealer() Role { return s.role(s.users.owner) }
 
+// Parent is the role of the parent instance.
+func (s *Stage) Parent() Role { return s.role(s.users.parent) }
+
 func (s *Stage) role(u user) Role {
 	env := append(baseEnvironment(), u.environment()...)
 	return Role{ARN: u.arn, Environment: append(env, "AWS_ENDPOINT_URL_KMS="+s.KMSURL, "AWS_CA_BUNDLE="+s.TLSRoot())}
