@@ -2,8 +2,6 @@
 // Check is the main call; pins are those of SPEC 10.1. Whether the document is genuine: see attest.
 package appraise
 
-//go:generate go run generate.go
-
 import (
 	"crypto/subtle"
 	"errors"

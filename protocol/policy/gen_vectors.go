@@ -69,13 +69,13 @@ func bad(name, expect, comment string, change func(p m)) {
 }
 
 func main() {
-	write("ok-defaults", "ok", "what testdata/source/ok-defaults compiles to", encode(full()))
+	write("ok-defaults", "ok", "what policysource/testdata/ok-defaults compiles to", encode(full()))
 	p := full()
 	pipeline(p)["raise"], pipeline(p)["reference_date"], pipeline(p)["preset"] = true, "2026-12-31", ""
 	pipeline(p)["rules"] = []byte("contents of own.rules\n")
 	tenant(p)["keys"] = []any{strings.ReplaceAll(key, "arn:aws:kms:us-east-1", "arn:aws-us-gov:kms:us-gov-west-1"), key}
 	limits(p)["nesting"], limits(p)["job_bytes"] = 12, 1048576
-	write("ok-all-fields", "ok", "what testdata/source/ok-all-fields compiles to", encode(p))
+	write("ok-all-fields", "ok", "what policysource/testdata/ok-all-fields compiles to", encode(p))
 
 	badForm()
 	badMeaning()

@@ -53,3 +53,12 @@ func DefaultLimits() Limits {
 	}
 	return l
 }
+
+// ByName returns where each limit stands, by its name in the source.
+func (l *Limits) ByName() map[string]*uint64 {
+	m := make(map[string]*uint64, len(limitTable))
+	for _, e := range limitTable {
+		m[e.name] = e.value(l)
+	}
+	return m
+}

@@ -26,7 +26,7 @@ type compiled struct {
 
 var errInvalid = errors.New("invalid policy")
 
-// Parse reads a compiled policy and checks all that CompileYAML checks: the bytes may come from another compiler, and what is
+// Parse reads a compiled policy and checks all that policysource.Compile checks: the bytes may come from another compiler, and what is
 // measured is the bytes. The error names every fault.
 func Parse(b []byte) (*Policy, error) {
 	if len(b) > maxCompiled {
@@ -40,15 +40,26 @@ func Parse(b []byte) (*Policy, error) {
 		return nil, fmt.Errorf("%w: label is not %q", errInvalid, compiledLabel)
 	}
 	p := &Policy{Tenants: c.Tenants, Pipelines: c.Pipelines, Limits: c.Limits, Test: c.Test, digest: digest.Sum(b)}
-	if faults := p.validate(); len(faults) > 0 {
+	if faults := p.Faults(); len(faults) > 0 {
 		return nil, fmt.Errorf("%w: %w", errInvalid, joinFaults(faults))
 	}
 	return p, nil
 }
 
-// encode returns the compiled form.
-func (p *Policy) encode() ([]byte, error) {
-	return canonical.Marshal(compiled{
+// Encode returns the compiled form. It refuses what Parse would refuse: what is measured must be what an enclave accepts, or
+// the image would not start.
+func (p *Policy) Encode() ([]byte, error) {
+	if faults := p.Faults(); len(faults) > 0 {
+		return nil, fmt.Errorf("%w: %w", errInvalid, joinFaults(faults))
+	}
+	b, err := canonical.Marshal(compiled{
 		Label: compiledLabel, Tenants: p.Tenants, Pipelines: p.Pipelines, Limits: p.Limits, Test: p.Test,
 	})
+	if err != nil {
+		return nil, err
+	}
+	if _, err := Parse(b); err != nil {
+		return nil, err
+	}
+	return b, nil
 }

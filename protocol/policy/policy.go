@@ -1,12 +1,12 @@
 // Package policy holds what an enclave may do: tenants, the KMS keys and pipelines of each, the pipelines' rules, and limits
-// (SPEC 8). An author writes YAML, CompileYAML makes the canonical CBOR that is measured into the image, Parse reads that back
-// and checks everything again.
+// (SPEC 8). Parse reads the canonical CBOR that is measured into the image and checks everything. The YAML that an author writes,
+// and its compiler, stand in policysource: an enclave must not link a YAML reader.
 //
 // A policy is public and holds no secret. Trusted: who edits it decides whose keys may be used for what, which is why its
 // digest is in PCR2 and in every receipt. The zero policy permits nothing and does not parse.
-//go:generate go run gen_vectors.go
-
 package policy
+
+//go:generate go run gen_vectors.go
 
 import (
 	"slices"

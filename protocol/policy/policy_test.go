@@ -12,64 +12,6 @@ import (
 	"anchorhold/protocol/protocoltest/vectorfile"
 )
 
-func preset(name string) ([]byte, error) {
-	if name != "safe-harbor" {
-		return nil, errors.New("no such preset")
-	}
-	return []byte("rules of safe-harbor\n"), nil
-}
-
-func readFile(name string) ([]byte, error) {
-	if name != "own.rules" {
-		return nil, errors.New("no such file")
-	}
-	return []byte("contents of own.rules\n"), nil
-}
-
-func TestCompile(t *testing.T) {
-	for _, v := range vectorfile.Load(t, "testdata/source/*.txt") {
-		t.Run(v.Name, func(t *testing.T) {
-			got, err := policy.CompileYAML(v.Body, preset, readFile)
-			switch v.Expect() {
-			case "ok":
-				if err != nil {
-					t.Fatal(err)
-				}
-				want := vectorfile.Load(t, "testdata/compiled/"+v.Name+".txt")[0].Body
-				if !bytes.Equal(got, want) {
-					t.Errorf("got %x, want %x", got, want)
-				}
-			case "refused":
-				if err == nil || got != nil {
-					t.Fatalf("got %d bytes and error %v, want a refusal", len(got), err)
-				}
-				faults(t, err.Error(), v.Header["faults"])
-			default:
-				t.Fatalf("unknown expect %q", v.Expect())
-			}
-		})
-	}
-}
-
-// faults checks that the error names the faults in order and no others.
-func faults(t *testing.T, got, want string) {
-	t.Helper()
-	if want == "" {
-		return
-	}
-	list := strings.Split(want, " | ")
-	lines := strings.Split(got, "\n")
-	if len(lines) != len(list) {
-		t.Errorf("got %d faults, want %d:\n%s", len(lines), len(list), got)
-		return
-	}
-	for i, w := range list {
-		if !strings.Contains(lines[i], w) {
-			t.Errorf("fault %d: got %q, want %q", i, lines[i], w)
-		}
-	}
-}
-
 func TestParse(t *testing.T) {
 	for _, v := range vectorfile.Load(t, "testdata/compiled/*.txt") {
 		p, err := policy.Parse(v.Body)
@@ -135,28 +77,17 @@ func TestZeroPolicyDenies(t *testing.T) {
 	}
 }
 
-func TestLargeSourcesAreRefused(t *testing.T) {
-	if _, err := policy.CompileYAML(make([]byte, 1<<20+1), preset, readFile); err == nil {
-		t.Error("a source of 1 MiB and a byte was accepted")
-	}
-	if _, err := policy.Parse(make([]byte, 8<<20+1)); err == nil {
+func TestLargePoliciesAreRefused(t *testing.T) {
+	if p, err := policy.Parse(make([]byte, 8<<20+1)); err == nil || p != nil {
 		t.Error("a compiled policy of 8 MiB and a byte was accepted")
 	}
 }
 
-func FuzzSource(f *testing.F) {
-	for _, v := range vectorfile.Load(f, "testdata/source/*.txt") {
-		f.Add(v.Body)
+// What Parse would refuse is never written.
+func TestEncodeRefuses(t *testing.T) {
+	if b, err := new(policy.Policy).Encode(); err == nil || b != nil {
+		t.Errorf("the zero policy: got %x and %v, want a refusal", b, err)
 	}
-	f.Fuzz(func(t *testing.T, src []byte) {
-		b, err := policy.CompileYAML(src, preset, readFile)
-		if err != nil {
-			return
-		}
-		if _, err := policy.Parse(b); err != nil {
-			t.Errorf("compiled to what Parse refuses: %v", err)
-		}
-	})
 }
 
 func FuzzCompiled(f *testing.F) {
@@ -168,7 +99,7 @@ func FuzzCompiled(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got, err := p.Reencode(); err != nil || !bytes.Equal(got, b) {
+		if got, err := p.Encode(); err != nil || !bytes.Equal(got, b) {
 			t.Errorf("got %x and %v, want %x", got, err, b)
 		}
 	})

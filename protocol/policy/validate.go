@@ -25,24 +25,17 @@ var (
 	hostPattern        = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
 
-// fault is one thing wrong, and where: a path such as tenants[0].keys[1], whose line the compiler knows.
-type fault struct {
-	path, text string
-	line       int // 0 when there is no source
+// Fault is one thing wrong, and where: a path such as tenants[0].keys[1], in the words of the source.
+type Fault struct{ Path, Text string }
+
+func (f Fault) String() string {
+	if f.Path == "" {
+		return f.Text
+	}
+	return f.Path + ": " + f.Text
 }
 
-func (f fault) String() string {
-	s := f.text
-	if f.path != "" {
-		s = f.path + ": " + s
-	}
-	if f.line > 0 {
-		s = fmt.Sprintf("line %d: %s", f.line, s)
-	}
-	return s
-}
-
-func joinFaults(faults []fault) error {
+func joinFaults(faults []Fault) error {
 	errs := make([]error, len(faults))
 	for i, f := range faults {
 		errs[i] = errors.New(f.String())
@@ -51,14 +44,14 @@ func joinFaults(faults []fault) error {
 }
 
 // validator collects faults.
-type validator struct{ faults []fault }
+type validator struct{ faults []Fault }
 
 func (v *validator) add(path, format string, args ...any) {
-	v.faults = append(v.faults, fault{path: path, text: fmt.Sprintf(format, args...)})
+	v.faults = append(v.faults, Fault{Path: path, Text: fmt.Sprintf(format, args...)})
 }
 
-// validate returns every fault of the policy's meaning.
-func (p *Policy) validate() []fault {
+// Faults returns everything wrong with the policy's meaning: nothing, when Parse gave it.
+func (p *Policy) Faults() []Fault {
 	var v validator
 	v.list("pipelines", len(p.Pipelines))
 	names := make(map[string]bool)

@@ -11,7 +11,7 @@ import (
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
-	"anchorhold/protocol/policy"
+	"anchorhold/protocol/policysource"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
 	"anchorhold/protocol/receipt"
@@ -53,7 +53,7 @@ type world struct {
 func compile(t testing.TB, yaml string) []byte {
 	t.Helper()
 	preset := func(string) ([]byte, error) { return []byte("rules"), nil }
-	p, err := policy.CompileYAML([]byte(yaml), preset, nil)
+	p, err := policysource.Compile([]byte(yaml), preset, nil)
 	if err != nil {
 		t.Fatalf("policy: %v", err)
 	}

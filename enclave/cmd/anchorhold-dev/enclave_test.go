@@ -16,7 +16,7 @@ import (
 	"anchorhold/enclave/deid"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/message"
-	"anchorhold/protocol/policy"
+	"anchorhold/protocol/policysource"
 	"anchorhold/protocol/transport"
 )
 
@@ -39,7 +39,7 @@ func TestInvariant6_EnclaveMeasuresItself(t *testing.T) {
 		t.Fatalf("go build: %v\n%s", err, out)
 	}
 	must(t, makeCA(filepath.Join(dir, "ca")))
-	compiled, err := policy.CompileYAML([]byte(enclavePolicy), deid.Preset, nil)
+	compiled, err := policysource.Compile([]byte(enclavePolicy), deid.Preset, nil)
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(dir, "policy.cbor"), compiled, 0o600))
 	address := "unix://" + filepath.Join(dir, "jobs")

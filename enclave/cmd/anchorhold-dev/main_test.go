@@ -19,9 +19,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
-	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/measure"
-	"anchorhold/protocol/policy"
+	"anchorhold/protocol/pinsfile"
+	"anchorhold/protocol/policysource"
 )
 
 // asProgram makes the test binary be anchorhold-dev itself.
@@ -236,7 +236,7 @@ func compiledPolicy(t *testing.T) (path string, compiled []byte) {
 	source := `{anchorhold: policy/v1, tenants: [{name: clinic, keys: ["arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"],
 	  pipelines: [deid]}], pipelines: [{name: deid, rules: r, content-types: [application/fhir+ndjson], on-reject: count}]}`
 	rules := func(string) ([]byte, error) { return []byte("rules"), nil }
-	compiled, err := policy.CompileYAML([]byte(source), rules, rules)
+	compiled, err := policysource.Compile([]byte(source), rules, rules)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -253,7 +253,7 @@ func TestPins(t *testing.T) {
 	if code != exitFine {
 		t.Fatal(stderr)
 	}
-	pins, err := appraise.ParsePins([]byte(stdout))
+	pins, err := pinsfile.Parse([]byte(stdout))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/measure"
+	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/policy"
 )
 
@@ -66,7 +67,7 @@ func printPins(w io.Writer, policyFile string, expires time.Time) error {
 		Expires: expires.Truncate(24 * time.Hour),
 		Images:  []appraise.Image{{Name: "anchorhold-dev INSECURE", PCR0: image.PCR0, PCR1: image.PCR1, PCR2: image.PCR2}},
 	}
-	out, err := pins.Encode()
+	out, err := pinsfile.Encode(&pins)
 	if err != nil {
 		return fmt.Errorf("encoding the pins: %w", err)
 	}

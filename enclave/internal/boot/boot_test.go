@@ -30,6 +30,7 @@ import (
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/message"
 	"anchorhold/protocol/policy"
+	"anchorhold/protocol/policysource"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/receipt"
 	"anchorhold/protocol/result"
@@ -62,7 +63,7 @@ test:
   tls-roots: %q
 `, b.KeyARN, cloudtest.Host, b.TLSRoots)
 	var err error
-	b.compiled, err = policy.CompileYAML([]byte(source), deid.Preset, nil)
+	b.compiled, err = policysource.Compile([]byte(source), deid.Preset, nil)
 	check(t, err)
 	dir := cloudtest.SocketDir(t)
 	path := filepath.Join(dir, "policy.cbor")

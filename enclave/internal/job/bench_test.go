@@ -25,6 +25,7 @@ import (
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/message"
 	"anchorhold/protocol/policy"
+	"anchorhold/protocol/policysource"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
 	"anchorhold/protocol/transport"
@@ -88,7 +89,7 @@ func newBench(t testing.TB, o options) *bench {
 	}
 	b := &bench{ca: testca.New(time.Now), keys: newFakeKeys(), log: &lines{}}
 	var err error
-	b.compiled, err = policy.CompileYAML(fmt.Appendf(nil, policySource, o.jobBytes, o.jobSeconds), deid.Preset, nil)
+	b.compiled, err = policysource.Compile(fmt.Appendf(nil, policySource, o.jobBytes, o.jobSeconds), deid.Preset, nil)
 	check(t, err)
 	b.policy, err = policy.Parse(b.compiled)
 	check(t, err)

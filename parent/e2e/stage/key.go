@@ -13,7 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
-	"anchorhold/protocol/appraise"
+	"anchorhold/protocol/pinsfile"
 )
 
 // admin is a KMS client with the key administrator's credentials: it may write policies and use no key.
@@ -88,7 +88,7 @@ func (s *Stage) PutKeyPolicy(ctx context.Context, pinNames ...string) error {
 		if err != nil {
 			return err
 		}
-		pins, err := appraise.ParsePins(source)
+		pins, err := pinsfile.Parse(source)
 		if err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/protocoltest/standin"
 )
 
@@ -31,7 +32,7 @@ func newDesk(t *testing.T) *desk {
 	t.Cleanup(kms.Close)
 	t.Cleanup(parent.Close)
 	d := &desk{dir: t.TempDir(), parent: parent.URL}
-	pins, err := w.Pins(time.Now().AddDate(0, 0, 30)).Encode()
+	pins, err := pinsfile.Encode(w.Pins(time.Now().AddDate(0, 0, 30)))
 	if err != nil {
 		t.Fatal(err)
 	}

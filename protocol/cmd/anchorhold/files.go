@@ -12,6 +12,7 @@ import (
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/result"
 )
@@ -60,7 +61,7 @@ func readPins(path string) (*appraise.Pins, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := appraise.ParsePins(b)
+	p, err := pinsfile.Parse(b)
 	if err != nil {
 		return nil, refuse(fmt.Errorf("%s: expected pins (SPEC 10.1): %w", path, err))
 	}

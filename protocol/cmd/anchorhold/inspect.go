@@ -11,11 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/jobfile"
+	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/receipt"
 	"anchorhold/protocol/result"
@@ -105,7 +105,7 @@ func inspectSmall(b []byte) (string, fields, error) {
 	if d, err := attest.Parse(b); err == nil {
 		return "attestation document", describeDocument(d), nil
 	}
-	if p, err := appraise.ParsePins(b); err == nil {
+	if p, err := pinsfile.Parse(b); err == nil {
 		return "pins", describePins(p), nil
 	}
 	if block, _ := pem.Decode(b); block != nil {

@@ -10,6 +10,7 @@ import (
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/policy"
+	"anchorhold/protocol/policysource"
 )
 
 const policyHelp = `A policy says which tenants an enclave serves, with which KMS keys and pipelines. It is written in YAML, compiled to the bytes that
@@ -68,7 +69,7 @@ func compilePolicy(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	compiled, err := policy.CompileYAML(src, deid.Preset, func(name string) ([]byte, error) {
+	compiled, err := policysource.Compile(src, deid.Preset, func(name string) ([]byte, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(path), name)
 		}

@@ -17,7 +17,8 @@ import (
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/jobfile"
-	"anchorhold/protocol/policy"
+	"anchorhold/protocol/pinsfile"
+	"anchorhold/protocol/policysource"
 	"anchorhold/protocol/protocoltest/standin"
 )
 
@@ -35,7 +36,7 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 		source += "test:\n  kms-host: kms.us-east-1.anchorhold.test\n  tls-roots: |\n    " +
 			strings.ReplaceAll(strings.TrimSpace(string(root)), "\n", "\n    ") + "\n"
 	}
-	compiled, err := policy.CompileYAML([]byte(source), deid.Preset, nil)
+	compiled, err := policysource.Compile([]byte(source), deid.Preset, nil)
 	ts.Check(err)
 	w := standin.New(compiled)
 	worlds.set(ts, w)
@@ -62,7 +63,7 @@ const day = "2006-01-02"
 // writePins writes pins that fit, and pins that must never be accepted.
 func writePins(ts *testscript.TestScript, w *standin.World) {
 	encode := func(p *appraise.Pins) []byte {
-		b, err := p.Encode()
+		b, err := pinsfile.Encode(p)
 		ts.Check(err)
 		return b
 	}

@@ -12,7 +12,7 @@ import (
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
-	"anchorhold/protocol/policy"
+	"anchorhold/protocol/policysource"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
 )
@@ -78,7 +78,7 @@ func New(compiled []byte) *World {
 
 // CompilePolicy compiles YAML with rules that nobody runs.
 func CompilePolicy(yaml string) ([]byte, error) {
-	return policy.CompileYAML([]byte(yaml), func(string) ([]byte, error) { return []byte("rules: none\n"), nil }, nil)
+	return policysource.Compile([]byte(yaml), func(string) ([]byte, error) { return []byte("rules: none\n"), nil }, nil)
 }
 
 // SetMode changes what the other side does from now on.

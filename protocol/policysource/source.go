@@ -1,4 +1,4 @@
-package policy
+package policysource
 
 import (
 	"bytes"
@@ -9,7 +9,23 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"anchorhold/protocol/policy"
 )
+
+// fault is a policy's fault and the line of the source that it stands in.
+type fault struct {
+	policy.Fault
+	line int
+}
+
+func joinFaults(faults []fault) error {
+	errs := make([]error, len(faults))
+	for i, f := range faults {
+		errs[i] = fmt.Errorf("line %d: %s", f.line, f.Fault)
+	}
+	return errors.Join(errs...)
+}
 
 // source walks a YAML document by hand instead of decoding it into structs, because a struct decoder neither tells the line of
 // a fault in meaning nor collects them all. What it does not know it refuses, and it follows no alias: an author writes each
@@ -37,7 +53,7 @@ func (s *source) parse(src []byte) (*yaml.Node, error) {
 }
 
 func (s *source) fault(n *yaml.Node, path, format string, args ...any) {
-	s.faults = append(s.faults, fault{path: path, text: fmt.Sprintf(format, args...), line: n.Line})
+	s.faults = append(s.faults, fault{policy.Fault{Path: path, Text: fmt.Sprintf(format, args...)}, n.Line})
 }
 
 func (s *source) wrongKind(n *yaml.Node, path, want string) {
@@ -48,7 +64,7 @@ func (s *source) wrongKind(n *yaml.Node, path, want string) {
 // explained reports whether a fault at path follows from one that is known already.
 func (s *source) explained(path string) bool {
 	for _, f := range s.faults {
-		if f.path == path {
+		if f.Path == path {
 			return true
 		}
 	}

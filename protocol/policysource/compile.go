@@ -1,4 +1,6 @@
-package policy
+// Package policysource compiles the YAML that a policy's author writes (SPEC 8) into the canonical CBOR that package policy reads.
+// Compile is its one call. It is for tools: an enclave reads compiled policies only.
+package policysource
 
 import (
 	"errors"
@@ -6,21 +8,23 @@ import (
 	"slices"
 
 	"go.yaml.in/yaml/v3"
+
+	"anchorhold/protocol/policy"
 )
 
 const (
 	sourceLabel = "policy/v1"
-	maxSource   = miB // bytes of YAML
+	maxSource   = 1 << 20 // bytes of YAML
 )
 
-// CompileYAML compiles a policy's source (SPEC 8) and writes every default out. preset returns the rules of a named preset,
+// Compile compiles a policy's source (SPEC 8) and writes every default out. preset returns the rules of a named preset,
 // readFile those of a rules file as the source names it; either may refuse. The error names every fault with its line.
-func CompileYAML(src []byte, preset func(name string) ([]byte, error), readFile func(string) ([]byte, error)) ([]byte, error) {
+func Compile(src []byte, preset func(name string) ([]byte, error), readFile func(string) ([]byte, error)) ([]byte, error) {
 	if len(src) > maxSource {
 		return nil, fmt.Errorf("policy has %d bytes, want at most %d", len(src), maxSource)
 	}
 	c := compiler{source: source{lines: make(map[string]int)}, preset: preset, readFile: readFile}
-	c.policy.Limits = DefaultLimits()
+	c.policy.Limits = policy.DefaultLimits()
 	root, err := c.parse(src)
 	if err != nil {
 		return nil, err
@@ -29,20 +33,12 @@ func CompileYAML(src []byte, preset func(name string) ([]byte, error), readFile 
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	b, err := c.policy.encode()
-	if err != nil {
-		return nil, err
-	}
-	// What is measured must be what Parse accepts, or the image would refuse to start.
-	if _, err := Parse(b); err != nil {
-		return nil, err
-	}
-	return b, nil
+	return c.policy.Encode()
 }
 
 type compiler struct {
 	source
-	policy   Policy
+	policy   policy.Policy
 	preset   func(string) ([]byte, error)
 	readFile func(string) ([]byte, error)
 }
@@ -50,10 +46,9 @@ type compiler struct {
 // check joins the faults of form and of meaning, by line. Where the form is wrong already, a fault of meaning would repeat it.
 func (c *compiler) check() error {
 	var more []fault
-	for _, f := range c.policy.validate() {
-		if !c.explained(f.path) {
-			f.line = c.lineOf(f.path)
-			more = append(more, f)
+	for _, f := range c.policy.Faults() {
+		if !c.explained(f.Path) {
+			more = append(more, fault{f, c.lineOf(f.Path)})
 		}
 	}
 	c.faults = append(c.faults, more...)
@@ -76,12 +71,12 @@ func (c *compiler) root(n *yaml.Node) {
 		"test":       c.test,
 	})
 	if label != sourceLabel && !c.explained("anchorhold") {
-		c.faults = append(c.faults, fault{path: "anchorhold", text: "want " + sourceLabel, line: c.lineOf("anchorhold")})
+		c.faults = append(c.faults, fault{policy.Fault{Path: "anchorhold", Text: "want " + sourceLabel}, c.lineOf("anchorhold")})
 	}
 }
 
 func (c *compiler) tenant(n *yaml.Node, path string) {
-	var t Tenant
+	var t policy.Tenant
 	c.mapping(n, path, fields{
 		"name":      c.into(&t.Name),
 		"keys":      c.appendTo(&t.Keys),
@@ -91,7 +86,7 @@ func (c *compiler) tenant(n *yaml.Node, path string) {
 }
 
 func (c *compiler) pipeline(n *yaml.Node, path string) {
-	var p Pipeline
+	var p policy.Pipeline
 	var file string
 	c.mapping(n, path, fields{
 		"name":          c.into(&p.Name),
@@ -115,7 +110,7 @@ func (c *compiler) pipeline(n *yaml.Node, path string) {
 	})
 	var err error
 	if p.Rules, err = c.rules(p.Preset, file); err != nil {
-		c.faults = append(c.faults, fault{path: path + ".rules", text: err.Error(), line: c.rulesLine(path)})
+		c.faults = append(c.faults, fault{policy.Fault{Path: path + ".rules", Text: err.Error()}, c.rulesLine(path)})
 	}
 	c.policy.Pipelines = append(c.policy.Pipelines, p)
 }
@@ -142,14 +137,14 @@ func (c *compiler) rulesLine(path string) int {
 
 func (c *compiler) limits(n *yaml.Node, path string) {
 	f := fields{}
-	for _, l := range limitTable {
-		f[l.name] = func(n *yaml.Node, path string) { *l.value(&c.policy.Limits) = c.number(n, path) }
+	for name, to := range c.policy.Limits.ByName() {
+		f[name] = func(n *yaml.Node, path string) { *to = c.number(n, path) }
 	}
 	c.mapping(n, path, f)
 }
 
 func (c *compiler) test(n *yaml.Node, path string) {
-	c.policy.Test = &Test{}
+	c.policy.Test = &policy.Test{}
 	c.mapping(n, path, fields{
 		"kms-host":  c.into(&c.policy.Test.KMSHost),
 		"tls-roots": c.into(&c.policy.Test.TLSRoots),

@@ -1,13 +1,15 @@
-package appraise_test
+package pinsfile_test
 
 import (
 	"errors"
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/protocoltest/vectorfile"
 )
 
@@ -17,19 +19,19 @@ func TestPinsRoundTrip(t *testing.T) {
 		t.Fatal(err)
 	}
 	d := digest.Sum()
-	p := pins(
-		appraise.Image{Name: "release 1.0", PCR0: numeric, PCR1: d, PCR2: d, PCR8: &d},
-		appraise.Image{Name: "yes", PCR0: d, PCR1: d, PCR2: d, PCR3: &d, PCR4: &digest.Digest{}},
-	)
-	b, err := p.Encode()
+	p := &appraise.Pins{Layout: appraise.LayoutAnchorhold, Expires: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC), Images: []appraise.Image{
+		{Name: "release 1.0", PCR0: numeric, PCR1: d, PCR2: d, PCR8: &d},
+		{Name: "yes", PCR0: d, PCR1: d, PCR2: d, PCR3: &d, PCR4: &digest.Digest{}},
+	}}
+	b, err := pinsfile.Encode(p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := appraise.ParsePins(b)
+	got, err := pinsfile.Parse(b)
 	if err != nil || !reflect.DeepEqual(got, p) {
 		t.Errorf("got %+v, %v, want %+v from:\n%s", got, err, p, b)
 	}
-	if _, err := new(appraise.Pins).Encode(); !errors.Is(err, appraise.ErrPins) {
+	if _, err := pinsfile.Encode(new(appraise.Pins)); !errors.Is(err, appraise.ErrPins) {
 		t.Errorf("zero pins: got %v", err)
 	}
 }
@@ -41,7 +43,7 @@ func TestPinsVectors(t *testing.T) {
 		if !known {
 			t.Fatalf("%s: outcome %q is unknown", v.Name, v.Expect())
 		}
-		p, err := appraise.ParsePins(v.Body)
+		p, err := pinsfile.Parse(v.Body)
 		if !errors.Is(err, want) || (err == nil) != (p != nil) {
 			t.Errorf("%s: got %v, want %v", v.Name, err, want)
 		}
@@ -54,15 +56,15 @@ func FuzzPins(f *testing.F) {
 		f.Add(v.Body)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := appraise.ParsePins(b)
+		p, err := pinsfile.Parse(b)
 		if err != nil {
 			return
 		}
-		again, err := p.Encode()
+		again, err := pinsfile.Encode(p)
 		if err != nil {
 			t.Fatalf("accepted, but cannot be written: %v", err)
 		}
-		q, err := appraise.ParsePins(again)
+		q, err := pinsfile.Parse(again)
 		if err != nil || !reflect.DeepEqual(p, q) {
 			t.Fatalf("accepted, but says something else when written again: %v", err)
 		}
