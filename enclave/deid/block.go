@@ -2,7 +2,6 @@ package deid
 
 import (
 	"bytes"
-	"errors"
 
 	"anchorhold/protocol/code"
 )
@@ -46,14 +45,13 @@ func (b *block) trim() {
 	}
 }
 
-// transform rewrites the records of the block. A panic is a defect of this
-// package: it fails the job, not the process in which other jobs run.
+// transform rewrites the records of the block.
 func (b *block) transform(t *transformer, maxRecord int) {
 	t.out, t.patches = b.out, b.patches
 	defer func() {
 		b.out, b.patches = t.out, t.patches
 		if recover() != nil {
-			b.err = code.New(code.Internal, errors.New("panic in a rule")) // its text may quote the record
+			b.err = code.New(code.Internal, errPanic)
 		}
 	}()
 	rest := b.in

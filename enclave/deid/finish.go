@@ -11,17 +11,17 @@ import (
 // writes records and counts. It belongs to one goroutine.
 type finisher struct {
 	engine  *Engine
-	options Options
+	options *Options
 	out     io.Writer
 	table   *table
 	total   Report
 	types   []TypeCounts
 }
 
-func newFinisher(e *Engine, o Options, out io.Writer) *finisher {
+func newFinisher(e *Engine, o *Options, out io.Writer) *finisher {
 	return &finisher{
 		engine: e, options: o, out: out,
-		table: newTable(o.SurrogateKey, o.MaxIdentifiers),
+		table: newTable(&o.SurrogateKey, o.MaxIdentifiers),
 		types: make([]TypeCounts, len(e.types)),
 	}
 }

@@ -29,36 +29,63 @@ const (
 // ContextInvalid (a reference date that is no date), Canceled, Timeout. After an
 // error, what was written is to be thrown away.
 func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o Options) (*Report, error) {
+	p, err := e.newPipeline(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return p.run(in, out)
+}
+
+func (e *Engine) newPipeline(ctx context.Context, o Options) (*pipeline, error) {
 	year, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
-	p := &pipeline{engine: e, options: o, year: year, ctx: ctx}
+	p := &pipeline{engine: e, options: o, year: year}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	for range o.Workers {
+		p.hashers = append(p.hashers, newHasher(&p.options.SurrogateKey))
+	}
+	return p, nil
+}
+
+// run carries the whole stream through and zeroes the keys. It is called once.
+func (p *pipeline) run(in io.Reader, out io.Writer) (*Report, error) {
+	f := newFinisher(p.engine, &p.options, out)
 	p.start(in)
-	f := newFinisher(e, o, out)
+	var err error
 	for b := range p.ordered {
 		<-b.done // a block is never free while a worker has it
 		if err == nil {
 			err = p.finish(f, b)
 		}
 		if err != nil {
-			cancel(err)
+			p.cancel(err)
 		}
 		p.free <- b // never blocks: it holds all blocks that there are
 	}
 	p.wait.Wait()
+	p.forget()
 	if err == nil {
 		err = p.err // written by the reader, which has ended
 	}
-	if err == nil && ctx.Err() != nil {
-		err = context.Cause(ctx)
+	if err == nil && p.ctx.Err() != nil {
+		err = context.Cause(p.ctx)
 	}
-	cancel(nil)
+	p.cancel(nil)
 	if err != nil {
 		return nil, coded(err)
 	}
 	return f.report(), nil
+}
+
+// forget zeroes the keys of the job; the key schedule in the table, and what
+// HMAC copied on the way, stay until they are collected. No worker runs any more.
+func (p *pipeline) forget() {
+	clear(p.options.SurrogateKey[:])
+	for _, h := range p.hashers {
+		h.forget()
+	}
 }
 
 // coded gives the errors of a context their code; others have one or are the
@@ -103,6 +130,8 @@ type pipeline struct {
 	options Options
 	year    int
 	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	hashers []*hasher // one for each worker, which owns it until wait is done
 
 	free    chan *block // bounds the blocks, and with them the memory
 	work    chan *block
@@ -120,14 +149,23 @@ func (p *pipeline) start(in io.Reader) {
 		p.free <- newBlock(p.engine)
 	}
 	p.wait.Go(func() { p.read(in) })
-	for range p.options.Workers {
-		p.wait.Go(p.transform)
+	for _, h := range p.hashers {
+		p.wait.Go(func() { p.transform(h) })
 	}
 }
+
+// errPanic is a defect of this program that a record or a frame has found. It
+// fails the job, not the process in which the jobs of others run.
+var errPanic = errors.New("panic on the way of a record") // the panic's own text may quote it
 
 func (p *pipeline) read(in io.Reader) {
 	defer close(p.work)
 	defer close(p.ordered)
+	defer func() { // in decodes what the parent sends and a tenant has sealed
+		if recover() != nil {
+			p.err = code.New(code.Internal, errPanic)
+		}
+	}()
 	s := splitter{r: in, max: p.options.MaxRecord, line: 1}
 	for {
 		var b *block
@@ -149,12 +187,12 @@ func (p *pipeline) read(in io.Reader) {
 	}
 }
 
-func (p *pipeline) transform() {
+func (p *pipeline) transform(h *hasher) {
 	t := &transformer{
 		scanner: scanner{max: p.options.MaxNesting},
 		engine:  p.engine,
 		year:    p.year,
-		hasher:  newHasher(p.options.SurrogateKey),
+		hasher:  h,
 	}
 	for b := range p.work {
 		if p.ctx.Err() == nil {
@@ -164,7 +202,12 @@ func (p *pipeline) transform() {
 	}
 }
 
-func (p *pipeline) finish(f *finisher, b *block) error {
+func (p *pipeline) finish(f *finisher, b *block) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = code.New(code.Internal, errPanic)
+		}
+	}()
 	if p.ctx.Err() != nil {
 		return context.Cause(p.ctx)
 	}

@@ -318,6 +318,29 @@ func TestBrokenStreams(t *testing.T) {
 	}
 }
 
+// TestPanicsOutsideTheRules fail the job and not the process: in decodes frames that a tenant of the same enclave has sealed.
+func TestPanicsOutsideTheRules(t *testing.T) {
+	defer goleak.VerifyNone(t)
+	e, in := safeHarbor(t), mixed(t, 2_000)
+	for name, streams := range map[string]struct {
+		in  io.Reader
+		out io.Writer
+	}{
+		"reader": {io.MultiReader(strings.NewReader(in), panics{}), io.Discard},
+		"writer": {strings.NewReader(in), panics{}},
+	} {
+		report, err := e.Process(context.Background(), streams.in, streams.out, options())
+		if c, ok := errors.AsType[*code.Error](err); !ok || c.Code != code.Internal || report != nil {
+			t.Errorf("%s: got %v, want %s", name, err, code.Internal)
+		}
+	}
+}
+
+type panics struct{}
+
+func (panics) Read([]byte) (int, error)  { panic("SECRET") }
+func (panics) Write([]byte) (int, error) { panic("SECRET") }
+
 type brokenWriter struct{ err error }
 
 func (w brokenWriter) Write([]byte) (int, error) { return 0, w.err }

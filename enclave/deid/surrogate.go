@@ -47,18 +47,20 @@ type hasher struct {
 	buf []byte
 }
 
-func derive(key [32]byte, label string) (k [32]byte) {
+func derive(key *[32]byte, label string) (k [32]byte) {
 	h := hmac.New(sha256.New, key[:])
 	h.Write([]byte(label))
 	h.Sum(k[:0])
 	return k
 }
 
-func newHasher(key [32]byte) *hasher { return &hasher{key: derive(key, indexLabel)} }
+func newHasher(key *[32]byte) *hasher { return &hasher{key: derive(key, indexLabel)} }
 
 // of returns the identity of (scope, id). The key stands first and lengths
 // separate the rest, so nobody who lacks the key can make two of them collide.
 func (h *hasher) of(ns namespace, scope, id []byte) (out identity) {
+	// Sized first: a buffer that append outgrows would keep the key.
+	h.grow(len(h.key) + 1 + 4 + len(scope) + len(id))
 	b := append(h.buf[:0], h.key[:]...)
 	b = append(b, byte(ns))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(scope)))
@@ -66,10 +68,25 @@ func (h *hasher) of(ns namespace, scope, id []byte) (out identity) {
 	b = append(b, id...)
 	sum := sha256.Sum256(b)
 	copy(out[:], sum[:])
-	if h.buf = b[:0]; cap(b) > 64<<10 {
-		h.buf = nil
+	if cap(b) > 64<<10 {
+		h.grow(0)
 	}
 	return out
+}
+
+// grow makes a buffer of n bytes where the old one, which it zeroes, has no room, and drops it for n = 0.
+func (h *hasher) grow(n int) {
+	if n > 0 && n <= cap(h.buf) {
+		return
+	}
+	clear(h.buf[:cap(h.buf)])
+	h.buf = make([]byte, 0, 2*n)
+}
+
+// forget zeroes the key and what was hashed last.
+func (h *hasher) forget() {
+	clear(h.key[:])
+	h.grow(0)
 }
 
 // table numbers identities in order of first appearance. It belongs to the
@@ -81,8 +98,9 @@ type table struct {
 	buf     [aes.BlockSize]byte
 }
 
-func newTable(key [32]byte, limit int64) *table {
+func newTable(key *[32]byte, limit int64) *table {
 	k := derive(key, textLabel)
+	defer clear(k[:])
 	b, err := aes.NewCipher(k[:])
 	if err != nil {
 		panic("deid: " + err.Error()) // unreachable: the key has 32 bytes
