@@ -53,7 +53,7 @@ type Expect struct {
 	Parameters    *[32]byte      // nil: the job carries none
 	Crosswalk     *digest.Digest // nil: no crosswalk was asked for
 	ReferenceDate string         // empty: as the pipeline has it
-	SealedAt      time.Time      // by the owner's clock; the document must not be older
+	SealedAt      time.Time      // by the owner's clock; neither document nor job may be older, but for appraise.Skew
 	Now           time.Time      // judges pins and future; to judge an archived receipt, a time of then
 }
 
@@ -89,6 +89,9 @@ type step struct {
 // is always a *Refusal.
 func (v *Verified) Check(e Expect) (*Accepted, error) {
 	c := &checker{v: v, e: e}
+	if err := e.validate(); err != nil {
+		return nil, &Refusal{Check: "expectation", Err: err}
+	}
 	var lines []CheckLine
 	for _, s := range c.steps() {
 		detail, err := s.run()
@@ -111,7 +114,6 @@ type checker struct {
 // steps are in order: a later one may rely on those before it.
 func (c *checker) steps() []step {
 	return []step{
-		{"expectation", c.expectation},
 		{"document", c.document},
 		{"job", c.job},
 		{"policy", c.checkPolicy},
@@ -137,8 +139,8 @@ func (c *checker) steps() []step {
 	}
 }
 
-func (c *checker) expectation() (string, error) {
-	e := c.e
+// validate refuses an expectation with a hole in it: what nobody expects would pass unchecked.
+func (e Expect) validate() error {
 	var zero [32]byte
 	for _, f := range []struct {
 		name    string
@@ -159,10 +161,10 @@ func (c *checker) expectation() (string, error) {
 		{"time", e.Now.IsZero()},
 	} {
 		if f.missing {
-			return "", fmt.Errorf("%w: no %s", ErrExpect, f.name)
+			return fmt.Errorf("%w: no %s", ErrExpect, f.name)
 		}
 	}
-	return "complete", nil
+	return nil
 }
 
 func (c *checker) document() (string, error) {
@@ -197,14 +199,21 @@ func (c *checker) checkPolicy() (string, error) {
 
 func (c *checker) measurements() (string, error) {
 	a, err := appraise.Check(c.v.Attested, appraise.Want{
-		Pins: c.e.Pins, Policy: c.e.Policy, MaxAge: appraise.AnyAge, Now: c.e.Now, NotBefore: c.e.SealedAt,
+		Pins: c.e.Pins, Policy: c.e.Policy, MaxAge: appraise.AnyAge, Now: c.e.Now, NotBefore: c.e.notBefore(),
 	})
 	if err != nil {
 		return "", err
 	}
 	c.image = a.Image
-	return fmt.Sprintf("pcr0, pcr1, pcr2 as pinned for %q, pcr2 or user data of the policy", a.Image.Name), nil
+	bound := "and pcr2 is that of the policy"
+	if c.e.Pins.Layout == appraise.LayoutNitroCLI {
+		bound = "and the pinned program names the policy"
+	}
+	return fmt.Sprintf("pcr0, pcr1 and pcr2 are those of %s, %s", a.Image.Name, bound), nil
 }
+
+// notBefore allows for an owner's clock that is ahead. Nothing old passes by that: the nonce is of this job file.
+func (e Expect) notBefore() time.Time { return e.SealedAt.Add(-appraise.Skew) }
 
 func (c *checker) tenant() (string, error) {
 	if _, known := c.policy.Tenant(c.e.Tenant); !known || c.v.Leaf.Tenant != c.e.Tenant {
@@ -267,10 +276,10 @@ func (c *checker) referenceDate() (string, error) {
 
 func (c *checker) time() (string, error) {
 	// The document's own time was judged with the measurements. A leaf of a job that began before sealing is of another job.
-	if c.v.Leaf.Finished.Before(c.e.SealedAt) {
+	if c.v.Leaf.Finished.Before(c.e.notBefore()) {
 		return "", appraise.ErrTooEarly
 	}
-	return fmt.Sprintf("sealed %s, finished %s", c.e.SealedAt.UTC().Format(time.RFC3339), c.v.Leaf.Finished.Format(time.RFC3339)), nil
+	return fmt.Sprintf("sealed %s by your clock, finished %s", c.e.SealedAt.UTC().Format(time.RFC3339), c.v.Leaf.Finished.Format(time.RFC3339)), nil
 }
 
 func equal(got, want digest.Digest, refuse error) (string, error) {

@@ -31,12 +31,16 @@ func TestReceiptIsAccepted(t *testing.T) {
 		}
 		var names []string
 		for _, l := range a.Lines {
-			if l.Detail == "" {
-				t.Errorf("%s has no detail for a person", l.Name)
+			// Not quoted as in Go source: a person reads it.
+			if l.Detail == "" || strings.ContainsAny(l.Detail, "\"`\\") {
+				t.Errorf("%s has no detail for a person: %s", l.Name, l.Detail)
+			}
+			if l.Name == "time" && !strings.Contains(l.Detail, "sealed "+sealed.Format(time.RFC3339)+" by your clock") {
+				t.Errorf("time: got %q, want the sealing time itself", l.Detail)
 			}
 			names = append(names, l.Name)
 		}
-		want := strings.Fields("expectation document job policy measurements image tenant pipeline key nonce message header input result")
+		want := strings.Fields("document job policy measurements image tenant pipeline key nonce message header input result")
 		if got := names[:min(len(names), len(want))]; !slices.Equal(got, want) {
 			t.Errorf("%s: checks are %q, want them to begin with %q", name, names, want)
 		}
@@ -73,7 +77,7 @@ func TestOwnerExpectsAnother(t *testing.T) {
 		"parameters left out":      {func(_ *world, e *receipt.Expect) { e.Parameters = &other }, receipt.ErrParameters},
 		"crosswalk left out":       {func(_ *world, e *receipt.Expect) { e.Crosswalk = &otherDigest }, receipt.ErrCrosswalk},
 		"another reference date":   {func(_ *world, e *receipt.Expect) { e.ReferenceDate = "2026-01-01" }, receipt.ErrReference},
-		"document before sealing":  {func(w *world, e *receipt.Expect) { e.SealedAt = w.clock.Add(time.Millisecond) }, appraise.ErrTooEarly},
+		"document before sealing":  {func(w *world, e *receipt.Expect) { e.SealedAt = w.clock.Add(appraise.Skew + time.Millisecond) }, appraise.ErrTooEarly},
 		"document from the future": {func(w *world, e *receipt.Expect) { e.Now = w.clock.Add(-2 * time.Minute) }, appraise.ErrFuture},
 		"expired pins":             {func(w *world, e *receipt.Expect) { w.pins.Expires = w.pins.Expires.AddDate(-1, 0, 0) }, appraise.ErrPinsExpired},
 		"pins without images":      {func(w *world, e *receipt.Expect) { w.pins.Images = nil }, appraise.ErrNoPins},
@@ -155,7 +159,7 @@ func TestEnclaveIsAnother(t *testing.T) {
 		"key of another tenant":  {leaf: func(l *receipt.Leaf) { l.Key = strings.Replace(keyARN, "/1111", "/9999", 1) }, want: receipt.ErrKey},
 		"unasked parameters":     {leaf: func(l *receipt.Leaf) { l.Parameters = &other }, want: receipt.ErrParameters},
 		"unasked crosswalk":      {leaf: func(l *receipt.Leaf) { l.Crosswalk = &crosswalk }, want: receipt.ErrCrosswalk},
-		"job done before sealed": {leaf: func(l *receipt.Leaf) { l.Started, l.Finished = sealed.Add(-2*time.Minute), sealed.Add(-time.Minute) }, want: appraise.ErrTooEarly},
+		"job done before sealed": {leaf: func(l *receipt.Leaf) { l.Started, l.Finished = sealed.Add(-2*time.Hour), sealed.Add(-appraise.Skew-time.Millisecond) }, want: appraise.ErrTooEarly},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -211,4 +215,21 @@ func TestNotAWS(t *testing.T) {
 	if !slices.ContainsFunc(a.Lines, func(l receipt.CheckLine) bool { return strings.Contains(l.Detail, "NOT AWS") }) {
 		t.Error("no line says NOT AWS")
 	}
+}
+
+// An honest owner's clock may be ahead of the hypervisor's, by Skew and no more.
+func TestOwnersClockAhead(t *testing.T) {
+	w := newWorld(t)
+	l := w.leaf(0)
+	v, err := w.files(t, l)[0].Verify(w.ca.Roots(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e := w.expect()
+	e.SealedAt = l.Finished.Add(appraise.Skew)
+	if _, err := v.Check(e); err != nil {
+		t.Errorf("ahead by the skew: %v", err)
+	}
+	e.SealedAt = e.SealedAt.Add(time.Millisecond)
+	wantRefusal(t, v, e, appraise.ErrTooEarly)
 }

@@ -223,7 +223,7 @@ func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte
 		return nil
 	}
 	v.Appraised = true
-	v.pass("image", "pcr0, pcr1 and pcr2 are those of %q", found.Image.Name)
+	v.pass("image", "pcr0, pcr1 and pcr2 are those of %s", found.Image.Name)
 	if f.policy != "" {
 		v.pass("policy", "%s", found.UserData.Policy)
 	}

@@ -118,12 +118,6 @@ func (e Evidence) Check() (*Accepted, error) {
 	if err != nil {
 		return nil, asRefused(err)
 	}
-	for i := range accepted.Lines {
-		if l := &accepted.Lines[i]; l.Name == "time" { // its own text has the skew in it, which would puzzle a person
-			l.Detail = fmt.Sprintf("sealed %s by your clock, finished %s",
-				e.Job.SealedAt().UTC().Format(time.RFC3339), accepted.Leaf.Finished.Format(time.RFC3339))
-		}
-	}
 	return &Accepted{Receipt: accepted, e: e, policy: pol}, nil
 }
 
@@ -148,8 +142,7 @@ func (e Evidence) expect(pol *policy.Policy) (*receipt.Expect, error) {
 		MessageID: job.Message.MessageID, Nonce: job.Header.Nonce, Header: job.Digest,
 		Input: job.Input, InputSize: job.InputSize, Output: output, OutputSize: size,
 		Reply: sha256.Sum256(job.Header.ReplyKey), ReferenceDate: job.referenceDate(pol),
-		// The owner's clock may be ahead. Nothing old passes by that: the nonce is of this job file.
-		SealedAt: job.SealedAt().Add(-appraise.Skew), Now: e.Now,
+		SealedAt: job.SealedAt(), Now: e.Now,
 	}
 	if job.Header.Parameters != nil {
 		hash := sha256.Sum256(job.Header.Parameters)
