@@ -29,30 +29,32 @@ func (h *Header) Derive(dataKey []byte, label string) [32]byte {
 // derive returns the cipher for header and frames, and the commitment. The key bytes are zeroed; the cipher's key schedule
 // stays in memory until it is collected, because the standard library gives no way to clear it.
 func (h *Header) derive(dataKey []byte) (cipher.AEAD, [commitSize]byte, error) {
-	var commitment [commitSize]byte
+	var none [commitSize]byte
 	if len(dataKey) != dataKeySize {
-		return nil, commitment, fmt.Errorf("%w: data key has %d bytes, want %d", ErrAuthentication, len(dataKey), dataKeySize)
+		return nil, none, fmt.Errorf("%w: data key has %d bytes, want %d", ErrAuthentication, len(dataKey), dataKeySize)
 	}
 	prk, err := hkdf.Extract(sha512.New, dataKey, h.MessageID[:])
 	if err != nil {
-		return nil, commitment, err
+		return nil, none, err
 	}
 	defer clear(prk)
 	info := string(binary.BigEndian.AppendUint16(nil, h.Suite)) + contentKeyInfo
 	key, err := hkdf.Expand(sha512.New, prk, info, dataKeySize)
 	if err != nil {
-		return nil, commitment, err
+		return nil, none, err
 	}
 	defer clear(key)
 	commit, err := hkdf.Expand(sha512.New, prk, commitKeyInfo, commitSize)
 	if err != nil {
-		return nil, commitment, err
+		return nil, none, err
 	}
-	copy(commitment[:], commit)
 	block, err := aes.NewCipher(key)
 	if err != nil {
-		return nil, commitment, err
+		return nil, none, err
 	}
 	gcm, err := cipher.NewGCM(block)
-	return gcm, commitment, err
+	if err != nil {
+		return nil, none, err
+	}
+	return gcm, [commitSize]byte(commit), nil
 }

@@ -62,8 +62,10 @@ func readNode(dec *jsontext.Decoder, depth int) (node, error) {
 			}
 			n.items = append(n.items, item)
 		}
-		_, err := dec.ReadToken()
-		return n, err
+		if _, err := dec.ReadToken(); err != nil {
+			return node{}, err
+		}
+		return n, nil
 	case jsontext.KindNull:
 		return node{}, errors.New("null is not allowed")
 	default:
@@ -85,8 +87,10 @@ func readObject(dec *jsontext.Decoder, n node, depth int) (node, error) {
 		}
 		n.members = append(n.members, member{key, value})
 	}
-	_, err := dec.ReadToken()
-	return n, err
+	if _, err := dec.ReadToken(); err != nil {
+		return node{}, err
+	}
+	return n, nil
 }
 
 // strings gives a string, or an array of at least one string.

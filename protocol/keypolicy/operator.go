@@ -68,7 +68,7 @@ func parseOperator(s string) (Operator, error) {
 	name := s
 	if set, rest, ok := strings.Cut(s, ":"); ok {
 		if set != "ForAllValues" && set != "ForAnyValue" {
-			return o, errors.New("unknown set operator")
+			return Operator{}, errors.New("unknown set operator")
 		}
 		o.Set, name = set, rest
 	}

@@ -67,7 +67,7 @@ func (p *Policy) parseStatements(nodes []node) error {
 func parseStatement(n node) (Statement, error) {
 	var s Statement
 	if n.kind != jsontext.KindBeginObject {
-		return s, errors.New("not an object")
+		return Statement{}, errors.New("not an object")
 	}
 	var effect bool
 	for _, m := range n.members {
@@ -96,14 +96,14 @@ func parseStatement(n node) (Statement, error) {
 		case "Condition":
 			s.Conditions, err = parseConditions(m.value)
 		default:
-			return s, errors.New("unknown element")
+			return Statement{}, errors.New("unknown element")
 		}
 		if err != nil {
-			return s, fmt.Errorf("%s: %w", m.name, err)
+			return Statement{}, fmt.Errorf("%s: %w", m.name, err)
 		}
 	}
 	if !effect || s.Principals == nil || s.Actions == nil || s.Resources == nil {
-		return s, errors.New("a key policy needs Effect, Principal, Action and Resource in each statement")
+		return Statement{}, errors.New("a key policy needs Effect, Principal, Action and Resource in each statement")
 	}
 	return s, nil
 }

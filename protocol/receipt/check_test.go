@@ -153,13 +153,15 @@ func TestEnclaveIsAnother(t *testing.T) {
 		leaf    func(*receipt.Leaf)
 		want    error
 	}{
-		"another image":          {prepare: func(w *world) { w.start(measure.DevImage([]byte("evil"), w.policy)) }, want: appraise.ErrImage},
-		"debug enclave":          {prepare: func(w *world) { w.start(measure.Image{}) }, want: appraise.ErrDebug},
-		"shifted boundary":       {prepare: func(w *world) { i := w.image; i.PCR2 = sum("x"); w.start(i) }, want: appraise.ErrImage},
-		"key of another tenant":  {leaf: func(l *receipt.Leaf) { l.Key = strings.Replace(keyARN, "/1111", "/9999", 1) }, want: receipt.ErrKey},
-		"unasked parameters":     {leaf: func(l *receipt.Leaf) { l.Parameters = &other }, want: receipt.ErrParameters},
-		"unasked crosswalk":      {leaf: func(l *receipt.Leaf) { l.Crosswalk = &crosswalk }, want: receipt.ErrCrosswalk},
-		"job done before sealed": {leaf: func(l *receipt.Leaf) { l.Started, l.Finished = sealed.Add(-2*time.Hour), sealed.Add(-appraise.Skew-time.Millisecond) }, want: appraise.ErrTooEarly},
+		"another image":         {prepare: func(w *world) { w.start(measure.DevImage([]byte("evil"), w.policy)) }, want: appraise.ErrImage},
+		"debug enclave":         {prepare: func(w *world) { w.start(measure.Image{}) }, want: appraise.ErrDebug},
+		"shifted boundary":      {prepare: func(w *world) { i := w.image; i.PCR2 = sum("x"); w.start(i) }, want: appraise.ErrImage},
+		"key of another tenant": {leaf: func(l *receipt.Leaf) { l.Key = strings.Replace(keyARN, "/1111", "/9999", 1) }, want: receipt.ErrKey},
+		"unasked parameters":    {leaf: func(l *receipt.Leaf) { l.Parameters = &other }, want: receipt.ErrParameters},
+		"unasked crosswalk":     {leaf: func(l *receipt.Leaf) { l.Crosswalk = &crosswalk }, want: receipt.ErrCrosswalk},
+		"job done before sealed": {leaf: func(l *receipt.Leaf) {
+			l.Started, l.Finished = sealed.Add(-2*time.Hour), sealed.Add(-appraise.Skew-time.Millisecond)
+		}, want: appraise.ErrTooEarly},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

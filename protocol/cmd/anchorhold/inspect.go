@@ -161,7 +161,10 @@ func inspectSealed(kind string, file *os.File) (string, fields, error) {
 func hashRest(file *os.File) (digest.Digest, int64, error) {
 	hash := newDigest()
 	n, err := io.Copy(hash, file)
-	return digest.Digest(hash.Sum(nil)), n, err
+	if err != nil {
+		return digest.Digest{}, 0, err
+	}
+	return digest.Digest(hash.Sum(nil)), n, nil
 }
 
 func inspectReceipt(r *receipt.File) (string, fields, error) {

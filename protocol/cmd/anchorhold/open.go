@@ -113,7 +113,10 @@ func (a *app) write(f openFlags, accepted *opening.Accepted, key *result.Private
 			return nil, err
 		}
 	}
-	return report, folder.Commit()
+	if err := folder.Commit(); err != nil {
+		return nil, err
+	}
+	return report, nil
 }
 
 // evidence reads and opens the files that the flags name. The caller calls closeFiles.

@@ -208,7 +208,10 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 	if s.Bytes, s.Records = in.Totals(); s.Records == 0 {
 		return nil, fmt.Errorf("no record found: nothing to seal")
 	}
-	return s, file.Commit()
+	if err := file.Commit(); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // meter shows how much has been read.

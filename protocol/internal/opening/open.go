@@ -54,7 +54,10 @@ func (a *Accepted) Open(key *result.PrivateKey, folder *outfile.Folder) (*Report
 		return nil, err
 	}
 	parsed.Files = split.files()
-	return parsed, writeFile(folder, "report.json", report.Bytes())
+	if err := writeFile(folder, "report.json", report.Bytes()); err != nil {
+		return nil, err
+	}
+	return parsed, nil
 }
 
 // OpenCrosswalk decrypts the accepted crosswalk into crosswalk.ndjson of the folder.

@@ -148,7 +148,10 @@ func (e Evidence) expect(pol *policy.Policy) (*receipt.Expect, error) {
 		hash := sha256.Sum256(job.Header.Parameters)
 		expect.Parameters = &hash
 	}
-	return expect, e.expectCrosswalk(expect)
+	if err := e.expectCrosswalk(expect); err != nil {
+		return nil, err
+	}
+	return expect, nil
 }
 
 func (e Evidence) expectCrosswalk(expect *receipt.Expect) error {
@@ -187,8 +190,10 @@ func sum(r io.ReadSeeker) (digest.Digest, uint64, error) {
 	if err != nil {
 		return digest.Digest{}, 0, err
 	}
-	_, err = r.Seek(0, io.SeekStart)
-	return digest.Digest(hash.Sum(nil)), uint64(n), err
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return digest.Digest{}, 0, err
+	}
+	return digest.Digest(hash.Sum(nil)), uint64(n), nil
 }
 
 // refused is a receipt's refusal as this package's, in fewer words.

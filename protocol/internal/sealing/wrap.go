@@ -98,7 +98,10 @@ func (w Wrapping) admit(pol *policy.Policy, msg *envelope.Header, contentType st
 	if latest := w.Now.UTC().Truncate(24*time.Hour).AddDate(0, 0, int(min(pol.Limits.NotAfterDays, 36500))); job.NotAfter.After(latest) {
 		return nil, fmt.Errorf("%w: anchorhold:not-after is %s, the policy allows at most %s", ErrRefused, job.NotAfter.Format(day), latest.Format(day))
 	}
-	return job, w.admitImage(job)
+	if err := w.admitImage(job); err != nil {
+		return nil, err
+	}
+	return job, nil
 }
 
 // admitImage compares the image with the pins, where there are any.

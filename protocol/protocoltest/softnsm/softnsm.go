@@ -82,7 +82,7 @@ func (n *NSM) Send(r request.Request) (response.Response, error) {
 	var res response.Response
 	b, err := cbor.Marshal(r.Encoded())
 	if err != nil {
-		return res, fmt.Errorf("encode request: %w", err)
+		return response.Response{}, fmt.Errorf("encode request: %w", err)
 	}
 	if err := cbor.Unmarshal(n.Exchange(b), &res); err != nil {
 		return response.Response{}, fmt.Errorf("decode response: %w", err)

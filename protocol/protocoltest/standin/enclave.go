@@ -3,6 +3,7 @@ package standin
 import (
 	"bytes"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,9 +71,11 @@ func (w *World) process(file []byte) (*outcome, error) {
 	}
 	if mode == Forge {
 		// Anyone can seal to a public key: only the receipt tells.
-		o.result, err = seal(j.header.ReplyKey, binding, kept, report.encode())
+		if o.result, err = seal(j.header.ReplyKey, binding, kept, report.encode()); err != nil {
+			return nil, err
+		}
 	}
-	return o, err
+	return o, nil
 }
 
 // openJob decrypts a job file with the data key that KMS remembers.
@@ -103,7 +106,10 @@ func (w *World) openJob(file []byte) (*job, []byte, error) {
 		return nil, nil, err
 	}
 	plain, err := io.ReadAll(in)
-	return j, plain, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return j, plain, nil
 }
 
 // report is that of SPEC 5.1.
@@ -229,9 +235,25 @@ func (w *World) sign(nsm *softnsm.NSM, mode Mode, leaf *receipt.Leaf) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
+	w.log = append(w.log, logged{hex.EncodeToString(w.boot[:]), w.next, document, hashes})
 	w.head, w.next = receipt.Head(data), w.next+1
 	file := receipt.File{Leaf: encoded, Index: 0, Path: receipt.Path(hashes, 0), Document: document}
 	return file.Encode()
+}
+
+// logged is a batch as a parent's log shows it.
+type logged struct {
+	Boot     string          `json:"boot"`
+	Number   uint64          `json:"number"`
+	Document []byte          `json:"document"`
+	Leaves   []digest.Digest `json:"leaves"`
+}
+
+// Log returns what a parent answers to GET /v1/log: all batches from one on.
+func (w *World) Log(from int) ([]byte, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return json.Marshal(map[string]any{"batches": w.log[from:], "next": len(w.log)})
 }
 
 // Challenge returns a document that answers a nonce.

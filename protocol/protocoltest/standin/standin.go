@@ -64,6 +64,7 @@ type World struct {
 	jobs map[string]*outcome // by id; guarded by mu
 	next uint64              // batch number; guarded by mu
 	head digest.Digest       // of the last batch; guarded by mu
+	log  []logged            // guarded by mu
 }
 
 // New starts a world whose enclave holds the compiled policy.
