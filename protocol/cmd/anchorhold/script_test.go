@@ -28,6 +28,7 @@ func TestScripts(t *testing.T) {
 			"message":   extractMessage,
 			"esdk":      makeMessage,
 			"challenge": challenge,
+			"log":       writeLog,
 			"asked":     asked,
 			"entries":   entries,
 		},

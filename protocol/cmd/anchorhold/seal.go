@@ -189,7 +189,7 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 	}
 	defer file.Abort()
 	limits := records.Limits{Bytes: int64(min(approved.Policy.Limits.JobBytes, 1<<62)), Records: int64(min(approved.Policy.Limits.Records, 1<<62))}
-	in := records.NewReader(sources, a.in, limits)
+	in := records.NewReader(ctx, sources, a.in, limits)
 	defer in.Close()
 	kms, err := newKMS(ctx, approved.Key)
 	if err != nil {

@@ -20,13 +20,17 @@ func newDigest() hash.Hash { return sha512.New384() }
 
 const debugText = "debug enclave: PCR0-2 are zero; proves nothing about the code"
 
-const verifyHelp = `Verify checks an attestation document or a receipt, offline, line by line.
+const verifyHelp = `Verify checks an attestation document, a receipt or a parent's log of receipt batches, offline, line by line.
 
 Genuine: AWS's hypervisor signed it. --live judges the certificate chain now, as a challenge just answered needs; --archived at
 the document's own time, as evidence on file needs. Documents are live and receipts archived unless you say otherwise.
 
 Acceptable: with --pins, PCR0, 1 and 2 must be those of one pinned image; with --policy, the policy too. Without pins the verdict is
 "genuine, not appraised": some enclave, not necessarily yours. With --job and --result a receipt is checked as open checks it.
+
+--log reads what a parent answers to GET /v1/log: every document genuine, every batch whole, the batches of each start of an enclave in
+order, none missing between them, no second history beside them. With a receipt, its batch must be in it. A parent may still leave
+out the end of its log.
 
 Exit codes: 0 for all that was asked, 3 refused.`
 
@@ -38,20 +42,29 @@ type verifyFlags struct {
 	pins, policy, root, nonce string
 	job, result, crosswalk    string
 	maxAge                    time.Duration
+	logs                      []string // pages of a log, in order
 }
 
 func (a *app) verify() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
 		Use:   "verify FILE",
-		Short: "Check an attestation document or a receipt, line by line",
+		Short: "Check an attestation document, a receipt or a log, line by line",
 		Long:  verifyHelp,
 		Example: `  anchorhold verify --archived --pins pins.yaml --policy policy.cbor \
                     --job deidentified.ahjob --result deidentified.ahres deidentified.receipt`,
-		Args: exactArgs("FILE"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(f.logs) > 0 && len(args) == 0 {
+				return nil
+			}
+			return exactArgs("FILE")(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := f.check(); err != nil {
+			if err := f.check(len(args) > 0); err != nil {
 				return err
+			}
+			if len(args) == 0 {
+				return a.verifyLog(f)
 			}
 			return a.verifyFile(cmd.Context(), f, args[0])
 		},
@@ -67,12 +80,15 @@ func (a *app) verify() *cobra.Command {
 	flags.StringVar(&f.job, "job", "", "job `FILE` that a receipt must be of; needs --result, --pins and --policy")
 	flags.StringVar(&f.result, "result", "", "sealed result `FILE` that a receipt must be of")
 	flags.StringVar(&f.crosswalk, "crosswalk", "", "sealed crosswalk `FILE`, when the job asked for one")
+	flags.StringArrayVar(&f.logs, "log", nil, "`FILE` with a parent's log; repeat it for further pages, in order")
 	flags.BoolVar(&f.asJSON, "json", false, "print the verdict as JSON")
 	return cmd
 }
 
-func (f verifyFlags) check() error {
+func (f verifyFlags) check(file bool) error {
 	switch {
+	case !file && (f.live || f.nonce != "" || f.job != "" || f.maxAge != 0):
+		return usage("--live, --nonce, --max-age, --job and --result need a FILE")
 	case f.live && f.archived:
 		return usage("--live and --archived exclude each other")
 	case f.policy != "" && f.pins == "":
@@ -133,6 +149,9 @@ func (a *app) verifyFile(ctx context.Context, f verifyFlags, path string) error 
 		v.Kind, v.Live = "attestation document", !f.archived
 		if f.job != "" {
 			return usage("%s is no receipt: --job and --result belong to receipts", path)
+		}
+		if f.logs != nil {
+			return usage("%s is no receipt: a log holds receipts", path)
 		}
 		if err := a.verifyDocument(f, b, v); err != nil {
 			return err
@@ -266,7 +285,7 @@ func (a *app) printVerdict(f verifyFlags, v *verdict) error {
 	}
 	fmt.Fprintf(a.out, "%s: %s\n", safe(v.File), v.Kind)
 	a.printChecks(v.Checks)
-	if v.Genuine {
+	if v.Genuine && len(v.says) > 0 {
 		fmt.Fprintln(a.out, "it says:")
 		a.table(v.says.rows())
 	}

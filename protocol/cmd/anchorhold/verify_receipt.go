@@ -43,6 +43,11 @@ func (a *app) verifyReceipt(ctx context.Context, f verifyFlags, path string, fil
 		}
 		v.pass("nonce", "%x", nonce)
 	}
+	if f.logs != nil {
+		if ok, err := v.inLog(f, verified); err != nil || !ok {
+			return err
+		}
+	}
 	if f.job != "" {
 		return a.verifyEvidence(ctx, f, path, v)
 	}

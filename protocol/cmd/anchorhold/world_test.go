@@ -158,6 +158,15 @@ func challenge(ts *testscript.TestScript, _ bool, args []string) {
 	write(ts, args[1], document)
 }
 
+// writeLog writes what the parent answers to GET /v1/log: log FROM OUT
+func writeLog(ts *testscript.TestScript, _ bool, args []string) {
+	from, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	page, err := worlds.get(ts).Log(from)
+	ts.Check(err)
+	write(ts, args[1], page)
+}
+
 // asked writes the encryption contexts that KMS was asked with: asked OUT
 func asked(ts *testscript.TestScript, _ bool, args []string) {
 	b, err := json.MarshalIndent(worlds.get(ts).Contexts(), "", "  ")

@@ -20,6 +20,9 @@ import (
 // Key is the KMS key of the tenant clinic.
 const Key = "arn:aws:kms:us-east-1:111122223333:key/00000000-0000-4000-8000-000000000001"
 
+// moduleID is one: batches of two modules are no history of one boot.
+const moduleID = "i-0123456789abcdef0-enc0123456789abcdef"
+
 // PolicyYAML is a policy of one tenant and one pipeline.
 const PolicyYAML = `anchorhold: policy/v1
 tenants:
@@ -141,5 +144,5 @@ func (w *World) nsm(m Mode) *softnsm.NSM {
 	case Debug:
 		image = measure.Image{}
 	}
-	return softnsm.New(softnsm.Config{CA: w.CA, Image: image, Now: time.Now})
+	return softnsm.New(softnsm.Config{CA: w.CA, ModuleID: moduleID, Image: image, Now: time.Now})
 }
