@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/pem"
+	"io"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func newDesk(t *testing.T) *desk {
 
 func (d *desk) path(name string) string { return filepath.Join(d.dir, name) }
 
-func (d *desk) owner(ctx context.Context, stdin *hangingInput, args ...string) (int, string) {
+func (d *desk) owner(ctx context.Context, stdin io.Reader, args ...string) (int, string) {
 	for i, a := range args {
 		if rest, ok := strings.CutPrefix(a, "@"); ok {
 			args[i] = d.path(rest)
@@ -128,5 +129,41 @@ func TestInterrupted(t *testing.T) {
 	}
 	if code, out := d.owner(t.Context(), nil, open...); code != exitFine {
 		t.Fatalf("open: got exit code %d, want %d: %s", code, exitFine, out)
+	}
+}
+
+// Somebody interrupts a seal whose input gives nothing, and does not end either: it must end at once, and leave nothing.
+func TestInterruptedWhileInputStalls(t *testing.T) {
+	d := newDesk(t)
+	if code, out := d.owner(t.Context(), nil, "keygen", "--out", "@me"); code != exitFine {
+		t.Fatal(out)
+	}
+	before := d.names(t)
+	in, hold := io.Pipe()
+	defer hold.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan int, 1)
+	go func() {
+		code, _ := d.owner(ctx, in, "seal", "--policy", "@policy.cbor", "--pins", "@pins.yaml", "--reply", "@me.pub.pem", "-o", "@job.ahjob", "-")
+		ended <- code
+	}()
+	// The pipe takes a byte only from a reader: when this returns, sealing has begun.
+	if _, err := io.WriteString(hold, `{"resourceType":"Patient"}`+"\n"); err != nil {
+		t.Fatal(err)
+	}
+	if now := d.names(t); now == before {
+		t.Fatal("no unfinished file is there: the test interrupts too early")
+	}
+	cancel()
+	select {
+	case code := <-ended:
+		if code != exitFailed {
+			t.Errorf("got exit code %d, want %d", code, exitFailed)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("still running 10 s after it was interrupted")
+	}
+	if after := d.names(t); after != before {
+		t.Errorf("got %s, want %s", after, before)
 	}
 }

@@ -2,6 +2,7 @@ package records
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -29,6 +30,7 @@ var ErrTooLarge = errors.New("more than the policy allows in one job")
 // Reader streams sources one after the other, with a line end between them where a file lacks its last one.
 // It is not safe for concurrent use. Close it.
 type Reader struct {
+	ctx     context.Context // ends waiting for a source that stalls
 	sources []Source
 	limits  Limits
 	stdin   io.Reader
@@ -41,9 +43,10 @@ type Reader struct {
 	err     error
 }
 
-// NewReader returns a reader of the sources; stdin is read where a source is Stdin.
-func NewReader(sources []Source, stdin io.Reader, limits Limits) *Reader {
-	return &Reader{sources: sources, stdin: stdin, limits: limits}
+// NewReader returns a reader of the sources; stdin is read where a source is Stdin. When ctx ends, so does a Read that waits for
+// standard input or a pipe.
+func NewReader(ctx context.Context, sources []Source, stdin io.Reader, limits Limits) *Reader {
+	return &Reader{ctx: ctx, sources: sources, stdin: stdin, limits: limits}
 }
 
 // Read gives the stream. An error names the file that it comes from; ErrTooLarge can be tested for.
@@ -104,13 +107,18 @@ func (r *Reader) open() error {
 	r.sources = r.sources[1:]
 	var raw io.Reader
 	if source.Path == Stdin {
-		raw = r.stdin
+		raw = newUnstalled(r.ctx, r.stdin)
 	} else {
 		f, err := os.Open(source.Path)
 		if err != nil {
 			return err
 		}
 		raw, r.file = f, f
+		if info, err := f.Stat(); err != nil {
+			return err
+		} else if !info.Mode().IsRegular() {
+			raw = newUnstalled(r.ctx, f)
+		}
 	}
 	in, err := unpack(raw)
 	if err != nil {

@@ -52,7 +52,7 @@ func stream(t *testing.T, paths ...string) (string, *records.Reader, []records.S
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := records.NewReader(sources, strings.NewReader(alice), wide)
+	r := records.NewReader(t.Context(), sources, strings.NewReader(alice), wide)
 	t.Cleanup(func() { r.Close() })
 	data, err := io.ReadAll(iotest.OneByteReader(r))
 	if err != nil {
@@ -171,7 +171,7 @@ func TestFindRefuses(t *testing.T) {
 // 64 MiB of spaces pack to 64 KiB: the limit must count what comes out.
 func TestGzipBombEndsAtTheLimit(t *testing.T) {
 	dir := folder(t, map[string]string{"bomb.ndjson.gz": alice + "\n" + strings.Repeat(" ", 64<<20)})
-	r := records.NewReader([]records.Source{{Path: filepath.Join(dir, "bomb.ndjson.gz")}}, nil, records.Limits{Bytes: 1 << 20, Records: 10})
+	r := records.NewReader(t.Context(), []records.Source{{Path: filepath.Join(dir, "bomb.ndjson.gz")}}, nil, records.Limits{Bytes: 1 << 20, Records: 10})
 	defer r.Close()
 	n, err := io.Copy(io.Discard, r)
 	if !errors.Is(err, records.ErrTooLarge) || !strings.Contains(err.Error(), "bomb.ndjson.gz") {
@@ -184,7 +184,7 @@ func TestGzipBombEndsAtTheLimit(t *testing.T) {
 
 func TestRecordLimit(t *testing.T) {
 	dir := folder(t, map[string]string{"a.ndjson": strings.Repeat("{}\n", 11)})
-	r := records.NewReader([]records.Source{{Path: filepath.Join(dir, "a.ndjson")}}, nil, records.Limits{Bytes: 1 << 20, Records: 10})
+	r := records.NewReader(t.Context(), []records.Source{{Path: filepath.Join(dir, "a.ndjson")}}, nil, records.Limits{Bytes: 1 << 20, Records: 10})
 	defer r.Close()
 	if _, err := io.Copy(io.Discard, r); !errors.Is(err, records.ErrTooLarge) {
 		t.Fatalf("got %v, want %v", err, records.ErrTooLarge)
@@ -198,7 +198,7 @@ func TestTruncatedGzipIsAnError(t *testing.T) {
 	if err := os.WriteFile(path, data[:len(data)-9], 0o600); err != nil {
 		t.Fatal(err)
 	}
-	r := records.NewReader([]records.Source{{Path: path}}, nil, wide)
+	r := records.NewReader(t.Context(), []records.Source{{Path: path}}, nil, wide)
 	defer r.Close()
 	if _, err := io.Copy(io.Discard, r); !errors.Is(err, io.ErrUnexpectedEOF) || !strings.Contains(err.Error(), path) {
 		t.Fatalf("got %v, want %v naming the file", err, io.ErrUnexpectedEOF)

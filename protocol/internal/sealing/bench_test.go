@@ -19,7 +19,7 @@ func BenchmarkSeal(b *testing.B) {
 		b.Fatal(err)
 	}
 	reader := func() *records.Reader {
-		return records.NewReader([]records.Source{{Path: path}}, nil, records.Limits{Bytes: 1 << 40, Records: 1 << 40})
+		return records.NewReader(b.Context(), []records.Source{{Path: path}}, nil, records.Limits{Bytes: 1 << 40, Records: 1 << 40})
 	}
 	b.Run("read", func(b *testing.B) {
 		b.SetBytes(size)
