@@ -13,6 +13,7 @@ import (
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/policy"
 	"anchorhold/protocol/receipt"
 )
 
@@ -116,6 +117,7 @@ type verdict struct {
 	Live      bool              `json:"live"`
 	Debug     bool              `json:"debug"`
 	Appraised bool              `json:"appraised"`
+	NotAWS    bool              `json:"not_aws_policy,omitempty"` // the policy replaces AWS's endpoint or roots
 	Checks    []check           `json:"checks"`
 	Says      map[string]string `json:"says,omitempty"`
 
@@ -232,8 +234,13 @@ func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte
 	}
 	want.Pins = pins
 	if f.policy != "" {
-		if want.Policy, _, err = readPolicy(f.policy); err != nil {
+		var pol *policy.Policy
+		if want.Policy, pol, err = readPolicy(f.policy); err != nil {
 			return err
+		}
+		// AWS's hypervisor signs for such an enclave too: its data keys may be those of any host.
+		if v.NotAWS = pol.NotAWS(); v.NotAWS {
+			a.warnNotAWS()
 		}
 	}
 	found, err := appraise.Check(doc, want)
@@ -243,7 +250,10 @@ func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte
 	}
 	v.Appraised = true
 	v.pass("image", "pcr0, pcr1 and pcr2 are those of %s", found.Image.Name)
-	if f.policy != "" {
+	switch {
+	case v.NotAWS:
+		v.pass("policy", "NOT AWS: %s", found.UserData.Policy)
+	case f.policy != "":
 		v.pass("policy", "%s", found.UserData.Policy)
 	}
 	if nonce != nil {
@@ -294,6 +304,9 @@ func (a *app) printVerdict(f verifyFlags, v *verdict) error {
 	}
 	if !v.AWS {
 		fmt.Fprintln(a.out, "NOT AWS: verified to the root that was given")
+	}
+	if v.NotAWS {
+		fmt.Fprintln(a.out, "NOT AWS: the policy trusts test endpoints or roots")
 	}
 	fmt.Fprintln(a.out, v.Verdict)
 	return v.err

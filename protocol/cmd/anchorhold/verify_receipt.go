@@ -49,13 +49,13 @@ func (a *app) verifyReceipt(ctx context.Context, f verifyFlags, path string, fil
 		}
 	}
 	if f.job != "" {
-		return a.verifyEvidence(ctx, f, path, v)
+		return a.verifyEvidence(ctx, f, path, file, v)
 	}
 	return a.appraiseDocument(f, verified.Attested, nil, v)
 }
 
 // verifyEvidence makes the checks that open makes.
-func (a *app) verifyEvidence(ctx context.Context, f verifyFlags, path string, v *verdict) error {
+func (a *app) verifyEvidence(ctx context.Context, f verifyFlags, path string, file *receipt.File, v *verdict) error {
 	evidence, closeFiles, err := a.evidence(ctx, openFlags{
 		job: f.job, paths: fetchPaths{f.result, path, f.crosswalk}, policy: f.policy, pins: f.pins, root: f.root,
 	})
@@ -63,6 +63,10 @@ func (a *app) verifyEvidence(ctx context.Context, f verifyFlags, path string, v 
 		return err
 	}
 	defer closeFiles()
+	// The receipt that the verdict describes: another one may lie at its path by now.
+	if evidence.Receipt, err = file.Encode(); err != nil {
+		return err
+	}
 	accepted, err := evidence.Check()
 	if ctx.Err() != nil {
 		return ctx.Err()
