@@ -18,6 +18,9 @@ import (
 const submitHelp = `Submit posts a job file to a parent, waits, and fetches the sealed result and the receipt. Nothing that it fetches is verified
 here: open does that. A job that was posted before is joined, not done twice, so a submit that broke off may be repeated.
 
+When the parent refuses, its code is printed with what it means and what to do: those of SPEC 9 concern the job, the others, such as
+unauthorized, queue-full or not-ready, the parent itself (its OPERATING.md lists them). A parent may lie about the reason.
+
 The token, if the parent wants one, is read from a file, so that it shows in no process list.`
 
 // submitFlags are shared by submit and run.
@@ -97,6 +100,7 @@ func (a *app) fetch(ctx context.Context, f submitFlags, job string, paths fetchP
 	bar := a.bars()
 	defer bar.clear()
 	client.Notify = func(stage submit.Stage, done, total int64) { bar.show(string(stage), done, total) }
+	client.Busy = a.waiting()
 	running, err := client.Post(ctx, size, func() (io.ReadCloser, error) { return os.Open(job) })
 	if err != nil {
 		return err
@@ -123,6 +127,17 @@ func (a *app) fetch(ctx context.Context, f submitFlags, job string, paths fetchP
 		return err
 	}
 	return res.Commit()
+}
+
+// waiting says why a parent lets a person wait, once for each reason.
+func (a *app) waiting() func(*submit.Refusal) {
+	said := ""
+	return func(why *submit.Refusal) {
+		if reason := why.Error(); reason != said {
+			said = reason
+			a.notice("waiting, the parent does not take the job yet: %s", reason)
+		}
+	}
 }
 
 func fetchCrosswalk(ctx context.Context, running *submit.Job, path string) error {

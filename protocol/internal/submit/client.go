@@ -40,6 +40,8 @@ type Client struct {
 	Pause time.Duration
 	// Notify is told what happens; nil: nobody. Bytes are those so far and in all, -1 when unknown.
 	Notify func(stage Stage, done, total int64)
+	// Busy is told each time the parent asks to come again, and why; nil: nobody.
+	Busy func(why *Refusal)
 }
 
 // Stage is what the client is doing.
@@ -139,6 +141,9 @@ func (c *Client) postOnce(ctx context.Context, size int64, open Body) (job *Job,
 		err := refusal(res)
 		if res.Header.Get("Retry-After") == "" {
 			return nil, 0, err
+		}
+		if c.Busy != nil {
+			c.Busy(err)
 		}
 		return nil, retryAfter(res), nil
 	default:

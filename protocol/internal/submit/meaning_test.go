@@ -29,3 +29,28 @@ func TestEveryCodeHasAMeaning(t *testing.T) {
 		}
 	}
 }
+
+// So must every code with which a parent answers for itself.
+func TestEveryParentCodeHasAMeaning(t *testing.T) {
+	page, err := os.ReadFile("../../../parent/OPERATING.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## Codes\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	unknown, count := submit.Meaning("no such code"), 0
+	for row := range strings.Lines(section) {
+		cells := strings.Split(row, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		for _, c := range regexp.MustCompile("`([a-z-]+)`").FindAllStringSubmatch(cells[1], -1) {
+			if count++; submit.Meaning(code.Code(c[1])) == unknown {
+				t.Errorf("%s has no meaning", c[1])
+			}
+		}
+	}
+	if count < 40 {
+		t.Fatalf("codes in OPERATING.md: got %d, want at least 40", count)
+	}
+}

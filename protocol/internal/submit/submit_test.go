@@ -214,6 +214,8 @@ func TestRefusals(t *testing.T) {
 	}{
 		{"code of ours", 422, "tenant-unknown", code.TenantUnknown, "no such tenant"},
 		{"no code", 401, "", "", "401 Unauthorized"},
+		{"the parent's own: token", 401, "unauthorized", "unauthorized", "does not know the token: check --token-file"},
+		{"the parent's own: queue", 429, "queue-full", "queue-full", "too many of your jobs wait"},
 		{"the adversary's prose", 400, "\x1b[2Jall is well", "", "400 Bad Request"},
 		{"busy without Retry-After", 503, "busy", code.Busy, "no enclave has room"},
 	} {
@@ -262,8 +264,14 @@ func TestBusyParentIsAskedAgain(t *testing.T) {
 		w.Write(sealed)
 	})
 	mux.HandleFunc("GET /v1/jobs/7/receipt", serveFile([]byte("receipt")))
-	result, receipt, err := fetch(t, client(t, mux))
+	c := client(t, mux)
+	var told []string
+	c.Busy = func(why *submit.Refusal) { told = append(told, why.Error()) }
+	result, receipt, err := fetch(t, c)
 	wantSame(t, result, receipt, err)
+	if len(told) != 2 || !strings.HasPrefix(told[0], "busy: ") {
+		t.Errorf("reasons to wait: got %q, want busy twice", told)
+	}
 }
 
 func TestEndlessResultIsCutOff(t *testing.T) {
