@@ -14,6 +14,7 @@ import (
 // An sdk is one official AWS Encryption SDK behind a small program of ours, see esdk.py and esdk.mjs.
 type sdk struct {
 	name    string
+	ordered bool // writes encrypted keys in the order given
 	command func(ctx context.Context) *exec.Cmd
 }
 
@@ -44,13 +45,13 @@ func sdks(o options, s *stage.Stage) []sdk {
 	}
 	javascript, python := here("esdk.mjs"), here("esdk.py")
 	return []sdk{
-		{"JavaScript", func(ctx context.Context) *exec.Cmd {
+		{"JavaScript", true, func(ctx context.Context) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, o.node, javascript)
 			cmd.Dir = o.modules
 			cmd.Env = append(s.Sealer().Environment, "NODE_EXTRA_CA_CERTS="+s.TLSRoot())
 			return cmd
 		}},
-		{"Python", func(ctx context.Context) *exec.Cmd {
+		{"Python", false, func(ctx context.Context) *exec.Cmd {
 			cmd := exec.CommandContext(ctx, o.python, python)
 			cmd.Env = s.Sealer().Environment
 			return cmd
