@@ -26,6 +26,15 @@ together are one job: references between their records keep resolving.
 Before KMS is called: the pins must not have expired, PCR2 must be the one that the policy gives, and the policy must give the
 tenant the key and the pipeline. Tenant, pipeline, key and image may be left out where there is only one to choose.
 
+--parameters names a YAML file of secrets for the pipeline (SPEC 3.4). It is sealed as a message of its own, and each value has exactly
+one of text, base64 and file, a path relative to the file:
+
+  anchorhold: parameters/v1
+  values:
+    pseudonym-key: {file: pseudonym.key}
+    site: {text: north}
+    salt: {base64: 3q2+7w==}
+
 AWS credentials and endpoints come from the usual places (AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_CA_BUNDLE, …).
 The Region is that of the key. The role needs kms:GenerateDataKey and nothing else.`
 
@@ -47,7 +56,7 @@ func (f *sealFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.key, "kms-key", "", "KMS key `ARN`, when the tenant has several")
 	flags.StringVar(&f.reply, "reply", "", "public key `FILE` that the result is sealed to")
 	flags.StringVar(&f.crosswalk, "crosswalk", "", "public key `FILE` that the crosswalk is sealed to, if one is wanted")
-	flags.StringVar(&f.parameters, "parameters", "", "YAML `FILE` of secrets for the pipeline, sealed as well")
+	flags.StringVar(&f.parameters, "parameters", "", "YAML `FILE` of secrets for the pipeline (anchorhold: parameters/v1), sealed as well")
 	flags.StringVar(&f.notAfter, "not-after", "", "last `DAY`, UTC, on which the job may be decrypted (default 7 days ahead, or the policy's limit)")
 	flags.StringVar(&f.referenceDate, "reference-date", "", "`DAY` that ages are counted to (default today, UTC)")
 	flags.Uint32Var(&f.frameLength, "frame-length", 0, "bytes of a frame of the message (default 256 KiB, or the policy's limit)")
