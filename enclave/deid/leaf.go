@@ -43,13 +43,15 @@ func (t *transformer) text(n *node, s []byte) bool {
 }
 
 // date keeps the year. One that lies so far back that it tells an age over
-// the cap goes, whatever the date is of: whoever was there is that old.
+// the cap goes, whatever the date is of: whoever was there is that old. So does
+// one after the reference date: with a birth year that was just young enough it
+// would tell an age that the reference date has hidden.
 func (t *transformer) date(n *node, s []byte) bool {
 	y, digits, ok := year(s)
 	if !ok {
 		return false
 	}
-	if t.year-y <= ageCap {
+	if ago := t.year - y; 0 <= ago && ago <= ageCap {
 		return t.quote(digits)
 	}
 	// That somebody has died must not go with the year of it.
