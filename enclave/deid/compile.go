@@ -28,6 +28,12 @@ func Compile(rules []byte) (*Engine, error) {
 	for _, p := range c.typedNodes {
 		p[0].children, p[0].extensions = p[1].children, p[1].extensions
 	}
+	for _, e := range c.extended {
+		// The engine writes it: a second one would be for readers to choose from.
+		if e.children["url"] != nil && e.children["url"].method != drop {
+			c.add(e.line, "url cannot have a rule in an extension")
+		}
+	}
 	c.share(sections)
 	if len(c.engine.resources) == 0 && len(c.faults) == 0 {
 		c.faults.add(1, "no resource section: nothing would be allowed")
@@ -44,8 +50,16 @@ type compiler struct {
 	sets   map[string]map[string]bool
 	types  map[string]*node
 	common *node // what holds in every resource
+	// extended are the extensions, once their members are known.
+	extended []numbered
 	// typedNodes are pairs of a node and the type whose members it gets.
 	typedNodes [][2]*node
+}
+
+// numbered is a node and the line of its rule.
+type numbered struct {
+	line int
+	*node
 }
 
 // declare reads the sections that others refer to.
@@ -165,7 +179,7 @@ func (c *compiler) addresses(s *line, into *addresses, shapes bool) {
 func (c *compiler) shape(l *line) shape {
 	w := l.words[1:]
 	switch {
-	case len(w) == 1 && (w[0] == "code" || w[0] == "loinc" || w[0] == "ucum"):
+	case len(w) == 1 && (w[0] == "code" || w[0] == "loinc" || w[0] == "snomed" || w[0] == "ucum"):
 		return shape{kind: w[0]}
 	case len(w) == 2 && w[0] == "match":
 		r, err := regexp.Compile("^(?:" + w[1] + ")$")
@@ -179,7 +193,7 @@ func (c *compiler) shape(l *line) shape {
 			return shape{kind: w[0], min: lo, max: hi}
 		}
 	}
-	c.add(l.number, "shape %q is not code, loinc, ucum, digits MIN MAX or match REGEXP", strings.Join(w, " "))
+	c.add(l.number, "shape %q is not code, loinc, snomed, ucum, digits MIN MAX or match REGEXP", strings.Join(w, " "))
 	return shape{}
 }
 

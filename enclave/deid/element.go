@@ -7,6 +7,7 @@ func (c *compiler) members(n *node, s *line) {
 	if len(s.children) == 0 {
 		c.add(s.number, "nothing stands below it")
 	}
+	instead := map[string]bool{}
 	for _, l := range s.children {
 		if l.words[0] == "extension" {
 			c.extension(n, l)
@@ -29,6 +30,11 @@ func (c *compiler) members(n *node, s *line) {
 		child := &node{head: []byte(`"` + name + `":`)}
 		c.rule(child, l, l.words[1:])
 		put(&n.children, name, child)
+		// Both would write it: a member twice is no JSON.
+		if child.instead != "" && instead[child.instead] {
+			c.add(l.number, "%q is written instead of two elements", child.instead)
+		}
+		instead[child.instead] = true
 	}
 }
 
@@ -49,6 +55,7 @@ func (c *compiler) extension(n *node, l *line) {
 		c.add(l.number, "extension is neither a group nor dropped")
 	}
 	put(&n.extensions, url, child)
+	c.extended = append(c.extended, numbered{l.number, child})
 }
 
 // rule reads [modifier] METHOD [arguments] [[LETTERS]].

@@ -1,14 +1,30 @@
 package deid
 
 import (
+	"bytes"
+	"math"
 	"strconv"
 )
 
 const ucumSystem = "http://unitsofmeasure.org"
 
-// perYear is how many of a UCUM unit of time make a year.
+const (
+	daysPerYear    = 365.25
+	secondsPerYear = daysPerYear * 24 * 60 * 60
+)
+
+// perYear is how many of a unit of an Age make a year: FHIR's age-units.
 var perYear = map[string]float64{
-	"a": 1, "mo": 12, "wk": 365.25 / 7, "d": 365.25, "h": 365.25 * 24, "min": 365.25 * 24 * 60,
+	"a": 1, "mo": 12, "wk": daysPerYear / 7, "d": daysPerYear, "h": daysPerYear * 24, "min": daysPerYear * 24 * 60,
+}
+
+// timePerYear is the same for what else a Quantity may call its time.
+var timePerYear = map[string]float64{
+	"a_j": 1, "a_t": 1, "a_g": 1, "year": 1, "years": 1, "mo_j": 12, "mo_s": 12, "mo_g": 12, "month": 12, "months": 12,
+	"week": daysPerYear / 7, "weeks": daysPerYear / 7, "day": daysPerYear, "days": daysPerYear,
+	"hour": daysPerYear * 24, "hours": daysPerYear * 24, "minute": daysPerYear * 24 * 60, "minutes": daysPerYear * 24 * 60,
+	"s": secondsPerYear, "second": secondsPerYear, "seconds": secondsPerYear,
+	"das": secondsPerYear / 1e1, "hs": secondsPerYear / 1e2, "ks": secondsPerYear / 1e3, "Ms": secondsPerYear / 1e6, "Gs": secondsPerYear / 1e9,
 }
 
 // amount holds the members of a Quantity.
@@ -79,6 +95,9 @@ func (t *transformer) quantity(n *node) bool {
 			return false
 		}
 	}
+	if a.isLong() {
+		return t.age(n, a, "a")
+	}
 	if !n.set[string(a.unit)] && !(coded && string(a.unit) == string(a.code)) {
 		if len(a.unit) > 0 && !coded || len(a.code) > 0 && !coded {
 			return false
@@ -88,8 +107,35 @@ func (t *transformer) quantity(n *node) bool {
 	if !coded {
 		a.system, a.code = nil, nil
 	}
+	if !measured(a.value) {
+		return false
+	}
 	t.write(a)
 	return true
+}
+
+// isLong reports whether a is a time over the cap in a unit of any name.
+func (a *amount) isLong() bool {
+	for _, u := range [][]byte{a.code, a.unit} {
+		u, _, _ = bytes.Cut(u, []byte{'{'}) // an annotation means nothing in UCUM
+		per, ok := perYear[string(u)]
+		if !ok {
+			per, ok = timePerYear[string(u)]
+		}
+		if ok && a.years(per) > ageCap {
+			return true
+		}
+	}
+	return false
+}
+
+// years is a time in years, without its sign: -95 tells what 95 does.
+func (a *amount) years(per float64) float64 {
+	v, err := strconv.ParseFloat(string(a.value), 64)
+	if err != nil {
+		return math.Inf(1)
+	}
+	return math.Abs(v) / per
 }
 
 // timeUnit is the UCUM unit of an age, or empty. Systems that write no code
@@ -109,13 +155,13 @@ func (a *amount) timeUnit() string {
 
 // age writes an age: as it is up to the cap, else as "90 or older".
 func (t *transformer) age(n *node, a amount, unit string) bool {
-	v, err := strconv.ParseFloat(string(a.value), 64)
-	over := err != nil || v/perYear[unit] > ageCap
-	if over {
+	if a.isLong() {
 		if n.method == ageHigh || len(a.comparator) > 0 && a.comparator[0] == '<' {
 			return false // "under 95" would tell more than "90 or older"
 		}
 		a.value, a.comparator, unit = []byte("90"), []byte(">="), "a"
+	} else if !measured(a.value) {
+		return false
 	}
 	if n.method == ageLow || n.method == ageHigh {
 		a.comparator = nil // a bound has none

@@ -12,6 +12,7 @@ import (
 const (
 	maxCode   = 64 // bytes of a code
 	maxDigits = 4  // digits in a code that need not have any: a ZIP has 5, a telephone 7, an SSN 9
+	maxWhole  = 7  // digits before a number's point, if it is not round
 	maxNumber = 32 // bytes of a number's text; FHIR asks for 18 digits to be kept
 )
 
@@ -66,6 +67,29 @@ func dateShaped(b []byte) bool {
 	}
 }
 
+// dayShaped reports whether b holds three rows of digits with one of / - . and :
+// between: 2/3/01.
+func dayShaped(b []byte) bool {
+	rows, in := 0, false
+	for _, x := range b {
+		switch {
+		case classes[x]&digit != 0:
+			if !in {
+				rows++
+			}
+			in = true
+		case in && (x == '/' || x == '-' || x == '.' || x == ':'):
+			in = false
+		default:
+			rows, in = 0, false
+		}
+		if rows == 3 {
+			return true
+		}
+	}
+	return false
+}
+
 // digits counts the digits.
 func digits(b []byte) int {
 	n := 0
@@ -93,13 +117,15 @@ func (s shape) fits(b []byte) bool {
 	case "digits":
 		return len(b) >= s.min && len(b) <= s.max && only(b, digit)
 	case "loinc":
-		return len(b) >= 3 && len(b) <= 10 && only(b[:len(b)-2], digit|letter) && b[len(b)-2] == '-' && only(b[len(b)-1:], digit)
+		return loinc(b)
+	case "snomed":
+		return snomed(b)
 	case "match":
 		return only(b, digit|letter|dash) && s.match.Match(b)
 	case "ucum":
 		return only(b, digit|letter|ucum) && digits(b) <= maxDigits
 	}
-	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits
+	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits && !dayShaped(b)
 }
 
 // addressTail reports whether b may follow a listed address.

@@ -1,6 +1,8 @@
 package deid
 
 import (
+	"bytes"
+
 	"anchorhold/protocol/code"
 )
 
@@ -103,7 +105,7 @@ func (t *transformer) single(n *node) bool {
 			return false
 		}
 	case decimal:
-		if !isNumber(v) {
+		if !isNumber(v) || !measured(v) {
 			return false
 		}
 	default:
@@ -115,6 +117,18 @@ func (t *transformer) single(n *node) bool {
 
 func isNumber(v []byte) bool {
 	return len(v) <= maxNumber && (v[0] == '-' || v[0] >= '0' && v[0] <= '9')
+}
+
+// measured reports whether a number may be a measurement. One of more than
+// maxWhole digits before the point is a telephone, a record number or a day
+// (20010203) in the wrong place, unless it is round.
+func measured(v []byte) bool {
+	v = bytes.TrimPrefix(v, []byte{'-'})
+	if i := bytes.IndexAny(v, "eE"); i >= 0 {
+		return digits(v[:i]) <= maxWhole && len(v)-i <= 4
+	}
+	whole, _, _ := bytes.Cut(v, []byte{'.'})
+	return len(whole) <= maxWhole || len(bytes.TrimRight(whole, "0")) <= maxDigits
 }
 
 // composite applies n to the object at hand.
