@@ -1,0 +1,156 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"anchorhold/protocol/protocoltest/synthetic"
+)
+
+// patientBytes is about what the generator writes for one patient.
+const patientBytes = 50 << 10
+
+// records writes about mb megabytes of records to w.
+func records(w io.Writer, mb int) error {
+	return synthetic.Generate(func(string) io.Writer { return w }, synthetic.Options{Patients: mb<<20/patientBytes + 1})
+}
+
+// recordsFile writes records to a file and returns them as a function that writes them again.
+func recordsFile(path string, mb int) (copyTo func(io.Writer) error, err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, err
+	}
+	w := bufio.NewWriterSize(f, 1<<20)
+	if err := records(w, mb); err != nil {
+		return nil, err
+	}
+	if err := w.Flush(); err != nil {
+		return nil, err
+	}
+	return func(w io.Writer) error {
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		_, err = io.Copy(w, f)
+		return err
+	}, f.Close()
+}
+
+// sample is one measurement: wall clock and processor time, in seconds.
+type sample struct{ wall, processor float64 }
+
+func median(samples []sample, by func(sample) float64) float64 {
+	var v []float64
+	for _, s := range samples {
+		v = append(v, by(s))
+	}
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+func wall(s sample) float64 { return s.wall }
+
+func processorTime(s sample) float64 { return s.processor }
+
+// whole compares a job's whole way with its pipeline alone. The two are run in turn, so that both see the machine in the same state.
+func (b *bench) whole() error {
+	plain := b.s.Path("plain.ndjson")
+	copyTo, err := recordsFile(plain, b.largeMB)
+	if err != nil {
+		return err
+	}
+	m, err := b.seal.large(b.s.Path("large.message"), copyTo)
+	if err != nil {
+		return err
+	}
+	defer os.Remove(plain)
+	defer os.Remove(m.path)
+	var alone, path, steady []sample
+	for range b.rounds {
+		r, err := b.runBaseline("plain", plain)
+		if err != nil {
+			return err
+		}
+		alone = append(alone, sample{r.Seconds, r.Processor})
+		one, err := b.timed(m, 1)
+		if err != nil {
+			return err
+		}
+		path = append(path, one)
+	}
+	for range min(b.rounds, 3) {
+		several, err := b.timed(m, 3)
+		if err != nil {
+			return err
+		}
+		steady = append(steady, sample{several.wall / 3, several.processor / 3})
+	}
+	rate := func(s []sample, by func(sample) float64) float64 { return float64(m.plain) / 1e6 / median(s, by) }
+	name := fmt.Sprintf("whole path of a %d MB job / its pipeline in process", m.plain/1e6)
+	b.table.add(atLeast(name, "MB/s", rate(path, wall), rate(alone, wall), 0.8))
+	b.table.add(atLeast("  the same, 3 such jobs at once", "MB/s", rate(steady, wall), rate(alone, wall), 0.8))
+	b.table.add(atLeast("  the same, by processor time", "MB/s per core", rate(path, processorTime), rate(alone, processorTime), 0))
+	return nil
+}
+
+// timed runs n jobs of the message at once, from the first byte sent to the last received, and proves them.
+func (b *bench) timed(m *sealed, n int) (sample, error) {
+	answers, clients := make([]*answer, n), make([]*client, n)
+	for i := range answers {
+		j, err := b.seal.submission(m)
+		if err != nil {
+			return sample{}, err
+		}
+		if clients[i], err = dial(b.s); err != nil {
+			return sample{}, err
+		}
+		defer clients[i].close()
+		answers[i] = &answer{job: j, output: newOutputSum()}
+	}
+	pids := []int{b.s.EnclavePID(), b.s.ParentPID(), os.Getpid()}
+	before, err := processor(pids...)
+	if err != nil {
+		return sample{}, err
+	}
+	begun := time.Now()
+	errs := make(chan error, n)
+	files := make([]*os.File, n)
+	for i := range answers {
+		if files[i], err = os.CreateTemp(b.s.Dir, "result-"); err != nil {
+			return sample{}, err
+		}
+		defer os.Remove(files[i].Name())
+		defer files[i].Close()
+		go func() {
+			id, err := clients[i].post(answers[i].job, files[i])
+			answers[i].id = id
+			errs <- err
+		}()
+	}
+	for range n {
+		if err := <-errs; err != nil {
+			return sample{}, err
+		}
+	}
+	took := time.Since(begun)
+	after, err := processor(pids...)
+	if err != nil {
+		return sample{}, err
+	}
+	for i, a := range answers {
+		if _, err := files[i].Seek(0, io.SeekStart); err != nil {
+			return sample{}, err
+		}
+		if _, err := io.Copy(&a.output, files[i]); err != nil {
+			return sample{}, err
+		}
+	}
+	return sample{took.Seconds(), (after - before).Seconds()}, b.proof.check(b.s, answers)
+}
