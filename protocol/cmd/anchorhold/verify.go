@@ -29,6 +29,9 @@ the document's own time, as evidence on file needs. Documents are live and recei
 Acceptable: with --pins, PCR0, 1 and 2 must be those of one pinned image; with --policy, the policy too. Without pins the verdict is
 "genuine, not appraised": some enclave, not necessarily yours. With --job and --result a receipt is checked as open checks it.
 
+--at judges a file on record as of a past day: whether the pins had expired then, and nothing that is younger. The certificates are
+judged at the document's own time. The verdict names the day.
+
 --log reads what a parent answers to GET /v1/log: every document genuine, every batch whole, the batches of each start of an enclave in
 order, none missing between them, no second history beside them. With a receipt, its batch must be in it. A parent may still leave
 out the end of its log.
@@ -43,7 +46,9 @@ type verifyFlags struct {
 	pins, policy, root, nonce string
 	job, result, crosswalk    string
 	maxAge                    time.Duration
-	logs                      []string // pages of a log, in order
+	at                        string    // empty: now
+	now                       time.Time // what at says
+	logs                      []string  // pages of a log, in order
 }
 
 func (a *app) verify() *cobra.Command {
@@ -64,6 +69,10 @@ func (a *app) verify() *cobra.Command {
 			if err := f.check(len(args) > 0); err != nil {
 				return err
 			}
+			var err error
+			if f.now, err = f.judgedAt(a.now()); err != nil {
+				return err
+			}
 			if len(args) == 0 {
 				return a.verifyLog(f)
 			}
@@ -78,6 +87,7 @@ func (a *app) verify() *cobra.Command {
 	flags.StringVar(&f.root, "root", "", "`FILE` with a root certificate, PEM or DER, instead of AWS's: NOT AWS")
 	flags.StringVar(&f.nonce, "nonce", "", "`HEX` of the nonce that a document must answer, or of a receipt's job")
 	flags.DurationVar(&f.maxAge, "max-age", 0, "greatest age of a document (default 5m when live, any when archived)")
+	flags.StringVar(&f.at, "at", "", "past `DATE` that pins and age are judged at, a day or a time, UTC (default now)")
 	flags.StringVar(&f.job, "job", "", "job `FILE` that a receipt must be of; needs --result, --pins and --policy")
 	flags.StringVar(&f.result, "result", "", "sealed result `FILE` that a receipt must be of")
 	flags.StringVar(&f.crosswalk, "crosswalk", "", "sealed crosswalk `FILE`, when the job asked for one")
@@ -92,6 +102,8 @@ func (f verifyFlags) check(file bool) error {
 		return usage("--live, --nonce, --max-age, --job and --result need a FILE")
 	case f.live && f.archived:
 		return usage("--live and --archived exclude each other")
+	case f.live && f.at != "":
+		return usage("--live judges now, --at a past date")
 	case f.policy != "" && f.pins == "":
 		return usage("--policy needs --pins: a policy alone names no image")
 	case (f.job == "") != (f.result == ""):
@@ -115,6 +127,7 @@ type verdict struct {
 	Genuine   bool              `json:"genuine"`
 	AWS       bool              `json:"aws"`
 	Live      bool              `json:"live"`
+	At        *time.Time        `json:"at,omitempty"` // with --at: the verdict is as of then
 	Debug     bool              `json:"debug"`
 	Appraised bool              `json:"appraised"`
 	NotAWS    bool              `json:"not_aws_policy,omitempty"` // the policy replaces AWS's endpoint or roots
@@ -148,7 +161,7 @@ func (a *app) verifyFile(ctx context.Context, f verifyFlags, path string) error 
 			return err
 		}
 	} else {
-		v.Kind, v.Live = "attestation document", !f.archived
+		v.Kind, v.Live = "attestation document", !f.archived && f.at == ""
 		if f.job != "" {
 			return usage("%s is no receipt: --job and --result belong to receipts", path)
 		}
@@ -219,10 +232,10 @@ func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte
 		age = appraise.AnyAge
 	}
 	if f.pins == "" {
-		a.withoutPins(&d, nonce, age, v)
+		v.withoutPins(f, &d, nonce, age)
 		return nil
 	}
-	want := appraise.Want{Nonce: nonce, MaxAge: age, Now: a.now(), WithoutPolicy: f.policy == ""}
+	want := appraise.Want{Nonce: nonce, MaxAge: age, Now: f.now, WithoutPolicy: f.policy == ""}
 	pins, err := readPins(f.pins)
 	if err != nil {
 		var refused refusedError
@@ -267,15 +280,15 @@ func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte
 }
 
 // withoutPins checks nonce and age alone. It never says "acceptable": some genuine enclave is not the right one.
-func (a *app) withoutPins(d *attest.Document, nonce []byte, age time.Duration, v *verdict) {
-	switch now := a.now(); {
+func (v *verdict) withoutPins(f verifyFlags, d *attest.Document, nonce []byte, age time.Duration) {
+	switch {
 	case nonce != nil && string(nonce) != string(d.Nonce):
 		v.refuse("nonce", fmt.Errorf("%w: it is %x, want %x", appraise.ErrNonce, d.Nonce, nonce))
 		return
-	case d.Timestamp.After(now.Add(appraise.Skew)):
+	case d.Timestamp.After(f.now.Add(appraise.Skew)):
 		v.refuse("age", appraise.ErrFuture)
 		return
-	case age != appraise.AnyAge && now.Sub(d.Timestamp) > age:
+	case age != appraise.AnyAge && f.now.Sub(d.Timestamp) > age:
 		v.refuse("age", fmt.Errorf("%w: %s", appraise.ErrStale, timeText(d.Timestamp)))
 		return
 	}
@@ -286,6 +299,10 @@ func (a *app) withoutPins(d *attest.Document, nonce []byte, age time.Duration, v
 }
 
 func (a *app) printVerdict(f verifyFlags, v *verdict) error {
+	if f.at != "" {
+		at := f.now.UTC()
+		v.At = &at
+	}
 	if f.asJSON {
 		v.Says = v.says.object()
 		if err := a.printJSON(v); err != nil {
@@ -307,6 +324,9 @@ func (a *app) printVerdict(f verifyFlags, v *verdict) error {
 	}
 	if v.NotAWS {
 		fmt.Fprintln(a.out, "NOT AWS: the policy trusts test endpoints or roots")
+	}
+	if v.At != nil {
+		fmt.Fprintf(a.out, "judged as of %s, not now\n", timeText(*v.At))
 	}
 	fmt.Fprintln(a.out, v.Verdict)
 	return v.err

@@ -67,6 +67,7 @@ func (a *app) verifyEvidence(ctx context.Context, f verifyFlags, path string, fi
 	if evidence.Receipt, err = file.Encode(); err != nil {
 		return err
 	}
+	evidence.Now = f.now
 	accepted, err := evidence.Check()
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -52,7 +52,7 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL_KMS": kms.URL, "AWS_CA_BUNDLE": ts.MkAbs("kms-ca.pem"), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
 		"AWS_SECRET_ACCESS_KEY": "example", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "PARENT": parent.URL, "KEY": standin.Key,
-		"TODAY": time.Now().UTC().Format(day), "TOMORROW": time.Now().UTC().AddDate(0, 0, 1).Format(day),
+		"TODAY": time.Now().UTC().Format(day), "YESTERDAY": time.Now().UTC().AddDate(0, 0, -1).Format(day), "TOMORROW": time.Now().UTC().AddDate(0, 0, 1).Format(day),
 	} {
 		ts.Setenv(name, value)
 	}
