@@ -51,6 +51,7 @@ type entry struct {
 	id        ID
 	key       [KeySize]byte
 	requestID string
+	until     time.Time   // a hit later than that is none: timers fire late on a busy machine
 	timer     *time.Timer // evicts it: a key must not outlive its time because nobody asks
 }
 
@@ -83,9 +84,12 @@ func (c *Cache) Get(ctx context.Context, id ID, key *[KeySize]byte, fill Fill) (
 		return "", errClosed
 	}
 	if e, ok := c.entries[id]; ok {
-		defer c.mu.Unlock()
-		*key = e.key
-		return e.requestID, nil
+		if time.Now().Before(e.until) {
+			defer c.mu.Unlock()
+			*key = e.key
+			return e.requestID, nil
+		}
+		c.evict(e)
 	}
 	f, ok := c.flights[id]
 	if !ok {
@@ -138,7 +142,7 @@ func (c *Cache) fly(id ID, f *flight, fill Fill) {
 			f.key, f.requestID = key, requestID
 			f.waiting++
 			f.leave() // zeroes it when nobody waits any more
-			c.insert(&entry{id: id, key: key, requestID: requestID}, c.ttl-time.Since(started))
+			c.insert(&entry{id: id, key: key, requestID: requestID, until: started.Add(c.ttl)})
 		}
 		clear(key[:])
 		close(f.done)
@@ -147,7 +151,8 @@ func (c *Cache) fly(id ID, f *flight, fill Fill) {
 }
 
 // insert adds an entry, in the place of the oldest when the cache is full. mu is held.
-func (c *Cache) insert(e *entry, ttl time.Duration) {
+func (c *Cache) insert(e *entry) {
+	ttl := time.Until(e.until)
 	if c.closed || ttl <= 0 || c.max <= 0 {
 		clear(e.key[:])
 		return
