@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -24,7 +25,17 @@ import (
 	"anchorhold/protocol/transport"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets every test of the package run in a hostile environment: net/http reads the proxy's variables once in a process, so a test
+// that set them later would see nothing.
+func TestMain(m *testing.M) {
+	for _, name := range []string{
+		"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_REGION",
+		"AWS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_USE_FIPS_ENDPOINT",
+	} {
+		os.Setenv(name, "http://127.0.0.1:1")
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var image = measure.Compute([]byte("kernel"), "cmdline", []byte("rd0"), []byte("rd1"))
 
@@ -319,13 +330,7 @@ func TestExpiringCredentialsAreAskedForAgain(t *testing.T) {
 
 // TestInvariant6_EnvironmentRedirectsNothing sets what other programs obey.
 func TestInvariant6_EnvironmentRedirectsNothing(t *testing.T) {
-	for _, name := range []string{
-		"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_REGION",
-		"AWS_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_USE_FIPS_ENDPOINT",
-	} {
-		t.Setenv(name, "http://127.0.0.1:1")
-	}
-	b := newBench(t, nil)
+	b := newBench(t, nil) // the environment is that of TestMain
 	key, _, err := b.decrypt(t)
 	if err != nil || !bytes.Equal(key[:], b.want) {
 		t.Errorf("got %v, want the data key through the relay", err)
