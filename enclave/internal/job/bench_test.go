@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -208,6 +209,17 @@ func (l *lines) copy() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return append([]string(nil), l.all...)
+}
+
+// failed counts the jobs that have failed so far.
+func (b *bench) failed() int {
+	n := 0
+	for _, line := range b.log.copy() {
+		if strings.HasPrefix(line, string(job.JobFailed)) {
+			n++
+		}
+	}
+	return n
 }
 
 // fakeKeys stands for KMS and cache: it knows the data keys by their blob, ARN and context.

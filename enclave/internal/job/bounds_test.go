@@ -106,7 +106,29 @@ func TestInvariant1_DataKeysAreZeroedAfterTheJob(t *testing.T) {
 	with := newOrder(t, b)
 	with.values = parametersPlaintext("anchorhold/v1 parameters", nil)
 	b.done(t, p, with.seal(t, b))
+	forged := newOrder(t, b).seal(t, b) // fails before a frame is opened
+	forged.message[headerEnd(forged)-1] ^= 1
+	p.run(t, forged.job())
+	for range 4 { // the last one finds its replays used up once the key is there
+		p.run(t, tampered.job())
+	}
 	b.zeroed(t)
+}
+
+// TestInvariant1_ParametersAreZeroedAfterTheJob: pseudonym keys travel in them.
+func TestInvariant1_ParametersAreZeroedAfterTheJob(t *testing.T) {
+	var given map[string][]byte
+	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, o deid.Options) (*deid.Report, error) {
+		given = o.Values
+		_, err := io.Copy(io.Discard, in)
+		return &deid.Report{}, err
+	})})
+	o := newOrder(t, b)
+	o.values = parametersPlaintext("anchorhold/v1 parameters", map[string][]byte{"key": []byte("PSEUDONYM-KEY")})
+	b.done(t, b.dial(t), o.seal(t, b))
+	if v := given["key"]; len(v) != len("PSEUDONYM-KEY") || len(bytes.Trim(v, "\x00")) != 0 {
+		t.Errorf("got %q after the job, want %d zeros", v, len("PSEUDONYM-KEY"))
+	}
 }
 
 // TestPipelineCannotFinishEarly: a pipeline that stops reading makes no success, whatever it reports.
@@ -188,11 +210,12 @@ func TestParentGoesAway(t *testing.T) {
 	o.records = bytes.Repeat([]byte(patient), 2000)
 	o.seal(t, b)
 	file := o.job()
-	for _, n := range []int{0, 1, 20, len(o.header), len(o.header) + 100, len(file) / 2, len(file)} {
+	for i, n := range []int{0, 1, 20, len(o.header), len(o.header) + 100, len(file) / 2, len(file)} {
 		p := b.dial(t)
 		check(t, p.conn.Send(message.Job{}))
 		check(t, p.conn.SendData(frame.Data, file[:n]))
 		p.conn.Close()
+		waitFor(t, func() bool { return b.failed() == i+1 }) // or the next one may find no room
 	}
 	var leaves int
 	waitFor(t, func() bool {

@@ -6,7 +6,7 @@
 //
 // The package does not promise that a job ends well while the parent misbehaves; it promises that it ends, with a code, and that the
 // enclave goes on. A panic in a job is recovered at the job's boundary: its keys are zeroed, its code is internal, its connection
-// is closed, and the other jobs go on. Package deid does the same for its workers; a panic in any other goroutine ends the process, and
+// is closed, and the other jobs go on. Package deid does the same for its goroutines; a panic in any other one ends the process, and
 // with it the enclave.
 package job
 

@@ -3,6 +3,7 @@ package job_test
 import (
 	"bytes"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"strings"
 	"testing"
@@ -74,9 +75,14 @@ var withoutKey = map[string]refusal{
 	"other reference date": {
 		before: func(o *order) { o.claims.Pipeline, o.claims.ReferenceDate = "fixed", "2026-12-30" }, want: code.ContextInvalid,
 	},
-	"reply key swapped":         {before: func(o *order) { o.file.ReplyKey = someKey() }, want: code.ReplyMismatch},
-	"crosswalk key added":       {before: func(o *order) { o.file.CrosswalkKey = someKey() }, want: code.CrosswalkMismatch},
-	"crosswalk key missing":     {before: func(o *order) { o.claims.Crosswalk = &[32]byte{1} }, want: code.CrosswalkMismatch},
+	"reply key swapped":     {before: func(o *order) { o.file.ReplyKey = someKey() }, want: code.ReplyMismatch},
+	"crosswalk key added":   {before: func(o *order) { o.file.CrosswalkKey = someKey() }, want: code.CrosswalkMismatch},
+	"crosswalk key missing": {before: func(o *order) { o.claims.Crosswalk = &[32]byte{1} }, want: code.CrosswalkMismatch},
+	"crosswalk nobody makes": {before: func(o *order) {
+		o.file.CrosswalkKey = someKey()
+		hash := sha256.Sum256(o.file.CrosswalkKey)
+		o.claims.Crosswalk = &hash
+	}, want: code.CrosswalkMismatch},
 	"parameters added":          {before: func(o *order) { o.file.Parameters = []byte("parameters") }, want: code.ParametersMismatch},
 	"parameters swapped":        {before: func(o *order) { o.claims.Parameters, o.file.Parameters = &[32]byte{1}, []byte("p") }, want: code.ParametersMismatch},
 	"parameters missing":        {before: func(o *order) { o.claims.Parameters = &[32]byte{1} }, want: code.ParametersMissing},
