@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/canonical"
 	"anchorhold/protocol/digest"
@@ -144,7 +145,11 @@ func (v *Verified) consistent(sequence uint64) error {
 		finished, got = v.Failure.Finished, v.Failure.Sequence
 	} else {
 		finished, got = v.Leaf.Finished, v.Leaf.Sequence
-		if pcr0, ok := d.PCR(0); !ok || pcr0 != v.Leaf.Image {
+		switch pcr0, ok := d.PCR(0); {
+		case ok && pcr0 == v.Leaf.Image:
+		case d.Debug(): // a person must hear of it, whatever else is wrong
+			return fmt.Errorf("%w: image: %w", ErrInconsistent, appraise.ErrDebug)
+		default:
 			return fmt.Errorf("%w: image", ErrInconsistent)
 		}
 		if v.Leaf.Policy != v.UserData.Policy {

@@ -8,8 +8,10 @@ import (
 	"testing"
 	"time"
 
+	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/vectorfile"
 	"anchorhold/protocol/receipt"
 )
@@ -95,6 +97,11 @@ func TestLeafFitsItsDocument(t *testing.T) {
 	w := newWorld(t)
 	if _, err := w.files(t, w.failure(1))[0].Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrInconsistent) {
 		t.Errorf("failure with another sequence: got %v", err)
+	}
+	claimed := w.leaf(0)
+	w.start(measure.Image{})
+	if _, err := w.files(t, claimed)[0].Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrInconsistent) || !errors.Is(err, appraise.ErrDebug) {
+		t.Errorf("debug enclave whose leaf names the pinned image: got %v, want %v", err, appraise.ErrDebug)
 	}
 	leaves := [][]byte{[]byte("no leaf at all")}
 	f := cut(leaves, w.attest(t, w.userData(0, 0, digest.Digest{}, leaves), nil, nil))[0]
