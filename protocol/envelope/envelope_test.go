@@ -268,3 +268,22 @@ func TestReaderHoldsNoDetailOfContent(t *testing.T) {
 		}
 	}
 }
+
+// A file that is something else is told apart from an old message and from a short one, so that its owner looks in the right place.
+func TestNoMessage(t *testing.T) {
+	for name, c := range map[string]struct {
+		file string
+		want error
+	}{
+		"records":       {`{"resourceType":"Patient","id":"a"}` + "\n", envelope.ErrMalformed},
+		"one byte":      {"{", envelope.ErrMalformed},
+		"version 3":     {"\x03" + strings.Repeat("\x00", 100), envelope.ErrMalformed},
+		"nothing":       {"", envelope.ErrTruncated},
+		"version alone": {"\x02", envelope.ErrTruncated},
+		"version 1":     {"\x01\x80\x03\x78" + strings.Repeat("\x00", 100), envelope.ErrSuite},
+	} {
+		if h, err := envelope.ReadHeader(strings.NewReader(c.file), limits); !errors.Is(err, c.want) || h != nil {
+			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		}
+	}
+}

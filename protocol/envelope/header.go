@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	version1      = 0x01 // known to be refused by its own name: it does not commit to the key
 	version       = 0x02
 	contentFramed = 0x02
 	tagSize       = 16 // AES-GCM tag
@@ -52,10 +53,15 @@ func (h *Header) body() []byte { return h.raw[:len(h.raw)-tagSize] }
 func ReadHeader(r io.Reader, lim Limits) (*Header, error) {
 	in := &fieldReader{r: r}
 	h := &Header{}
-	fixed := in.take(fixedSize)
+	// The first byte by itself: a file that is something else must not be called truncated, nor a message of an old suite.
+	if v := in.take(1); in.err == nil && v[0] != version && v[0] != version1 {
+		return nil, fmt.Errorf("%w: no message of the AWS Encryption SDK", ErrMalformed)
+	}
+	in.take(fixedSize - 1)
 	if in.err != nil {
 		return nil, in.err
 	}
+	fixed := in.raw
 	h.Suite = binary.BigEndian.Uint16(fixed[1:])
 	if fixed[0] != version || h.Suite != SuiteCommit && h.Suite != SuiteCommitSig {
 		return nil, ErrSuite
