@@ -30,6 +30,8 @@ var (
 	ErrMalformed = errors.New("malformed log")
 	// ErrClaim says that the parent's words beside a document are not those that the document signs.
 	ErrClaim = errors.New("the log says of a batch what its document does not")
+	// ErrOther says that the log of a receipt's boot is signed by another enclave: any image may claim any boot.
+	ErrOther = errors.New("the log is not of the enclave that signs the receipt")
 	// ErrMissing says that the log shows no batch with the receipt in it.
 	ErrMissing = errors.New("the log does not hold the receipt's batch")
 )
@@ -138,8 +140,8 @@ func Verify(batches []Batch, roots *x509.CertPool) (*Log, error) {
 	return log, nil
 }
 
-// Holds checks that the log shows the batch that signs a verified receipt. Errors: ErrMissing, or receipt.ErrFork when log and receipt
-// are of two histories of one boot.
+// Holds checks that the log shows the batch that signs a verified receipt, and is of the same enclave. Errors: ErrMissing, ErrOther, or
+// receipt.ErrFork when log and receipt are of two histories of one boot.
 func (l *Log) Holds(v *receipt.Verified) error {
 	shown := l.documents[v.UserData.Boot]
 	if err := receipt.CheckFork(append(slices.Clip(shown), v.Attested)...); err != nil {
@@ -149,8 +151,24 @@ func (l *Log) Holds(v *receipt.Verified) error {
 	for _, chain := range l.Chains {
 		// A chain has no gaps, and no second batch of a number: being in its range is being in it.
 		if chain.Boot == v.UserData.Boot && chain.First <= number && number <= chain.Last {
-			return nil
+			return sameEnclave(chain.Attested, v.Attested)
 		}
 	}
 	return fmt.Errorf("%w: batch %d of boot %x", ErrMissing, number, v.UserData.Boot)
+}
+
+// sameEnclave compares what the hypervisor says of itself, not what the program made it sign. A chain is of one enclave, so one document
+// stands for it.
+func sameEnclave(a, b *attest.Verified) error {
+	x, y := a.Document(), b.Document()
+	same := x.ModuleID == y.ModuleID
+	for i := range 3 {
+		p, ok := x.PCR(i)
+		q, too := y.PCR(i)
+		same = same && ok && too && p == q
+	}
+	if !same {
+		return ErrOther
+	}
+	return nil
 }

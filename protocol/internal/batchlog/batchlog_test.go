@@ -146,6 +146,35 @@ func TestForkBetweenLogAndReceipt(t *testing.T) {
 	}
 }
 
+// A parent may start any image on AWS, and that may sign any user data: a boot's true batches, and then what never was.
+func TestLogOfAnImpostor(t *testing.T) {
+	ca := testca.New(time.Now)
+	e := newEnclave(ca, 1)
+	for name, config := range map[string]softnsm.Config{
+		"another image":    {CA: ca, Image: measure.DevImage([]byte("impostor"), []byte("policy"))},
+		"another instance": {CA: ca, Image: measure.DevImage([]byte("program"), []byte("policy")), ModuleID: "i-0123456789abcdef0-enc0000000000000001"},
+	} {
+		impostor := e.fork()
+		impostor.nsm = softnsm.New(config)
+		truth := e.fork()
+		_, file := truth.batch(t, "a")
+		doc, err := attest.Parse(file.Document)
+		check(t, err)
+		copied, _ := impostor.batch(t, "a")
+		copied.Document = impostor.attest(t, doc.UserData, nil)
+		impostor.previous = receipt.Head(doc.UserData)
+		invented, _ := impostor.batch(t, "never was")
+		u, err := receipt.ParseUserData(doc.UserData)
+		check(t, err)
+		copied.Leaves = []digest.Digest{u.Batch.Root} // of an only leaf
+		log, err := batchlog.Verify([]batchlog.Batch{copied, invented}, ca.Roots())
+		check(t, err)
+		if err := log.Holds(e.verified(t, file)); !errors.Is(err, batchlog.ErrOther) {
+			t.Errorf("%s: got %v, want %v", name, err, batchlog.ErrOther)
+		}
+	}
+}
+
 func TestLyingLog(t *testing.T) {
 	ca := testca.New(time.Now)
 	e := newEnclave(ca, 1)
