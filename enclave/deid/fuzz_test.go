@@ -42,7 +42,7 @@ func checkOutput(tb testing.TB, e *deid.Engine, in string) string {
 // FuzzProcess runs the preset on hostile records. No fuzzed text may hold the
 // marker's letters together but where the engine must drop it.
 func FuzzProcess(f *testing.F) {
-	e := safeHarbor(f)
+	e, o := safeHarbor(f), newOracle(f)
 	for _, s := range []string{
 		patient(`"id":"1","name":[{"family":"%"}],"birthDate":"2000-01-01","address":[{"postalCode":"66801","line":["%"]}]`),
 		patient(`"gender":"%","extension":[{"url":"%","valueString":"%"},{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"}]`),
@@ -50,6 +50,9 @@ func FuzzProcess(f *testing.F) {
 		`{"resourceType":"Encounter","status":"finished","length":{"value":1.0e1,"unit":"%"},"subject":{"reference":"https://x/Patient/1/_history/1"}}`,
 		`{"resourceType":"Encounter","status":"finished","participant":[{"individual":{"reference":"Practitioner?identifier=a%7Cb"}}],"\u0069d":"\ud83d\ude00"}`,
 		`{"resourceType":"Patient","deceasedDateTime":"1900","deceasedDateTime":1}`,
+		`{"resourceType":"Encounter","length":{"value":5558107203,"unit":"years","system":"http://unitsofmeasure.org","code":"a{%}"},"class":{"system":"http://snomed.info/sct","code":"44054006"}}`,
+		`{"resourceType":"MedicationRequest","dosageInstruction":[{"sequence":1,"timing":{"event":["2001-02-03"],"repeat":{"period":1.5,"periodUnit":"d","when":["MORN"],"boundsRange":{"low":{"value":1,"unit":"mg"}}}}}]}`,
+		`{"resourceType":"DocumentReference","content":[{"attachment":{"contentType":"text/plain; %","creation":"2001-02-03"}}],"meta":{"profile":["http://hl7.org/fhir/StructureDefinition/%"],"tag":[{"system":"http://hl7.org/fhir/%","code":"%"}]}}`,
 		"{\"resourceType\":\"Patient\"}\r\n\n[[[[", "\\", `"`, `{"a`, `{"resourceType":"Patient","a":"\\\"%"}`,
 	} {
 		f.Add(s)
@@ -63,5 +66,6 @@ func FuzzProcess(f *testing.F) {
 		if month.MatchString(out) {
 			t.Errorf("a date is in the output: %s", out)
 		}
+		o.check(t, out)
 	})
 }
