@@ -18,9 +18,13 @@ func Compile(rules []byte) (*Engine, error) {
 	c.engine.systems.exact = map[string]address{}
 	c.engine.profiles.exact = map[string]address{}
 	c.engine.profiles.tail = slash // systems have one segment, or sid/us-ssn would be one
-	// What is referred to comes first: sets, lists and the names of types.
-	for _, s := range sections {
-		c.declare(s)
+	// What is referred to comes first: sets, then lists and the names of types.
+	for _, sets := range []bool{true, false} {
+		for _, s := range sections {
+			if (s.words[0] == "set") == sets {
+				c.declare(s)
+			}
+		}
 	}
 	for _, s := range sections {
 		c.define(s)
@@ -181,6 +185,12 @@ func (c *compiler) shape(l *line) shape {
 	switch {
 	case len(w) == 1 && (w[0] == "code" || w[0] == "loinc" || w[0] == "snomed" || w[0] == "ucum"):
 		return shape{kind: w[0]}
+	case len(w) == 2 && w[0] == "ucum" && len(w[1]) > 1 && w[1][0] == '@':
+		if set := c.sets[w[1][1:]]; set != nil {
+			return shape{kind: w[0], words: set}
+		}
+		c.add(l.number, "unknown set %q", w[1])
+		return shape{}
 	case len(w) == 2 && w[0] == "match":
 		r, err := regexp.Compile("^(?:" + w[1] + ")$")
 		if err == nil {
@@ -193,7 +203,7 @@ func (c *compiler) shape(l *line) shape {
 			return shape{kind: w[0], min: lo, max: hi}
 		}
 	}
-	c.add(l.number, "shape %q is not code, loinc, snomed, ucum, digits MIN MAX or match REGEXP", strings.Join(w, " "))
+	c.add(l.number, "shape %q is not code, loinc, snomed, ucum [@SET], digits MIN MAX or match REGEXP", strings.Join(w, " "))
 	return shape{}
 }
 

@@ -95,6 +95,9 @@ func (t *transformer) quantity(n *node) bool {
 			return false
 		}
 	}
+	if !coded && string(a.system) == ucumSystem && n.set[string(a.code)] {
+		coded = true // "mcg" and "mmHg" are no UCUM, but often taken for it
+	}
 	if a.isLong() {
 		return t.age(n, a, "a")
 	}

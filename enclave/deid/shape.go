@@ -104,8 +104,9 @@ func digits(b []byte) int {
 // shape says what codes of a terminology look like.
 type shape struct {
 	kind     string
-	min, max int            // of digits
-	match    *regexp.Regexp // of match
+	min, max int             // of digits
+	match    *regexp.Regexp  // of match
+	words    map[string]bool // annotations of ucum
 }
 
 // fits reports whether a code has the shape.
@@ -123,7 +124,7 @@ func (s shape) fits(b []byte) bool {
 	case "match":
 		return only(b, digit|letter|dash) && s.match.Match(b)
 	case "ucum":
-		return only(b, digit|letter|ucum) && digits(b) <= maxDigits
+		return only(b, digit|letter|ucum) && digits(b) <= maxDigits && !dayShaped(b) && ucumUnit(b, s.words)
 	}
 	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits && !dayShaped(b)
 }
