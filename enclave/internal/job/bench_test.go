@@ -44,6 +44,7 @@ anchorhold: policy/v1
 tenants:
   - {name: clinic, keys: ["` + keyA + `"], pipelines: [deid, raise, fixed]}
   - {name: other, keys: ["` + keyB + `"], pipelines: [theirs]}
+  - {name: twin, keys: ["` + keyA + `"], pipelines: [deid]}
 pipelines:
   - {name: deid, preset: safe-harbor, content-types: [application/fhir+ndjson]}
   - {name: raise, preset: safe-harbor, content-types: [application/fhir+ndjson], on-reject: raise}

@@ -313,6 +313,7 @@ func TestParameters(t *testing.T) {
 		"nested parameters":     {before: change(func(o *order) { o.parameter.Parameters = &[32]byte{1} }), want: code.ParametersMismatch},
 		"other image":           {before: change(func(o *order) { o.parameter.Image = digest.Sum(nil) }), want: code.ImageMismatch},
 		"other tenant":          {before: change(func(o *order) { o.parameter.Tenant, o.parameter.Pipeline = "other", "theirs" }), want: code.KeyNotAllowed},
+		"tenant with this key":  {before: change(func(o *order) { o.parameter.Tenant = "twin" }), want: code.ParametersMismatch},
 		"expired":               {before: change(func(o *order) { o.parameter.NotAfter = days(-1) }), want: code.Expired},
 		"other label":           {before: func(o *order) { o.values = parametersPlaintext("other", nil) }, want: code.ParametersMalformed},
 		"no cbor":               {before: func(o *order) { o.values = []byte("no cbor") }, want: code.ParametersMalformed},
