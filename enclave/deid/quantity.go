@@ -125,7 +125,8 @@ func (a *amount) isLong() bool {
 		if !ok {
 			per, ok = timePerYear[string(u)]
 		}
-		if ok && a.years(per) > ageCap {
+		// "Over 89" is the bucket too, under another name.
+		if y := a.years(per); ok && (y > ageCap || y == ageCap && string(a.comparator) == ">") {
 			return true
 		}
 	}

@@ -119,6 +119,8 @@ func TestAges(t *testing.T) {
 		{`{"value":1e400,` + ucum + `,"code":"min"}`, bucket},
 		{`{"value":95,"unit":"a"}`, bucket},
 		{`{"value":95,"comparator":">",` + ucum + `,"code":"a"}`, bucket},
+		{`{"value":89,"comparator":">",` + ucum + `,"code":"a"}`, bucket},
+		{`{"value":89,"comparator":">=",` + ucum + `,"code":"a"}`, `{"value":89,"comparator":">=","unit":"a",` + ucum + `,"code":"a"}`},
 		{`{"value":95,"comparator":"<",` + ucum + `,"code":"a"}`, ""},
 		{`{"value":95,"unit":"yr"}`, ""},
 		{`{"value":95}`, ""},
