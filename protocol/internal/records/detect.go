@@ -42,10 +42,7 @@ func beginsWithResource(path string) (bool, error) {
 
 // firstLine returns the first line that is not blank, and whether it is whole.
 func firstLine(r io.Reader) (line []byte, whole bool, err error) {
-	in := bufio.NewReader(r)
-	if head, _ := in.Peek(len(bom)); bytes.Equal(head, bom) {
-		in.Discard(len(bom))
-	}
+	in := withoutBOM(r)
 	for {
 		part, err := in.ReadSlice('\n')
 		line = append(line, part...)
@@ -110,6 +107,18 @@ func isPlain(b []byte) bool {
 		}
 	}
 	return true
+}
+
+// withoutBOM returns r without the byte order mark that it may begin with. An error of r shows when it is read.
+func withoutBOM(r io.Reader) *bufio.Reader {
+	in, ok := r.(*bufio.Reader)
+	if !ok {
+		in = bufio.NewReaderSize(r, 64<<10)
+	}
+	if head, _ := in.Peek(len(bom)); bytes.Equal(head, bom) {
+		in.Discard(len(bom))
+	}
+	return in
 }
 
 // unpack returns r, through gzip when the bytes say so. The name of a file proves nothing about its content.

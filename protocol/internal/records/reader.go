@@ -124,7 +124,7 @@ func (r *Reader) open() error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", source.Path, err)
 	}
-	r.in = in
+	r.in = withoutBOM(in)
 	r.pending = r.count.open
 	r.parts = append(r.parts, Part{Path: source.Path, FirstLine: r.count.lines + 1})
 	r.count.startPart()
