@@ -102,7 +102,7 @@ func (h *Header) readTail(in *fieldReader, maxFrame uint32) error {
 		return fmt.Errorf("%w: frame length is zero", ErrMalformed)
 	}
 	if h.FrameLength > maxFrame {
-		return ErrFrameLength
+		return fmt.Errorf("%w: it is %d, want at most %d", ErrFrameLength, h.FrameLength, maxFrame)
 	}
 	copy(h.commitment[:], in.take(commitSize))
 	copy(h.tag[:], in.take(tagSize))
@@ -132,7 +132,7 @@ func readKeys(in *fieldReader, maxKeys int) ([]EncryptedKey, error) {
 		return nil, fmt.Errorf("%w: no encrypted data key", ErrMalformed)
 	}
 	if n > maxKeys {
-		return nil, ErrTooManyKeys
+		return nil, fmt.Errorf("%w: %d, want at most %d", ErrTooManyKeys, n, maxKeys)
 	}
 	keys := make([]EncryptedKey, n)
 	left := maxKeyBytes
