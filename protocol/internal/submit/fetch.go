@@ -184,13 +184,29 @@ func (j *Job) resume(ctx context.Context, path string, have int64) (io.ReadClose
 		return res.Body, size, nil
 	case res.StatusCode == http.StatusOK:
 		// The whole again: skip what we have.
-		if _, err := io.CopyN(io.Discard, res.Body, have); err != nil {
+		if err := j.skip(ctx, res.Body, have); err != nil {
 			res.Body.Close()
 			return nil, 0, err
 		}
 		return res.Body, res.ContentLength, nil
 	}
 	return nil, 0, refusal(res)
+}
+
+// skip passes over n bytes. Waits are bounded as in copy.
+func (j *Job) skip(ctx context.Context, body io.ReadCloser, n int64) error {
+	timer := time.AfterFunc(j.c.idle(), func() { body.Close() })
+	defer timer.Stop()
+	stop := context.AfterFunc(ctx, func() { body.Close() })
+	defer stop()
+	const step = 128 << 10
+	for ; n > 0; n -= step {
+		if _, err := io.CopyN(io.Discard, body, min(n, step)); err != nil {
+			return err
+		}
+		timer.Reset(j.c.idle())
+	}
+	return nil
 }
 
 // localError is a fault of our own disk: no reason to ask the parent again.

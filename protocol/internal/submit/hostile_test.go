@@ -1,10 +1,12 @@
 package submit_test
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"anchorhold/protocol/internal/submit"
 )
@@ -38,6 +40,34 @@ func TestTokenStaysWithTheParent(t *testing.T) {
 				t.Fatal("the other host was asked")
 			}
 		})
+	}
+}
+
+// A parent that begins the whole file again and then says nothing must not hold us for ever.
+func TestSilentResumptionEnds(t *testing.T) {
+	mux := accepted()
+	var first atomic.Bool
+	mux.HandleFunc("GET /v1/jobs/7/result", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", fmt.Sprint(len(sealed)))
+		if first.CompareAndSwap(false, true) {
+			w.Write(sealed[:200_000])
+			panic(http.ErrAbortHandler)
+		}
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	done := make(chan error, 1)
+	go func() {
+		_, _, err := fetch(t, client(t, mux))
+		done <- err
+	}()
+	select {
+	case err := <-done:
+		if err == nil {
+			t.Error("got no error, want one")
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the download still waits")
 	}
 }
 
