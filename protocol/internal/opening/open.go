@@ -23,8 +23,8 @@ func (a *Accepted) Open(key *result.PrivateKey, folder *outfile.Folder) (*Report
 	}
 	split := newTypeWriter(folder)
 	defer split.abort()
-	// An enclave may make records a little longer than they were; anything beyond is not ours.
-	lines := &records.Splitter{Max: int(min(a.policy.Limits.RecordBytes, 1<<30))*2 + 1<<20, Line: split.line}
+	// Surrogates are longer than most identifiers: a record may grow sixfold. Anything beyond is not ours.
+	lines := &records.Splitter{Max: int(min(a.policy.Limits.RecordBytes, 1<<30))*8 + 1<<20, Line: split.line}
 	var report bytes.Buffer
 	err := a.stream(a.e.Result, result.Result, key, a.Receipt.Leaf.Output, func(kind result.SegmentType, p []byte) error {
 		switch kind {
