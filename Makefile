@@ -6,7 +6,7 @@ FIPS        ?= v1.0.0
 BUILD       := CGO_ENABLED=0 GOFIPS140=$(FIPS) $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid='
 FUZZTIME    ?= 3s
 
-.PHONY: build demo test check bench fuzz generate lint clean
+.PHONY: build demo test check bench interop fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
@@ -26,6 +26,9 @@ lint:
 
 bench: ## ratios against baselines of the same run
 	scripts/bench.sh
+
+interop: build ## with official AWS Encryption SDKs, the AWS CLI, other COSE and HPKE implementations; installs them
+	scripts/interop.sh
 
 fuzz: ## each fuzz target for FUZZTIME (10m for a release)
 	scripts/fuzz.sh $(FUZZTIME)

@@ -18,7 +18,7 @@ import (
 // cli drives the local KMS with the AWS CLI. Its checks build on each other: each uses the key that the first made.
 type cli struct {
 	*lab
-	key, policy string
+	key string
 }
 
 const cliAlias = "alias/interop"
