@@ -25,7 +25,7 @@ func isTerminal(w io.Writer) bool {
 
 // notice tells the person something on stderr, beside the command's output.
 func (a *app) notice(format string, args ...any) {
-	fmt.Fprintf(a.err, format+"\n", args...)
+	fmt.Fprintln(a.err, harmless(fmt.Sprintf(format, args...)))
 }
 
 // warnNotAWS says in capitals that a policy proves nothing about AWS.
@@ -86,4 +86,21 @@ func safe(s string) string {
 		}
 	}
 	return s
+}
+
+// harmless does the same for text of ours that may have a peer's in it, such as the names of files in an error. Lines after the
+// first are indented: none of them can pass for a line of ours.
+func harmless(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		switch {
+		case r == '\n':
+			b.WriteString("\n  ")
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRuneToASCII(r), "'"))
+		}
+	}
+	return b.String()
 }

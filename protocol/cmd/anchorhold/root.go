@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return exitFine
 	}
 	if !errors.Is(err, errRejected) { // the command has said so already
-		fmt.Fprintf(stderr, "anchorhold: %v\n", err)
+		fmt.Fprintf(stderr, "anchorhold: %s\n", harmless(err.Error()))
 	}
 	var u usageError
 	if errors.As(err, &u) {
