@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -51,7 +50,7 @@ func (s *Server) own(r *http.Request) (spool.Job, *Problem) {
 
 // sealed serves one sealed stream of a job that is done, in ranges if asked.
 func (s *Server) sealed(w http.ResponseWriter, r *http.Request, contentType string, tag func(spool.Job) string,
-	open func(string) (*os.File, error),
+	open func(string) (spool.Body, error),
 ) {
 	job, p := s.own(r)
 	switch {

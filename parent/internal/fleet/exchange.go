@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync/atomic"
 	"time"
 
@@ -39,7 +38,7 @@ type exchange struct {
 	conn   *message.Conn
 	idle   time.Duration
 	result *spool.Result
-	input  *os.File
+	input  io.Reader
 	halt   atomic.Bool // asks the sender to end early
 	heard  atomic.Bool // the enclave has sent something
 }

@@ -27,6 +27,8 @@ const (
 	maxHeader  = 32 << 10
 	answerTime = 15 * time.Second // for answers under way, once nothing new is taken
 	sweepEvery = time.Minute
+	// inlineBytes: below, the syncs of a file cost more than its bytes in the database.
+	inlineBytes = 64 << 10
 )
 
 // parts is everything that runs. open makes it, run runs and closes it.
@@ -62,7 +64,7 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 	}
 	l := c.Limits
 	p.spool, err = spool.Open(spool.Options{
-		Dir: c.Spool, MaxBytes: int64(l.SpoolBytes), MaxQueued: l.QueuedJobs, Retention: l.Retention.D(), Log: log,
+		Dir: c.Spool, MaxBytes: int64(l.SpoolBytes), MaxQueued: l.QueuedJobs, Retention: l.Retention.D(), Log: log, Inline: inlineBytes,
 	})
 	if err != nil {
 		return p, err

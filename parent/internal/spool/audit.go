@@ -35,44 +35,91 @@ type entry struct {
 
 // audit appends JSON lines to one file per UTC day. Files of past days are not opened again and may be archived.
 type audit struct {
-	dir   string
-	now   func() time.Time
-	fault func(string, func() error) error
+	dir           string
+	now           func() time.Time
+	before, after func(step string) error // of faults
 
 	mu  sync.Mutex
 	day string   // of f; guarded by mu
 	f   *os.File // guarded by mu
 }
 
-func newAudit(dir string, now func() time.Time, fault func(string, func() error) error) *audit {
-	return &audit{dir: dir, now: now, fault: fault}
+func newAudit(dir string, now func() time.Time, before, after func(string) error) *audit {
+	return &audit{dir: dir, now: now, before: before, after: after}
 }
 
-// write returns when the entry is durable. The error is ErrAudit: the act must not be done.
-func (a *audit) write(e entry) error {
+const stepAudit = "audit"
+
+// writeAll makes the entries of a group durable with one sync, answers those acts that fail or have nothing further to do, and returns the
+// others. The error that an act gets is ErrAudit: it must not be done.
+func (a *audit) writeAll(group []*act) (further []*act) {
+	var lines []byte
+	var written []*act
+	now := a.now().UTC()
+	for _, x := range group {
+		if x.entry == nil {
+			further = append(further, x)
+			continue
+		}
+		line, err := x.entry.line(now)
+		if err == nil {
+			err = a.before(stepAudit)
+		}
+		if !x.refused(auditError(err)) {
+			lines, written = append(lines, line...), append(written, x)
+		}
+	}
+	err := a.write(now, lines)
+	for _, x := range written {
+		failed := err
+		if err == nil {
+			failed = a.after(stepAudit)
+		}
+		switch {
+		case x.refused(auditError(failed)):
+		case x.f == nil:
+			x.done <- nil
+		default:
+			further = append(further, x)
+		}
+	}
+	return further
+}
+
+func auditError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrAudit, full(err))
+}
+
+// write appends whole lines and syncs them.
+func (a *audit) write(now time.Time, lines []byte) error {
+	if len(lines) == 0 {
+		return nil
+	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	e.Time = a.now().UTC()
-	e.fill()
-	line, err := json.Marshal(e)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrAudit, err)
+	err := a.open(now.Format(time.DateOnly))
+	if err == nil {
+		_, err = a.f.Write(lines)
 	}
-	err = a.fault("audit", func() error {
-		if err := a.open(e.Time.Format(time.DateOnly)); err != nil {
-			return err
-		}
-		if _, err := a.f.Write(append(line, '\n')); err != nil {
-			return err
-		}
-		return a.f.Sync()
-	})
+	if err == nil {
+		err = a.f.Sync()
+	}
 	if err != nil {
 		// What stands in the file may now be half a line: opening it again ends that line.
 		a.drop()
-		return fmt.Errorf("%w: %w", ErrAudit, err)
 	}
-	return nil
+	return err
+}
+
+// line is the entry as it stands in the file.
+func (e *entry) line(now time.Time) ([]byte, error) {
+	e.Time = now
+	e.fill()
+	b, err := json.Marshal(e)
+	return append(b, '\n'), err
 }
 
 func (e *entry) fill() {

@@ -7,6 +7,8 @@ import (
 	"hash"
 	"io/fs"
 	"os"
+
+	"go.etcd.io/bbolt"
 )
 
 // Folders of the spool.
@@ -26,10 +28,11 @@ const (
 // grain is by how much a reservation grows, so that accounting does not lock at each write.
 const grain = 1 << 20
 
-// body is a file being written. One goroutine owns it.
+// body is being written: in memory while it may lie in the database, else to a file. One goroutine owns it.
 type body struct {
 	s        *Spool
-	f        *os.File
+	mem      []byte   // all of it, while f is nil
+	f        *os.File // nil until it is too large for the database
 	sum      hash.Hash
 	size     int64
 	reserved int64
@@ -37,21 +40,54 @@ type body struct {
 	err      error // first failure; later writes repeat it
 }
 
-// newBody starts a file for which reserve bytes are taken at once. slack bytes more are already reserved elsewhere.
+// newBody starts a body for which reserve bytes are taken at once. slack bytes more are already reserved elsewhere.
 func (s *Spool) newBody(reserve, slack int64) (*body, error) {
 	if err := s.usage.take(reserve); err != nil {
 		return nil, err
 	}
 	b := &body{s: s, sum: sha512.New384(), reserved: reserve, slack: slack}
-	err := s.fault("create", func() (err error) {
-		b.f, err = os.CreateTemp(s.path(partial), "body-")
-		return err
-	})
-	if err != nil {
+	if s.opts.Inline > 0 && reserve <= s.opts.Inline {
+		b.mem = make([]byte, 0, reserve)
+		return b, nil
+	}
+	if err := b.create(); err != nil {
 		b.abort()
 		return nil, err
 	}
 	return b, nil
+}
+
+// create goes on in a file.
+func (b *body) create() error {
+	err := b.s.fault("create", func() (err error) {
+		b.f, err = os.CreateTemp(b.s.path(partial), "body-")
+		return err
+	})
+	if err != nil || len(b.mem) == 0 {
+		return err
+	}
+	mem := b.mem
+	b.mem = nil
+	return b.s.fault("write", func() error {
+		_, err := b.f.Write(mem)
+		return err
+	})
+}
+
+func (b *body) append(p []byte) error {
+	if b.f == nil && b.size+int64(len(p)) > b.s.opts.Inline {
+		if err := b.create(); err != nil {
+			return err
+		}
+	}
+	if b.f == nil {
+		b.mem = append(b.mem, p...)
+		return nil
+	}
+	return b.s.fault("write", func() error {
+		_, err := b.f.Write(p)
+		return err
+	})
 }
 
 // Write appends p. After an error the body is of no use.
@@ -75,11 +111,7 @@ func (b *body) write(p []byte) error {
 		}
 		b.reserved += more
 	}
-	err := b.s.fault("write", func() error {
-		_, err := b.f.Write(p)
-		return err
-	})
-	if err != nil {
+	if err := b.append(p); err != nil {
 		return err
 	}
 	b.sum.Write(p)
@@ -87,9 +119,10 @@ func (b *body) write(p []byte) error {
 	return nil
 }
 
-// place makes the body durable under its final name. The caller then names it in the database and calls settle, or abort.
+// place makes a file durable under its final name. The caller then names the body in the database, in the transaction in which it also calls
+// put, and calls settle, or abort.
 func (b *body) place(id, kind string) error {
-	if b.err != nil {
+	if b.err != nil || b.f == nil {
 		return b.err
 	}
 	if err := b.s.fault("sync", b.f.Sync); err != nil {
@@ -104,6 +137,14 @@ func (b *body) place(id, kind string) error {
 		}
 		return syncDir(b.s.path(bodies))
 	})
+}
+
+// put stores a body that is no file.
+func (b *body) put(tx *bbolt.Tx, id, kind string) error {
+	if b.f != nil {
+		return nil
+	}
+	return tx.Bucket(bucketBodies).Put([]byte(id+"."+kind), b.mem)
 }
 
 // settle leaves exactly the body's size reserved, less what others have reserved for it, and closes the file.
@@ -133,7 +174,16 @@ func (b *body) close() {
 
 func (b *body) digest() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 
-// remove deletes a body that no record needs. That it is absent already is fine: a crash may have come between.
+// take removes a body from the database in the transaction in which no record needs it any more, and reports whether it was there.
+func take(tx *bbolt.Tx, id, kind string) (bool, error) {
+	bodies, key := tx.Bucket(bucketBodies), []byte(id+"."+kind)
+	if bodies.Get(key) == nil {
+		return false, nil
+	}
+	return true, bodies.Delete(key)
+}
+
+// remove deletes a file that no record needs. That it is absent already is fine: a crash may have come between.
 func (s *Spool) remove(id, kind string) {
 	err := s.fault("remove", func() error { return os.Remove(s.path(bodies, id+"."+kind)) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -49,7 +49,7 @@ func next(tx *bbolt.Tx, enclave, boot string) uint64 {
 // Append stores batches of one enclave's boot, durably and all or none. Batches that are stored already are left out,
 // because an Append that failed may have happened; a gap is ErrGap.
 func (s *Spool) Append(enclave, boot string, batches []Batch) error {
-	return s.update("log", func(tx *bbolt.Tx) error {
+	return s.do("log", nil, func(tx *bbolt.Tx) error {
 		n := next(tx, enclave, boot)
 		log := tx.Bucket(bucketLog)
 		for _, b := range batches {

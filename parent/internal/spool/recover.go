@@ -14,7 +14,7 @@ import (
 // are queued again, reservations are counted anew. It runs before anything else.
 func (s *Spool) recover() error {
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketJobs, bucketIdentity, bucketReceipts, bucketLog, bucketNext} {
+		for _, name := range [][]byte{bucketJobs, bucketIdentity, bucketReceipts, bucketLog, bucketNext, bucketBodies} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -99,14 +99,17 @@ func (s *Spool) Sweep() error {
 }
 
 func (s *Spool) expire(j Job) error {
-	if err := s.audit.write(entry{Act: "expire", Job: &j}); err != nil {
-		return err
-	}
-	err := s.update("expire", func(tx *bbolt.Tx) error {
+	inline := map[string]bool{}
+	err := s.do("expire", &entry{Act: "expire", Job: &j}, func(tx *bbolt.Tx) (err error) {
 		ids := tx.Bucket(bucketIdentity)
 		// The identity may belong to a later run of a job that failed.
 		if string(ids.Get(j.identity())) == j.ID {
 			if err := ids.Delete(j.identity()); err != nil {
+				return err
+			}
+		}
+		for _, kind := range []string{kindOutput, kindCrosswalk} {
+			if inline[kind], err = take(tx, j.ID, kind); err != nil {
 				return err
 			}
 		}
@@ -122,8 +125,10 @@ func (s *Spool) expire(j Job) error {
 	}
 	if j.State == Done {
 		s.usage.give(j.OutputBytes + j.CrosswalkBytes)
-		s.remove(j.ID, kindOutput)
-		if j.Crosswalk != "" {
+		if !inline[kindOutput] {
+			s.remove(j.ID, kindOutput)
+		}
+		if j.Crosswalk != "" && !inline[kindCrosswalk] {
 			s.remove(j.ID, kindCrosswalk)
 		}
 	}

@@ -2,6 +2,8 @@ package spool
 
 import (
 	"errors"
+
+	"go.etcd.io/bbolt"
 )
 
 // Result receives what an enclave sends for a job. One goroutine owns it; it ends with Commit or Abort, and Abort after
@@ -76,8 +78,9 @@ func (r *Result) Commit(receipt []byte) error {
 		err = r.crosswalk.place(id, kindCrosswalk)
 	}
 	var j Job
+	var file bool
 	if err == nil {
-		j, err = s.end(id, "done", receipt, r.record)
+		j, file, err = s.end(id, "done", receipt, r.record, r.put)
 	}
 	if err != nil {
 		if !errors.Is(err, ErrState) { // or the files belong to a job that has ended
@@ -94,8 +97,16 @@ func (r *Result) Commit(receipt []byte) error {
 	r.output, r.crosswalk = nil, nil
 	// Held so far: the input, the room, and what the result took beyond the room. From now on: the result.
 	s.usage.give(j.InputBytes + room + max(size-room, 0) - size)
-	s.over(j)
+	s.over(j, file)
 	return nil
+}
+
+// put stores what is not a file.
+func (r *Result) put(tx *bbolt.Tx) error {
+	if err := r.output.put(tx, r.job.ID, kindOutput); err != nil || r.crosswalk == nil {
+		return err
+	}
+	return r.crosswalk.put(tx, r.job.ID, kindCrosswalk)
 }
 
 func (r *Result) record(j *Job) {

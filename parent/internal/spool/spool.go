@@ -1,8 +1,9 @@
 // Package spool keeps jobs, sealed results, receipts and the receipt log on disk. What a call has accepted when it returns
 // survives a crash at any later point; what it refuses leaves no trace but an audit entry.
 //
-// State is a bbolt database, bodies are files beside it. A body is written aside, synced, renamed into place and its
-// folder synced before the database names it; Open removes what no record names and queues what was running again.
+// State is a bbolt database, bodies are files beside it, but for small ones. A file is written aside, synced, renamed into place and its
+// folder synced before the database names it; Open removes what no record names and queues what was running again. Changes that come
+// together share one sync of the audit log and one transaction (commit.go).
 // The spool sees sealed bytes only and proves nothing about them.
 package spool
 
@@ -37,6 +38,7 @@ var (
 	bucketReceipts = []byte("receipts") // id: receipt file
 	bucketLog      = []byte("log")      // sequence: Batch
 	bucketNext     = []byte("next")     // enclave and boot: number of the next batch
+	bucketBodies   = []byte("bodies")   // id.kind: a body that is no file
 )
 
 // Options configures a Spool.
@@ -47,6 +49,9 @@ type Options struct {
 	Retention time.Duration    // How long ended jobs are kept.
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger     // nil: none
+	// Inline is the size up to which a body lies in the database and is synced with the record that names it, which saves small jobs
+	// most of their syncs. Zero: every body is a file. It may change from one start to the next.
+	Inline int64
 	// Fault, when set, is called around each side effect, named by step, with done false before and true after it; an
 	// error it returns is taken for the effect's own. For tests: "failed" and "failed but happened".
 	Fault func(step string, done bool) error
@@ -59,9 +64,15 @@ type Spool struct {
 	audit *audit
 	usage *usage
 
-	mu     sync.Mutex
-	ended  chan struct{}  // closed, and replaced, when a job ends; guarded by mu
-	active map[string]int // jobs of a tenant that wait or run; guarded by mu
+	acts     chan *act     // to be audited
+	audited  chan []*act   // to be committed
+	closing  chan struct{} // closed by Close
+	stopped  chan struct{} // closed when no act is under way any more
+	stopOnce sync.Once
+
+	mu      sync.Mutex
+	waiting map[string]*waiting // by job; guarded by mu
+	active  map[string]int      // jobs of a tenant that wait or run; guarded by mu
 }
 
 // Open opens or creates the spool in opts.Dir and repairs what a crash left. It fails when another process has it open.
@@ -72,7 +83,7 @@ func Open(opts Options) (*Spool, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Spool{opts: opts, ended: make(chan struct{}), active: map[string]int{}, usage: &usage{max: opts.MaxBytes}}
+	s := &Spool{opts: opts, waiting: map[string]*waiting{}, active: map[string]int{}, usage: &usage{max: opts.MaxBytes}}
 	for _, dir := range []string{opts.Dir, s.path(bodies), s.path(partial), s.path(auditDir)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create spool: %w", err)
@@ -86,7 +97,8 @@ func Open(opts Options) (*Spool, error) {
 		return nil, fmt.Errorf("open spool state: %w", err)
 	}
 	s.db = db
-	s.audit = newAudit(s.path(auditDir), opts.Now, s.fault)
+	s.audit = newAudit(s.path(auditDir), opts.Now, s.before, s.after)
+	s.start()
 	if err := s.recover(); err != nil {
 		return nil, errors.Join(fmt.Errorf("recover spool: %w", err), s.Close())
 	}
@@ -94,7 +106,10 @@ func Open(opts Options) (*Spool, error) {
 }
 
 // Close closes the files. Calls that still run may fail.
-func (s *Spool) Close() error { return errors.Join(s.audit.close(), s.db.Close()) }
+func (s *Spool) Close() error {
+	s.stop()
+	return errors.Join(s.audit.close(), s.db.Close())
+}
 
 // Bytes returns the bytes that bodies take or have reserved.
 func (s *Spool) Bytes() int64 { return s.usage.used() }
@@ -105,16 +120,24 @@ func (s *Spool) path(names ...string) string {
 
 // fault gives the test hook its say about step and turns a full disk into ErrFull.
 func (s *Spool) fault(step string, act func() error) error {
-	if f := s.opts.Fault; f != nil {
-		if err := f(step, false); err != nil {
-			return full(err)
-		}
+	if err := s.before(step); err != nil {
+		return err
 	}
-	err := act()
-	if f := s.opts.Fault; f != nil && err == nil {
-		err = f(step, true)
+	if err := act(); err != nil {
+		return full(err)
 	}
-	return full(err)
+	return s.after(step)
+}
+
+func (s *Spool) before(step string) error { return s.hook(step, false) }
+
+func (s *Spool) after(step string) error { return s.hook(step, true) }
+
+func (s *Spool) hook(step string, done bool) error {
+	if s.opts.Fault == nil {
+		return nil
+	}
+	return full(s.opts.Fault(step, done))
 }
 
 func full(err error) error {
@@ -122,11 +145,6 @@ func full(err error) error {
 		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	return err
-}
-
-// update commits a transaction; bbolt syncs it before it returns.
-func (s *Spool) update(step string, f func(*bbolt.Tx) error) error {
-	return s.fault(step, func() error { return s.db.Update(f) })
 }
 
 func syncDir(path string) error {

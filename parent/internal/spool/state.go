@@ -28,22 +28,46 @@ func get(tx *bbolt.Tx, id string) (Job, error) {
 	return decodeJob(b)
 }
 
+// waiting is for calls of Wait for one job.
+type waiting struct {
+	ended chan struct{} // closed when the job ends
+	calls int           // guarded by Spool.mu
+}
+
 // Wait returns the job once it has ended, or as it stands when ctx is done, with ctx's error.
 func (s *Spool) Wait(ctx context.Context, id string) (Job, error) {
-	for {
-		s.mu.Lock()
-		ended := s.ended
-		s.mu.Unlock()
-		// Read after the channel was taken: an end in between closes the channel we hold.
-		j, err := s.Get(id)
-		if err != nil || j.Ended() {
-			return j, err
-		}
-		select {
-		case <-ended:
-		case <-ctx.Done():
-			return j, ctx.Err()
-		}
+	w := s.await(id)
+	defer s.unwait(id, w)
+	// Read after w was entered: an end in between closes the channel we hold.
+	j, err := s.Get(id)
+	if err != nil || j.Ended() {
+		return j, err
+	}
+	select {
+	case <-w.ended:
+		return s.Get(id)
+	case <-ctx.Done():
+		return j, ctx.Err()
+	}
+}
+
+func (s *Spool) await(id string) *waiting {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := s.waiting[id]
+	if w == nil {
+		w = &waiting{ended: make(chan struct{})}
+		s.waiting[id] = w
+	}
+	w.calls++
+	return w
+}
+
+func (s *Spool) unwait(id string, w *waiting) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if w.calls--; w.calls == 0 && s.waiting[id] == w {
+		delete(s.waiting, id)
 	}
 }
 
@@ -77,12 +101,12 @@ func (s *Spool) Requeue(id string, counts bool) (Job, error) {
 
 // Fail ends a job with a code, and the receipt file of a failure leaf when there is one.
 func (s *Spool) Fail(id string, c code.Code, receipt []byte) error {
-	j, err := s.end(id, "fail", receipt, func(j *Job) { j.State, j.Code = Failed, c })
+	j, file, err := s.end(id, "fail", receipt, func(j *Job) { j.State, j.Code = Failed, c }, nil)
 	if err != nil {
 		return err
 	}
 	s.usage.give(2 * j.InputBytes) // its own, and the room for a result
-	s.over(j)
+	s.over(j, file)
 	return nil
 }
 
@@ -95,10 +119,7 @@ func (s *Spool) change(id, act string, f func(*Job) error) (Job, error) {
 	if err := f(&j); err != nil {
 		return Job{}, err
 	}
-	if err := s.audit.write(entry{Act: act, Job: &j}); err != nil {
-		return Job{}, err
-	}
-	err = s.update(act, func(tx *bbolt.Tx) error {
+	err = s.do(act, &entry{Act: act, Job: &j}, func(tx *bbolt.Tx) error {
 		now, err := get(tx, id)
 		if err != nil {
 			return err
@@ -114,47 +135,57 @@ func (s *Spool) change(id, act string, f func(*Job) error) (Job, error) {
 	return j, nil
 }
 
-// end writes the last record of a job, with its receipt. When the transaction fails, the record decides whether it has
-// happened all the same.
-func (s *Spool) end(id, act string, receipt []byte, f func(*Job)) (Job, error) {
-	j, err := s.Get(id)
-	if err != nil {
-		return Job{}, err
+// end writes the last record of a job, with its receipt and what put adds, and drops the input if it lies in the database; file says that it
+// does not. When the transaction fails, the record decides whether it has happened all the same.
+func (s *Spool) end(id, act string, receipt []byte, f func(*Job), put func(*bbolt.Tx) error) (j Job, file bool, err error) {
+	if j, err = s.Get(id); err != nil {
+		return Job{}, false, err
 	}
 	if j.Ended() {
-		return Job{}, ErrState
+		return Job{}, false, ErrState
 	}
 	f(&j)
 	j.Finished = s.opts.Now().UTC()
 	j.Expires = j.Finished.Add(s.opts.Retention)
 	j.ReceiptBytes = len(receipt)
-	if err := s.audit.write(entry{Act: act, Job: &j}); err != nil {
-		return Job{}, err
-	}
-	err = s.update(act, func(tx *bbolt.Tx) error {
+	err = s.do(act, &entry{Act: act, Job: &j}, func(tx *bbolt.Tx) error {
 		if len(receipt) > 0 {
 			if err := tx.Bucket(bucketReceipts).Put([]byte(id), receipt); err != nil {
 				return err
 			}
 		}
+		if put != nil {
+			if err := put(tx); err != nil {
+				return err
+			}
+		}
+		taken, err := take(tx, id, kindInput)
+		if err != nil {
+			return err
+		}
+		file = !taken
 		return tx.Bucket(bucketJobs).Put([]byte(id), j.encode())
 	})
 	if err != nil {
 		if now, lost := s.Get(id); lost != nil || !now.Ended() {
-			return Job{}, err
+			return Job{}, false, err
 		}
 	}
-	return j, nil
+	return j, file, nil
 }
 
-// over tells who waits, and drops the input: it is not kept longer than it is needed.
-func (s *Spool) over(j Job) {
+// over tells who waits, and drops an input that is a file: it is not kept longer than it is needed.
+func (s *Spool) over(j Job, file bool) {
 	s.leave(j.Tenant)
 	s.mu.Lock()
-	close(s.ended)
-	s.ended = make(chan struct{})
+	if w := s.waiting[j.ID]; w != nil {
+		close(w.ended)
+		delete(s.waiting, j.ID)
+	}
 	s.mu.Unlock()
-	s.remove(j.ID, kindInput)
+	if file {
+		s.remove(j.ID, kindInput)
+	}
 }
 
 // each calls f for every job of the database.

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"errors"
 	"fmt"
 
 	"go.etcd.io/bbolt"
@@ -78,43 +77,48 @@ func (u *Upload) Commit(m Meta) (job Job, created bool, err error) {
 // store makes body and record durable. kept says that the record stands.
 func (u *Upload) store(job Job) (Job, bool, error) {
 	s := u.b.s
-	if err := s.audit.write(entry{Act: "accept", Job: &job}); err != nil {
-		return Job{}, false, err
-	}
 	if err := u.b.place(job.ID, kindInput); err != nil {
-		s.remove(job.ID, kindInput)
+		u.remove(job.ID)
 		return Job{}, false, err
 	}
 	var other Job
-	err := s.update("accept", func(tx *bbolt.Tx) error {
+	same := false
+	err := s.do("accept", &entry{Act: "accept", Job: &job}, func(tx *bbolt.Tx) (err error) {
 		// Looked up again inside the transaction: two uploads of one job may get here together.
-		var err error
 		if other, err = lookup(tx, job.Meta); err != nil {
 			return err
 		}
-		if other.ID != "" && other.State != Failed {
-			return errSame
+		if same = other.ID != "" && other.State != Failed; same {
+			return nil
 		}
 		if err := tx.Bucket(bucketIdentity).Put(job.identity(), []byte(job.ID)); err != nil {
 			return err
 		}
+		if err := u.b.put(tx, job.ID, kindInput); err != nil {
+			return err
+		}
 		return tx.Bucket(bucketJobs).Put([]byte(job.ID), job.encode())
 	})
-	if errors.Is(err, errSame) {
-		s.remove(job.ID, kindInput)
-		return other, false, nil
+	if same {
+		u.remove(job.ID)
+		return other, false, err
 	}
 	if err != nil {
 		// The commit may have happened all the same. The record decides: a body must not be taken from under it.
 		if _, gone := s.Get(job.ID); gone != nil {
-			s.remove(job.ID, kindInput)
+			u.remove(job.ID)
 			return Job{}, false, err
 		}
 	}
 	return job, true, nil
 }
 
-var errSame = errors.New("same job")
+// remove takes back a file that was put in place.
+func (u *Upload) remove(id string) {
+	if u.b.f != nil {
+		u.b.s.remove(id, kindInput)
+	}
+}
 
 // same returns the job that stands for m and has not failed, or a Job without ID.
 func (s *Spool) same(m Meta) (old Job, err error) {

@@ -1,0 +1,127 @@
+package spool
+
+import (
+	"errors"
+	"slices"
+
+	"go.etcd.io/bbolt"
+)
+
+// maxGroup is how many acts share one sync of the audit log, and one transaction.
+const maxGroup = 256
+
+var errClosed = errors.New("spool is closed")
+
+// act is one change on its way: its audit entry, then its transaction. Acts that come together share the syncs, which are what a small job
+// costs; each is answered for itself when its own part is durable.
+type act struct {
+	step  string                // names the transaction in faults
+	entry *entry                // nil: not audited
+	f     func(*bbolt.Tx) error // nil: the entry is all. May run more than once.
+	done  chan error            // has room for the answer
+}
+
+// do returns when entry and transaction are durable, in this order: the entry is written before the act. f sees the transaction of
+// several acts; when it fails, nothing of it is kept and the others do not notice.
+func (s *Spool) do(step string, e *entry, f func(*bbolt.Tx) error) error {
+	a := &act{step: step, entry: e, f: f, done: make(chan error, 1)}
+	select {
+	case s.acts <- a:
+	case <-s.closing:
+		return errClosed
+	}
+	select {
+	case err := <-a.done:
+		return err
+	case <-s.stopped:
+	}
+	select { // answered with the last group, or left behind
+	case err := <-a.done:
+		return err
+	default:
+		return errClosed
+	}
+}
+
+// start runs the two stages: while a transaction is being synced, the entries of the next are written.
+func (s *Spool) start() {
+	s.acts, s.audited = make(chan *act, maxGroup), make(chan []*act, 4)
+	s.closing, s.stopped = make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(s.audited)
+		for {
+			select {
+			case first := <-s.acts:
+				if group := s.audit.writeAll(gather(s.acts, first)); len(group) > 0 {
+					s.audited <- group
+				}
+			case <-s.closing:
+				return
+			}
+		}
+	}()
+	go func() {
+		defer close(s.stopped)
+		for group := range s.audited {
+			s.commit(group)
+		}
+	}()
+}
+
+// stop ends the stages and waits for them.
+func (s *Spool) stop() {
+	s.stopOnce.Do(func() { close(s.closing) })
+	<-s.stopped
+}
+
+// gather takes what waits now. It does not wait for more: while one group is synced, the next gathers.
+func gather(acts <-chan *act, first *act) []*act {
+	group := []*act{first}
+	for len(group) < maxGroup {
+		select {
+		case a := <-acts:
+			group = append(group, a)
+		default:
+			return group
+		}
+	}
+	return group
+}
+
+// commit runs the group in one transaction and answers everybody in it.
+func (s *Spool) commit(group []*act) {
+	group = slices.DeleteFunc(group, func(a *act) bool { return a.refused(s.before(a.step)) })
+	for len(group) > 0 {
+		failed := -1
+		err := s.db.Update(func(tx *bbolt.Tx) error {
+			for i, a := range group {
+				if err := a.f(tx); err != nil {
+					failed = i
+					return err
+				}
+			}
+			return nil
+		})
+		if failed < 0 {
+			for _, a := range group {
+				if err == nil {
+					a.done <- s.after(a.step)
+				} else {
+					a.done <- full(err)
+				}
+			}
+			return
+		}
+		// What it wrote was rolled back with the rest, so the others run again without it.
+		group[failed].done <- full(err)
+		group = slices.Delete(group, failed, failed+1)
+	}
+}
+
+// refused answers the act if there is an error.
+func (a *act) refused(err error) bool {
+	if err != nil {
+		a.done <- err
+	}
+	return err != nil
+}
