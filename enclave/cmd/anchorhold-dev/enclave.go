@@ -27,13 +27,13 @@ const maxProgram = 256 << 20
 // connections. The caller cancels ctx on SIGTERM and prints the error.
 func runEnclave(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c := boot.Config{Log: stderr, Prefix: enclavePrefix}
-	var ca string
+	var policy, ca string
 	flags := flag.NewFlagSet("enclave", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // its lines would not say INSECURE
 	flags.StringVar(&c.Listen, "listen", "", "`address` to listen at for jobs")
 	flags.StringVar(&c.Relay, "relay", "", "`address` of the parent's relay")
 	flags.StringVar(&c.Credentials, "credentials", "", "`address` of the parent's credentials")
-	flags.StringVar(&c.Policy, "policy", "", "compiled policy `file`")
+	flags.StringVar(&policy, "policy", "", "compiled policy `file`")
 	flags.StringVar(&ca, "ca", "", "`folder` made by anchorhold-dev ca")
 	if err := flags.Parse(args); err != nil {
 		if errors.Is(err, flag.ErrHelp) {
@@ -47,11 +47,15 @@ func runEnclave(ctx context.Context, args []string, stdout, stderr io.Writer) er
 		return fmt.Errorf("%w: enclave takes no arguments", errUsage)
 	}
 	for name, value := range map[string]string{
-		"listen": c.Listen, "relay": c.Relay, "credentials": c.Credentials, "policy": c.Policy, "ca": ca,
+		"listen": c.Listen, "relay": c.Relay, "credentials": c.Credentials, "policy": policy, "ca": ca,
 	} {
 		if value == "" {
 			return fmt.Errorf("%w: --%s is required", errUsage, name)
 		}
+	}
+	var err error
+	if c.Policy, err = boot.ReadPolicy(policy); err != nil {
+		return err
 	}
 	module, err := newModule(c.Policy, ca)
 	if err != nil {
@@ -64,7 +68,7 @@ func runEnclave(ctx context.Context, args []string, stdout, stderr io.Writer) er
 
 // newModule makes the software NSM. Its PCRs follow from the running executable and the policy by the formulas of an EIF:
 // nothing sets them.
-func newModule(policyPath, ca string) (*softnsm.NSM, error) {
+func newModule(policy []byte, ca string) (*softnsm.NSM, error) {
 	path, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find the program: %w", err)
@@ -72,10 +76,6 @@ func newModule(policyPath, ca string) (*softnsm.NSM, error) {
 	program, err := readMeasured(path)
 	if err != nil {
 		return nil, fmt.Errorf("read the program: %w", err)
-	}
-	policy, err := readMeasured(policyPath)
-	if err != nil {
-		return nil, fmt.Errorf("read the policy: %w", err)
 	}
 	root, err := readLimited(filepath.Join(ca, attestationRootKey))
 	if err != nil {

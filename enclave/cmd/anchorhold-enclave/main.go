@@ -35,7 +35,7 @@ func main() {
 
 // run serves until ctx ends and returns the exit code.
 func run(ctx context.Context, args []string, stderr io.Writer) int {
-	c := boot.Config{Policy: policyPath, Log: stderr}
+	c := boot.Config{Log: stderr}
 	flags := flag.NewFlagSet("anchorhold-enclave", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	flags.StringVar(&c.Listen, "listen", fmt.Sprintf("vsock://any:%d", transport.JobPort), "`address` to listen at for jobs")
@@ -51,16 +51,22 @@ func run(ctx context.Context, args []string, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "anchorhold-enclave takes no arguments")
 		return exitUsage
 	}
-	client, err := nsm.Open()
-	if err == nil {
-		c.NSM = client
-		err = boot.Run(ctx, c)
-	}
-	if err != nil {
+	if err := serve(ctx, c); err != nil {
 		fmt.Fprintln(stderr, "anchorhold-enclave:", err)
 		return exitFailed
 	}
 	return 0
+}
+
+func serve(ctx context.Context, c boot.Config) (err error) {
+	if c.NSM, err = nsm.Open(); err != nil {
+		return err
+	}
+	if c.Policy, err = boot.ReadPolicy(policyPath); err != nil {
+		c.NSM.Close()
+		return err
+	}
+	return boot.Run(ctx, c)
 }
 
 func parentAddress(port int) string { return fmt.Sprintf("vsock://%d:%d", transport.ParentCID, port) }

@@ -42,8 +42,9 @@ const (
 
 // Config is what the program was told. None of it can weaken attestation.
 type Config struct {
-	// Policy is the path of the compiled policy. Trusted: the file is measured.
-	Policy string
+	// Policy is the compiled policy, as ReadPolicy returns it. Trusted: it is measured. Bytes and not a path, or what is measured and what is
+	// served could be two readings of a file.
+	Policy []byte
 	// Listen, Relay and Credentials are addresses. The parent is at the other end whatever they say.
 	Listen, Relay, Credentials string
 	// NSM is the module. Run closes it.
@@ -141,23 +142,19 @@ func compile(p *policy.Policy) (map[string]job.Engine, error) {
 	return engines, nil
 }
 
-// readPolicy reads and parses the compiled policy.
-func readPolicy(path string) (*policy.Policy, []byte, error) {
+// ReadPolicy reads the compiled policy, of at most 16 MiB.
+func ReadPolicy(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, fmt.Errorf("open the policy: %w", err)
+		return nil, fmt.Errorf("open the policy: %w", err)
 	}
 	defer f.Close()
 	compiled, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read the policy: %w", err)
+		return nil, fmt.Errorf("read the policy: %w", err)
 	}
 	if len(compiled) > maxPolicy {
-		return nil, nil, errors.New("policy is too long")
+		return nil, errors.New("policy is too long")
 	}
-	p, err := policy.Parse(compiled)
-	if err != nil {
-		return nil, nil, fmt.Errorf("parse the policy: %w", err)
-	}
-	return p, compiled, nil
+	return compiled, nil
 }

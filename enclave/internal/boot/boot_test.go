@@ -66,8 +66,6 @@ test:
 	b.compiled, err = policysource.Compile([]byte(source), deid.Preset, nil)
 	check(t, err)
 	dir := cloudtest.SocketDir(t)
-	path := filepath.Join(dir, "policy.cbor")
-	check(t, os.WriteFile(path, b.compiled, 0o400))
 	b.image = measure.DevImage([]byte("program"), b.compiled)
 	b.Allow(t, b.KeyARN, map[string]map[string]string{
 		"StringEqualsIgnoreCase": {
@@ -78,7 +76,7 @@ test:
 		"StringEquals": {"kms:EncryptionContext:anchorhold:image": b.image.PCR0.String()},
 	})
 	b.config = boot.Config{
-		Policy: path, Listen: "unix://" + filepath.Join(dir, "jobs"), Relay: b.Relay, Credentials: b.Credentials,
+		Policy: b.compiled, Listen: "unix://" + filepath.Join(dir, "jobs"), Relay: b.Relay, Credentials: b.Credentials,
 		Log: b.log, Prefix: "INSECURE ",
 	}
 	return b
@@ -249,6 +247,21 @@ func TestInvariant3_OtherPolicyIsOtherImage(t *testing.T) {
 	}
 }
 
+func TestReadPolicy(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "policy.cbor")
+	if b, err := boot.ReadPolicy(path); err == nil || b != nil {
+		t.Errorf("got %x, %v for a missing file, want an error", b, err)
+	}
+	check(t, os.WriteFile(path, []byte("policy"), 0o400))
+	if b, err := boot.ReadPolicy(path); err != nil || string(b) != "policy" {
+		t.Errorf("got %q, %v, want the file's bytes", b, err)
+	}
+	// /dev/zero has no end: what does not end is not read into memory.
+	if b, err := boot.ReadPolicy("/dev/zero"); err == nil || b != nil {
+		t.Errorf("got %d bytes, %v for an endless file, want an error", len(b), err)
+	}
+}
+
 func TestRefusesToServe(t *testing.T) {
 	good := newBench(t)
 	for name, change := range map[string]func(*boot.Config, *fault){
@@ -259,8 +272,8 @@ func TestRefusesToServe(t *testing.T) {
 		"no documents":        func(_ *boot.Config, f *fault) { f.attest = true },
 		"unlocked pcrs":       func(_ *boot.Config, f *fault) { f.unlocked = true },
 		"pcr not as document": func(_ *boot.Config, f *fault) { f.lies = true },
-		"no policy":           func(c *boot.Config, _ *fault) { c.Policy += ".missing" },
-		"other bytes":         func(c *boot.Config, _ *fault) { c.Policy = "/proc/self/exe" },
+		"no policy":           func(c *boot.Config, _ *fault) { c.Policy = nil },
+		"other bytes":         func(c *boot.Config, _ *fault) { c.Policy = []byte("\x7fELF") },
 		"bad address":         func(c *boot.Config, _ *fault) { c.Listen = "tcp://127.0.0.1:1" },
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -31,9 +31,9 @@ type identity struct {
 	compiled []byte
 }
 
-// identify asks the NSM who this is, reads the policy, and sets the clock.
+// identify asks the NSM who this is, parses the policy, and sets the clock.
 func identify(ctx context.Context, c Config) (*identity, error) {
-	id := &identity{nsm: c.NSM}
+	id := &identity{nsm: c.NSM, compiled: c.Policy}
 	if _, err := c.NSM.Describe(ctx); err != nil {
 		return nil, fmt.Errorf("nsm does not describe itself: %w", err)
 	}
@@ -45,8 +45,8 @@ func identify(ctx context.Context, c Config) (*identity, error) {
 		return nil, fmt.Errorf("mix the nsm's randomness: %w", err)
 	}
 	id.boot = bootID(entropy)
-	if id.policy, id.compiled, err = readPolicy(c.Policy); err != nil {
-		return nil, err
+	if id.policy, err = policy.Parse(c.Policy); err != nil {
+		return nil, fmt.Errorf("parse the policy: %w", err)
 	}
 	for i, pcr := range []*digest.Digest{&id.image.PCR0, &id.image.PCR1, &id.image.PCR2} {
 		if *pcr, err = measured(ctx, c.NSM, uint16(i)); err != nil {
