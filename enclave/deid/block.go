@@ -10,6 +10,7 @@ import (
 type block struct {
 	in    []byte
 	first int64 // number of the first line
+	long  int   // MiB that it holds of what the pipeline has room for
 
 	// What the transformer makes of it:
 	out      []byte
@@ -43,6 +44,9 @@ func (b *block) trim() {
 	if cap(b.out) > 2*blockSize {
 		b.out = nil
 	}
+	if cap(b.patches) > blockSize/8 {
+		b.patches = nil
+	}
 }
 
 // transform rewrites the records of the block.
@@ -50,6 +54,7 @@ func (b *block) transform(t *transformer, maxRecord int) {
 	t.out, t.patches = b.out, b.patches
 	defer func() {
 		b.out, b.patches = t.out, t.patches
+		t.out, t.patches, t.scanner = nil, nil, scanner{max: t.max} // idle workers hold nothing
 		if recover() != nil {
 			b.err = code.New(code.Internal, errPanic)
 		}

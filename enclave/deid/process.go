@@ -16,6 +16,11 @@ const (
 	defaultNesting     = 64
 	defaultRecords     = 100_000_000
 	defaultIdentifiers = 20_000_000
+
+	// maxLong is how many MiB of long lines are on the way at once: with what
+	// becomes of them they take up to ten times that. Blocks are many on a
+	// machine of many cores, and a tenant may fill all of them with such lines.
+	maxLong = 16
 )
 
 // Process de-identifies NDJSON from in to out: one record per line, blank
@@ -61,6 +66,9 @@ func (p *pipeline) run(in io.Reader, out io.Writer) (*Report, error) {
 		}
 		if err != nil {
 			p.cancel(err)
+		}
+		for ; b.long > 0; b.long-- {
+			<-p.long
 		}
 		p.free <- b // never blocks: it holds all blocks that there are
 	}
@@ -133,7 +141,8 @@ type pipeline struct {
 	cancel  context.CancelCauseFunc
 	hashers []*hasher // one for each worker, which owns it until wait is done
 
-	free    chan *block // bounds the blocks, and with them the memory
+	free    chan *block   // bounds the blocks, and with them the memory
+	long    chan struct{} // one for each MiB of the blocks that hold long lines
 	work    chan *block
 	ordered chan *block // in the order of the input
 	wait    sync.WaitGroup
@@ -143,6 +152,7 @@ type pipeline struct {
 func (p *pipeline) start(in io.Reader) {
 	n := 2*p.options.Workers + 2
 	p.free = make(chan *block, n)
+	p.long = make(chan struct{}, maxLong)
 	p.work = make(chan *block, n)
 	p.ordered = make(chan *block, n)
 	for range n {
@@ -182,9 +192,27 @@ func (p *pipeline) read(in io.Reader) {
 			return
 		}
 		b.reset(lines, first)
+		if !p.admit(b) {
+			return
+		}
 		p.ordered <- b
 		p.work <- b
 	}
+}
+
+// admit waits until there is room for a long line, or returns false when the
+// job ends. Nobody but the reader waits for room, so it always gets it: all of
+// it at most, whatever the length.
+func (p *pipeline) admit(b *block) bool {
+	for b.long < min(len(b.in)>>20, maxLong) {
+		select {
+		case p.long <- struct{}{}:
+			b.long++
+		case <-p.ctx.Done():
+			return false
+		}
+	}
+	return true
 }
 
 func (p *pipeline) transform(h *hasher) {
