@@ -82,17 +82,12 @@ func (l *lab) openNothing(context.Context) (string, error) {
 	}
 	n := 0
 	for _, at := range []int{0, 48, 80} { // header digest, nonce, policy digest
-		bound := result.Binding{Header: m.bound.Header, Nonce: m.bound.Nonce, Policy: m.bound.Policy}
-		for _, part := range []struct {
-			at   int
-			byte *byte
-		}{{0, &bound.Header[0]}, {48, &bound.Nonce[0]}, {80, &bound.Policy[0]}} {
-			if part.at == at {
-				*part.byte ^= 1
-			}
-		}
 		binding := bytes.Clone(m.binding)
 		binding[at] ^= 1
+		var bound result.Binding
+		copy(bound.Header[:], binding)
+		copy(bound.Nonce[:], binding[48:])
+		copy(bound.Policy[:], binding[80:])
 		_, theirs := p.theirs.unseal(sealed, m.theirs, binding)
 		if _, ours := ourOpen(m, p.ours, bound, sealed); theirs == nil || ours == nil {
 			return "", fmt.Errorf("opened under a binding that differs at byte %d: circl %v, ours %v", at, theirs, ours)

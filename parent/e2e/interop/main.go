@@ -14,6 +14,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -111,7 +112,7 @@ func report(ctx context.Context, w io.Writer, checks []check) (failed int) {
 		word := "ok"
 		if err != nil {
 			failed++
-			word, detail = "FAIL", err.Error()
+			word, detail = "FAIL", strings.ReplaceAll(err.Error(), "\n", " | ")
 		}
 		fmt.Fprintf(w, "%-4s  %-13s %-52s %5.1f s  %s\n", word, c.group, c.name, time.Since(start).Seconds(), detail)
 	}
