@@ -126,6 +126,9 @@ func (c *compiler) word(l *line, set map[string]bool, w string) {
 	if !plain(w) {
 		c.add(l.number, "%q is not plain ASCII", w)
 	}
+	if strings.Contains(w, ",") {
+		c.add(l.number, "%q holds a comma: words are parted by spaces", w)
+	}
 	set[w] = true
 }
 
@@ -155,7 +158,7 @@ func (c *compiler) target(l *line, w string) {
 func (c *compiler) addresses(s *line, into *addresses, shapes bool) {
 	for _, l := range s.children {
 		a := address{text: l.words[0]}
-		if !plain(a.text) || strings.Contains(strings.TrimSuffix(a.text, "*"), "*") || len(a.text) < 8 {
+		if !plain(a.text) || strings.Contains(strings.TrimSuffix(a.text, "*"), "*") || len(a.text) < 8 || isWide(a.text) {
 			c.add(l.number, "%q is not an address or a prefix of some length", a.text)
 			continue
 		}
@@ -177,6 +180,17 @@ func (c *compiler) addresses(s *line, into *addresses, shapes bool) {
 		}
 		into.exact[a.text] = a
 	}
+}
+
+// isWide reports whether a prefix would allow other hosts than one, or the
+// addresses of others: http://* or http://hl7.org*.
+func isWide(a string) bool {
+	p, ok := strings.CutSuffix(a, "*")
+	if !ok || strings.HasPrefix(p, "urn:") {
+		return false
+	}
+	_, rest, ok := strings.Cut(p, "://")
+	return !ok || !strings.HasSuffix(rest, "/") || len(rest) < 2
 }
 
 // shape reads what stands behind a system.

@@ -87,38 +87,3 @@ func (t *transformer) member(name string, s []byte) {
 	t.out = append(t.out, `":`...)
 	t.quote(s)
 }
-
-// zipCountries use US ZIP codes.
-var zipCountries = map[string]bool{"US": true, "USA": true, "PR": true, "GU": true, "VI": true, "AS": true, "MP": true}
-
-// foreign reports whether the address at hand is in another country. It looks
-// once for each address: an array of a million codes must not look a million times.
-func (t *transformer) foreign() bool {
-	if t.address.known && t.address.at == t.holder {
-		return t.address.foreign
-	}
-	object := t.scanner
-	object.i = t.holder
-	country, ok := object.find("country")
-	t.address.known, t.address.at = true, t.holder
-	t.address.foreign = ok && (country.b[country.i] != '"' || !zipCountries[string(country.str())])
-	return t.address.foreign
-}
-
-// zip3 keeps three digits of a US ZIP code, or 000 for the areas of a set. Of
-// a code of another country nobody has counted the people: it is dropped.
-func (t *transformer) zip3(n *node, s []byte) bool {
-	if t.foreign() {
-		return false
-	}
-	if len(s) == 10 && s[5] == '-' && only(s[6:], digit) {
-		s = s[:5]
-	}
-	if (len(s) != 5 && len(s) != 9) || !only(s, digit) {
-		return false
-	}
-	if s = s[:3]; n.set[string(s)] {
-		s = []byte("000")
-	}
-	return t.quote(s)
-}

@@ -55,6 +55,8 @@ func TestTransform(t *testing.T) {
 		{"ZIP+4", patient(`"address":[{"postalCode":"66801-1234"},{"postalCode":"668011234"}]`), patient(`"address":[{"postalCode":"668"},{"postalCode":"668"}]`)},
 		{"ZIP of few", patient(`"address":[{"postalCode":"03601"},{"postalCode":"89301"},{"postalCode":"09601"}]`), patient(`"address":[{"postalCode":"000"},{"postalCode":"000"},{"postalCode":"000"}]`)},
 		{"ZIP elsewhere", patient(`"address":[{"postalCode":"10115","country":"DE"},{"postalCode":"SW1A 1AA"}]`), patient(`"address":[{"country":"DE"}]`)},
+		{"ZIP of another country that is not named", patient(`"address":[{"state":"Bayern","postalCode":"80331"},{"state":["KS"],"postalCode":"66801"}]`), patient(`"address":[{"state":["KS"]}]`)},
+		{"ZIP of a State by name", patient(`"address":[{"state":"MASSACHUSETTS","postalCode":"02139","country":"United States"},{"state":"ks","postalCode":"66801","country":"usa"}]`), patient(`"address":[{"postalCode":"021"},{"postalCode":"668"}]`)},
 		{"profile", patient(`"meta":{"versionId":"7","lastUpdated":"2020-01-01T00:00:00Z","profile":["http://hl7.org/fhir/StructureDefinition/Patient","https://clinic.example/p"]}`), patient(`"meta":{"profile":["http://hl7.org/fhir/StructureDefinition/Patient"]}`)},
 		{"profile that is a record", patient(`"meta":{"profile":["http://hl7.org/fhir/Patient/smith","http://hl7.org/fhir/StructureDefinition/x|2020-01","http://hl7.org/fhir/StructureDefinition/66801"]}`), empty},
 		{"coding", patient(`"maritalStatus":{"text":"x","coding":[{"code":"M","display":"y","system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","userSelected":true}]}`), patient(`"maritalStatus":{"coding":[{"system":"http://terminology.hl7.org/CodeSystem/v3-MaritalStatus","code":"M","userSelected":true}]}`)},
