@@ -106,6 +106,12 @@ func TestOneFilePerType(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
+	// What is opened is less than PHI and more than public.
+	for name, want := range map[string]os.FileMode{".": os.ModeDir | 0o700, "Patient.ndjson": 0o600, "report.json": 0o600} {
+		if info, err := os.Stat(filepath.Join(folder, name)); err != nil || info.Mode() != want {
+			t.Errorf("%s: got %v, %v, want mode %v", name, info, err, want)
+		}
+	}
 	if len(report.Files) != 2 || report.Files[0] != (opening.File{Type: "Encounter", Records: 1}) || report.RecordsOut != 3 {
 		t.Errorf("report: got %+v, want two files, three records", report)
 	}

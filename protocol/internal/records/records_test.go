@@ -92,6 +92,21 @@ func TestFolderIsSortedJoinedAndFiltered(t *testing.T) {
 	}
 }
 
+// Exports are put together by joining compressed files: all members count, and one that is cut off is an error.
+func TestJoinedGzip(t *testing.T) {
+	dir := folder(t, map[string]string{"A.ndjson": string(packed([]byte(alice+"\n"))) + string(packed([]byte(bob+"\r\n")))})
+	if got, _, _ := stream(t, dir); got != alice+"\n"+bob+"\r\n" {
+		t.Errorf("got %q, want both members", got)
+	}
+	whole := packed([]byte(alice + "\n"))
+	path := filepath.Join(folder(t, map[string]string{"A.ndjson": string(whole) + string(whole[:len(whole)-5])}), "A.ndjson")
+	r := records.NewReader(t.Context(), []records.Source{{Path: path}}, nil, wide)
+	defer r.Close()
+	if _, err := io.ReadAll(r); err == nil || !strings.Contains(err.Error(), path) {
+		t.Errorf("cut off: got %v, want an error that names the file", err)
+	}
+}
+
 // Tools of Windows begin a file with a byte order mark. JSON has none: the enclave would reject the first record of each file.
 func TestByteOrderMarksGo(t *testing.T) {
 	dir := folder(t, map[string]string{"A.ndjson": "\ufeff" + alice + "\n", "B.ndjson.gz": "\ufeff" + bob, "C.ndjson": "\ufeff", "D.ndjson": alice + "\n\ufeff\n"})
