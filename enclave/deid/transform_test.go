@@ -208,6 +208,19 @@ func TestReferences(t *testing.T) {
 	}
 }
 
+// All records are taken for those of one server, whatever address a reference
+// gives it, and a reference may come before what it means.
+func TestOneServer(t *testing.T) {
+	in := `{"resourceType":"Condition","subject":{"reference":"https://a.example/fhir/Patient/1"},"recorder":{"reference":"http://b.example/Practitioner/1"}}` + "\n" +
+		`{"resourceType":"Condition","subject":{"reference":"http://b.example/Patient/1/_history/3"},"recorder":{"reference":"Practitioner/1"}}` + "\n" +
+		patient(`"id":"1"`) + "\n" + `{"resourceType":"Practitioner","id":"1"}` + "\n"
+	out, _ := process(t, in)
+	s := spelt.FindAllString(out, -1)
+	if len(s) != 6 || s[0] == s[1] || s[2] != s[0] || s[3] != s[1] || s[4] != s[0] || s[5] != s[1] {
+		t.Errorf("got %s, want the surrogate of the record in each reference", out)
+	}
+}
+
 func TestContainedResources(t *testing.T) {
 	in := `{"resourceType":"Condition","id":"c","contained":[{"resourceType":"Practitioner","id":"p","name":[{"family":"Smith"}],"gender":"male"},` +
 		`{"resourceType":"Basic","id":"b"},{"resourceType":"Patient","contained":[{"resourceType":"Patient","id":"q"}]},7],` +
