@@ -58,7 +58,7 @@ func (f *sealFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.crosswalk, "crosswalk", "", "public key `FILE` that the crosswalk is sealed to, if one is wanted")
 	flags.StringVar(&f.parameters, "parameters", "", "YAML `FILE` of secrets for the pipeline (anchorhold: parameters/v1), sealed as well")
 	flags.StringVar(&f.notAfter, "not-after", "", "last `DAY`, UTC, on which the job may be decrypted (default 7 days ahead, or the policy's limit)")
-	flags.StringVar(&f.referenceDate, "reference-date", "", "`DAY` that ages are counted to (default today, UTC)")
+	flags.StringVar(&f.referenceDate, "reference-date", "", "`DAY` that ages are counted to, no earlier than the records: later years are dropped (default today, UTC)")
 	flags.Uint32Var(&f.frameLength, "frame-length", 0, "bytes of a frame of the message (default 256 KiB, or the policy's limit)")
 }
 
