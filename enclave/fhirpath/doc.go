@@ -1,0 +1,28 @@
+// Package fhirpath evaluates FHIRPath over resources of FHIR R4 in JSON.
+//
+// Compile checks an expression against the generated table of R4 elements
+// (r4_gen.txt), Read makes a tree of nodes from the bytes of a resource, and
+// Evaluate returns nodes of that tree, each with its place in the bytes, and
+// computed values. De-identification rules name what they change in this way.
+//
+// It follows FHIRPath N1 (2.0.0) and the R4 page of FHIR on it. Functions
+// lists what is supported; anything else is a CompileError that names it and
+// its place. In particular there's no resolve(), memberOf(), conformsTo() or
+// subsumes(), which would need more than the resource; no lowBoundary() and
+// highBoundary(), whose published cases contradict their text; no Long numbers.
+// now(), today() and timeOfDay() read a time that the caller gives, or don't
+// compile. Units are converted where UCUM says a factor (ucum.go), and others
+// compare only with themselves: a question that can't be answered is an error,
+// never a guess. Regular expressions are those of RE2.
+//
+// What an element is called decides what it is: a choice is written value, not
+// valueQuantity, and a name that R4 doesn't have is an error, because a
+// misspelt rule protects nothing.
+//
+// Evaluation is deterministic, reads nothing but its arguments, and is bounded
+// in steps, items and text. Errors hold no content of a resource.
+//
+// The package does not validate: cardinality, required elements and value sets
+// are not checked, and an element of the wrong JSON type is an error only where
+// something is computed from it, or when Read can't place it.
+package fhirpath

@@ -1,0 +1,297 @@
+package fhirpath
+
+import "strings"
+
+// equality is = and, with sense -1, !=. Empty on either side is unknown.
+func (ev *evaluator) equality(e *expr, a, b []Item, sense truth) ([]Item, error) {
+	if len(a) == 0 || len(b) == 0 {
+		return nil, nil
+	}
+	t, err := ev.equalAll(e, a, b)
+	return (t * sense).items(), err
+}
+
+// equalAll compares two lists in order.
+func (ev *evaluator) equalAll(e *expr, a, b []Item) (truth, error) {
+	if len(a) != len(b) {
+		return no, nil
+	}
+	all := yes
+	for i := range a {
+		t, err := ev.equal(e, a[i], b[i])
+		if err != nil || t == no {
+			return no, err
+		}
+		all = min(all, t)
+	}
+	return all, nil
+}
+
+// equal compares two items (6.1.1). Items of types that don't compare are not
+// equal; dates of different precision are unknown.
+func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
+	if err := ev.spend(e, 1); err != nil {
+		return no, err
+	}
+	n, isNode := a.(*Node)
+	m, ok := b.(*Node)
+	if isNode = isNode && ok; isNode && n == m {
+		return yes, nil
+	}
+	x, y, err := values(a, b)
+	if err != nil {
+		return no, err
+	}
+	if isNode && (x == a || x == nil) && (y == b || y == nil) {
+		return ev.equalNodes(e, n, m)
+	}
+	t, err := equalValues(x, y)
+	if err == errUnit && isNode {
+		return ev.equalNodes(e, n, m) // elements are the same or not, whatever their units mean
+	}
+	return t, err
+}
+
+func values(a, b Item) (x, y Item, err error) {
+	if x, err = value(a); err != nil {
+		return nil, nil, err
+	}
+	y, err = value(b)
+	return x, y, err
+}
+
+func equalValues(x, y Item) (truth, error) {
+	if x == nil || y == nil {
+		return no, nil
+	}
+	if c, d, _, ok := numbers(x, y); ok {
+		return truthOf(c.cmp(d) == 0), nil
+	}
+	if p, q, ok := quantities(x, y); ok {
+		cmp, known, err := orderQuantities(p, q)
+		if !known {
+			return unknown, err
+		}
+		return truthOf(cmp == 0), nil
+	}
+	if t, ok := x.(Temporal); ok {
+		u, ok := y.(Temporal)
+		if !ok || !t.comparable(u) {
+			return no, nil
+		}
+		cmp, known := t.order(u)
+		if !known {
+			return unknown, nil
+		}
+		return truthOf(cmp == 0), nil
+	}
+	switch x.(type) {
+	case Boolean, String, TypeInfo:
+		return truthOf(x == y), nil
+	}
+	return no, nil
+}
+
+// equalNodes compares what is below two elements; the order of names does not
+// count, that of items does.
+func (ev *evaluator) equalNodes(e *expr, n, m *Node) (truth, error) {
+	if n.kind != m.kind || n.text != m.text || len(n.fields) != len(m.fields) {
+		return no, nil
+	}
+	all := yes
+	for i := range n.fields {
+		f := &n.fields[i]
+		g := m.field(f.member)
+		if g == nil || len(f.nodes) != len(g.nodes) {
+			return no, nil
+		}
+		if err := ev.spend(e, len(m.fields)); err != nil {
+			return no, err
+		}
+		for j := range f.nodes {
+			t, err := ev.equal(e, f.nodes[j], g.nodes[j])
+			if err != nil || t == no {
+				return no, err
+			}
+			all = min(all, t)
+		}
+	}
+	return all, nil
+}
+
+func (n *Node) field(member string) *field {
+	for i := range n.fields {
+		if n.fields[i].member == member {
+			return &n.fields[i]
+		}
+	}
+	return nil
+}
+
+// has reports whether a list holds an item.
+func (ev *evaluator) has(e *expr, list []Item, i Item) (bool, error) {
+	for _, other := range list {
+		t, err := ev.equal(e, other, i)
+		if err != nil || t == yes {
+			return t == yes, err
+		}
+	}
+	return false, nil
+}
+
+// distinct keeps the first of equal items.
+func (ev *evaluator) distinct(e *expr, in []Item) ([]Item, error) {
+	var out []Item
+	for _, i := range in {
+		found, err := ev.has(e, out, i)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			out = append(out, i)
+		}
+	}
+	return out, nil
+}
+
+// equivalence is ~ and !~, which are never unknown (6.1.2). Order doesn't count.
+func (ev *evaluator) equivalence(e *expr, a, b []Item, sense bool) ([]Item, error) {
+	ok, err := ev.equivalentAll(e, a, b)
+	return truthOf(ok == sense).items(), err
+}
+
+func (ev *evaluator) equivalentAll(e *expr, a, b []Item) (bool, error) {
+	if len(a) != len(b) {
+		return false, nil
+	}
+	used := make([]bool, len(b))
+next:
+	for _, i := range a {
+		for j := range b {
+			if used[j] {
+				continue
+			}
+			ok, err := ev.equivalent(e, i, b[j])
+			if err != nil {
+				return false, err
+			}
+			if ok {
+				used[j] = true
+				continue next
+			}
+		}
+		return false, nil
+	}
+	return true, nil
+}
+
+func (ev *evaluator) equivalent(e *expr, a, b Item) (bool, error) {
+	if err := ev.spend(e, 1); err != nil {
+		return false, err
+	}
+	x, y, err := values(a, b)
+	if err != nil {
+		return false, err
+	}
+	n, isNode := a.(*Node)
+	m, ok := b.(*Node)
+	if isNode && ok && (x == a || x == nil) && (y == b || y == nil) {
+		return ev.equivalentNodes(e, n, m)
+	}
+	switch v := x.(type) {
+	case nil:
+		return false, nil
+	case String:
+		w, ok := y.(String)
+		return ok && folded(v) == folded(w), nil
+	case Temporal:
+		t, err := equalValues(x, y)
+		return t == yes, err
+	}
+	if y == nil {
+		return false, nil
+	}
+	if c, d, _, ok := numbers(x, y); ok {
+		return c.equivalent(d), nil
+	}
+	if p, q, ok := quantities(x, y); ok {
+		return equivalentQuantities(p, q)
+	}
+	t, err := equalValues(x, y)
+	return t == yes, err
+}
+
+func (ev *evaluator) equivalentNodes(e *expr, n, m *Node) (bool, error) {
+	if n == m {
+		return true, nil
+	}
+	if n.kind != m.kind || n.text != m.text || len(n.fields) != len(m.fields) {
+		return false, nil
+	}
+	for i := range n.fields {
+		f := &n.fields[i]
+		g := m.field(f.member)
+		if g == nil {
+			return false, nil
+		}
+		ok, err := ev.equivalentAll(e, items(f.nodes), items(g.nodes))
+		if err != nil || !ok {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
+func items(nodes []*Node) []Item {
+	out := make([]Item, len(nodes))
+	for i, n := range nodes {
+		out[i] = n
+	}
+	return out
+}
+
+// folded is a string without case and with single spaces.
+func folded(s String) string {
+	return strings.Join(strings.Fields(strings.ToLower(string(s))), " ")
+}
+
+// ordering makes an operator of < and its like (6.2).
+func ordering(holds func(int) bool) operator {
+	return func(_ *evaluator, _ *expr, a, b []Item) ([]Item, error) {
+		x, err := single(a)
+		if err != nil {
+			return nil, err
+		}
+		y, err := single(b)
+		if err != nil || x == nil || y == nil {
+			return nil, err
+		}
+		cmp, known, err := order(x, y)
+		if err != nil || !known {
+			return nil, err
+		}
+		return truthOf(holds(cmp)).items(), nil
+	}
+}
+
+// order compares two values; it's an error for those that have no order.
+func order(x, y Item) (cmp int, known bool, err error) {
+	if c, d, _, ok := numbers(x, y); ok {
+		return c.cmp(d), true, nil
+	}
+	if p, q, ok := quantities(x, y); ok {
+		return orderQuantities(p, q)
+	}
+	switch v := x.(type) {
+	case String:
+		if w, ok := y.(String); ok {
+			return strings.Compare(string(v), string(w)), true, nil
+		}
+	case Temporal:
+		if w, ok := y.(Temporal); ok && v.comparable(w) {
+			cmp, known := v.order(w)
+			return cmp, known, nil
+		}
+	}
+	return 0, false, errOperands
+}

@@ -1,0 +1,100 @@
+package fhirpath
+
+import (
+	"strings"
+	"time"
+)
+
+// Options say in what surroundings an expression will be evaluated.
+type Options struct {
+	// Type is the type that the expression starts from: Patient. Empty means
+	// any: then names are checked only where the expression tells the type.
+	Type string
+
+	// UnknownElements lets names pass that FHIR R4 doesn't define; they select
+	// nothing. Without it they are an error, for a misspelt rule protects nothing.
+	UnknownElements bool
+
+	// Clock allows now(), today() and timeOfDay(), which read Env.Now.
+	Clock bool
+
+	// Functions are more functions, by name.
+	Functions map[string]CustomFunc
+}
+
+// A CustomFunc is a function of the caller. Its arguments are string literals.
+type CustomFunc struct {
+	MinArgs, MaxArgs int
+	// Call returns nodes for the nodes it is called on. It must not change either.
+	Call func(in []*Node, args []string) ([]*Node, error)
+}
+
+// Limits of an evaluation, when Env does not say otherwise.
+const (
+	DefaultSteps = 1 << 22 // operations, items and comparisons
+	maxItems     = 1 << 20 // of one collection
+	maxText      = 1 << 20 // bytes of a string that is computed
+)
+
+// Env is what an evaluation may know besides the resource.
+type Env struct {
+	Now      time.Time // for now() and its like; see Options.Clock
+	MaxSteps int       // 0 means DefaultSteps
+}
+
+// An Expression is ready to be evaluated, by many goroutines at a time.
+type Expression struct {
+	root *expr
+}
+
+// Compile parses and checks an expression. Its errors are *CompileError.
+func Compile(source string, o Options) (*Expression, error) {
+	e, err := parse(source)
+	if err != nil {
+		return nil, err
+	}
+	r := resolver{options: o}
+	this := anything
+	if o.Type != "" {
+		t := r4().types[o.Type]
+		if t == nil {
+			return nil, failure(0, Semantic, "type of the context is not of FHIR R4")
+		}
+		this = static{types: []*Type{t}}
+	}
+	if _, err := r.resolve(e, this); err != nil {
+		return nil, err
+	}
+	return &Expression{e}, nil
+}
+
+// String prints the expression in one form; it compiles to the same again.
+func (x *Expression) String() string {
+	var b strings.Builder
+	x.root.write(&b)
+	return b.String()
+}
+
+// Evaluate returns what the expression selects or computes from a node and the
+// nodes below it. Nodes of the result are those of the resource themselves.
+// Its errors are *EvalError; with one there's no result.
+func (x *Expression) Evaluate(context *Node, env Env) ([]Item, error) {
+	ev := evaluator{context: context, env: env, budget: env.MaxSteps}
+	if ev.budget == 0 {
+		ev.budget = DefaultSteps
+	}
+	return ev.eval(x.root, scope{this: []Item{context}})
+}
+
+// Nodes is Evaluate for an expression that selects elements. Computed values,
+// which have no place in the resource, are left out.
+func (x *Expression) Nodes(context *Node, env Env) ([]*Node, error) {
+	items, err := x.Evaluate(context, env)
+	var nodes []*Node
+	for _, i := range items {
+		if n, ok := i.(*Node); ok {
+			nodes = append(nodes, n)
+		}
+	}
+	return nodes, err
+}

@@ -1,0 +1,253 @@
+package fhirpath
+
+import (
+	"bytes"
+	"errors"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Errors of Read. They hold nothing of the resource.
+var (
+	ErrMalformed = errors.New("fhirpath: resource is malformed")
+	ErrTooDeep   = errors.New("fhirpath: resource is nested too deep")
+)
+
+// MaxNesting is the nesting of objects and arrays that Read follows; FHIR's
+// own examples stay below 30.
+const MaxNesting = 64
+
+// Read returns the outermost node of one resource in JSON. Duplicate names,
+// invalid UTF-8, a null that stands for nothing and anything behind the
+// resource are ErrMalformed. Members that R4 does not define become nodes
+// without a type, so that nothing of the resource is out of sight.
+func Read(data []byte) (*Node, error) {
+	r := reader{data: data, d: jsontext.NewDecoder(bytes.NewBuffer(data))}
+	n := r.node(nil, "", "", -1)
+	if err := r.read(n, r4().types["Resource"]); err != nil {
+		return nil, err
+	}
+	if len(bytes.Trim(data[r.d.InputOffset():], " \t\r\n")) != 0 {
+		return nil, ErrMalformed
+	}
+	return n, nil
+}
+
+type reader struct {
+	data  []byte
+	d     *jsontext.Decoder
+	block []Node // nodes are allocated by the block
+}
+
+func (r *reader) node(parent *Node, member, name string, index int) *Node {
+	if len(r.block) == 0 {
+		r.block = make([]Node, 32)
+	}
+	n := &r.block[0]
+	r.block = r.block[1:]
+	n.parent, n.member, n.name, n.index, n.kind = parent, member, name, index, 'n'
+	return n
+}
+
+// read fills n with the value at hand, which is of type t, or unknown.
+func (r *reader) read(n *Node, t *Type) error {
+	if r.d.StackDepth() >= MaxNesting {
+		return ErrTooDeep
+	}
+	n.typ = t
+	switch kind := r.d.PeekKind(); kind {
+	case '{':
+		if t != nil && t.primitive() {
+			return ErrMalformed
+		}
+		return r.object(n)
+	case '"', '0', 't', 'f':
+		if t != nil && !t.primitive() {
+			return ErrMalformed
+		}
+		v, err := r.d.ReadValue()
+		if err != nil {
+			return ErrMalformed
+		}
+		n.kind = kind
+		n.value = r.span(len(v))
+		if kind == '"' {
+			if v, err = jsontext.AppendUnquote(nil, v); err != nil {
+				return ErrMalformed
+			}
+		}
+		n.text = string(v)
+		return nil
+	default: // null where none may be, an array in an array, no JSON
+		return ErrMalformed
+	}
+}
+
+func (r *reader) span(length int) Span {
+	end := int(r.d.InputOffset())
+	return Span{end - length, end}
+}
+
+func (r *reader) object(n *Node) error {
+	if _, err := r.d.ReadToken(); err != nil {
+		return ErrMalformed
+	}
+	start := int(r.d.InputOffset()) - 1
+	if n.typ != nil && n.typ.name == "Resource" {
+		if n.typ = r.resourceType(start); n.typ == nil {
+			return ErrMalformed
+		}
+	}
+	n.kind = '{'
+	for r.d.PeekKind() == '"' {
+		if err := r.member(n); err != nil {
+			return err
+		}
+	}
+	if _, err := r.d.ReadToken(); err != nil {
+		return ErrMalformed
+	}
+	n.value = Span{start, int(r.d.InputOffset())}
+	return nil
+}
+
+// resourceType looks ahead: the member that says how to read the others need
+// not be the first.
+func (r *reader) resourceType(start int) *Type {
+	d := jsontext.NewDecoder(bytes.NewBuffer(r.data[start:]))
+	if _, err := d.ReadToken(); err != nil {
+		return nil
+	}
+	for d.PeekKind() == '"' {
+		name, err := d.ReadToken()
+		if err != nil {
+			return nil
+		}
+		if name.String() != "resourceType" {
+			if d.SkipValue() != nil {
+				return nil
+			}
+			continue
+		}
+		if d.PeekKind() != '"' {
+			return nil
+		}
+		value, err := d.ReadToken()
+		if err != nil {
+			return nil
+		}
+		t := r4().types[value.String()]
+		if t == nil || t.abstract() || !t.Is("Resource") {
+			return nil
+		}
+		return t
+	}
+	return nil
+}
+
+// member reads one member of the object n.
+func (r *reader) member(n *Node) error {
+	token, err := r.d.ReadToken()
+	if err != nil {
+		return ErrMalformed
+	}
+	name := token.String()
+	if name == "resourceType" && n.IsResource() {
+		if r.d.SkipValue() != nil {
+			return ErrMalformed
+		}
+		return nil
+	}
+	var m member
+	known := false
+	extra := false // the member holds what hangs on primitives
+	if n.typ != nil {
+		m, known = n.typ.members[name]
+		if bare, ok := strings.CutPrefix(name, "_"); ok && !known {
+			if m, ok = n.typ.members[bare]; ok && m.typ.primitive() {
+				extra, name = true, bare
+			}
+		}
+	}
+	f := field{member: name, name: name}
+	if !known && !extra {
+		return r.values(n, n.add(f), nil, false)
+	}
+	f.name = m.element.name
+	return r.values(n, n.find(f), m.typ, extra)
+}
+
+// find returns the field of a member: its half with the underscore may have
+// come before. The names are few, for only those of R4 are looked for.
+func (n *Node) find(f field) int {
+	for i := range n.fields {
+		if n.fields[i].member == f.member {
+			return i
+		}
+	}
+	return n.add(f)
+}
+
+func (n *Node) add(f field) int {
+	n.fields = append(n.fields, f)
+	return len(n.fields) - 1
+}
+
+// values reads the value of a member, or each of its array.
+func (r *reader) values(n *Node, at int, t *Type, extra bool) error {
+	if r.d.PeekKind() != '[' {
+		return r.one(n, at, 0, -1, t, extra)
+	}
+	if _, err := r.d.ReadToken(); err != nil {
+		return ErrMalformed
+	}
+	i := 0
+	for ; r.d.PeekKind() != ']'; i++ {
+		if err := r.one(n, at, i, i, t, extra); err != nil {
+			return err
+		}
+	}
+	if _, err := r.d.ReadToken(); err != nil {
+		return ErrMalformed
+	}
+	return nil
+}
+
+// one reads the value, or the extra, of the element at place i of a field.
+func (r *reader) one(n *Node, at, i, index int, t *Type, extra bool) error {
+	f := &n.fields[at]
+	if i == len(f.nodes) {
+		f.nodes = append(f.nodes, r.node(n, f.member, f.name, index))
+	}
+	c := f.nodes[i]
+	if c.index != index {
+		return ErrMalformed // one half is an array, the other is not
+	}
+	if r.d.PeekKind() == 'n' && (index >= 0 && t != nil && t.primitive() || t == nil) {
+		c.typ = t
+		if r.d.SkipValue() != nil {
+			return ErrMalformed
+		}
+		return nil
+	}
+	if !extra {
+		return r.read(c, t)
+	}
+	return r.extra(c, t)
+}
+
+// extra reads the object of the member with the underscore into a primitive.
+func (r *reader) extra(c *Node, t *Type) error {
+	if r.d.PeekKind() != '{' || r.d.StackDepth() >= MaxNesting {
+		return ErrMalformed
+	}
+	kind, value := c.kind, c.value
+	c.typ = t
+	if err := r.object(c); err != nil {
+		return err
+	}
+	c.extra = c.value
+	c.kind, c.value = kind, value
+	return nil
+}
