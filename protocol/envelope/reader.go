@@ -1,7 +1,6 @@
 package envelope
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/cipher"
 	"crypto/ecdsa"
@@ -24,13 +23,11 @@ const (
 
 	// tailRoom lets the buffer hold a final frame together with the footer and one byte that must not follow.
 	tailRoom = finalHead + tagSize + 2 + maxSignature + 1
-	// minBuffer saves calls to the source when frames are small.
-	minBuffer = 64 << 10
 )
 
 // Reader reads the plaintext of a message. It is for one goroutine.
 type Reader struct {
-	in    *bufio.Reader
+	in    *window
 	gcm   cipher.AEAD
 	size  int // frame length
 	next  uint32
@@ -63,7 +60,7 @@ func (h *Header) Open(dataKey []byte, r io.Reader) (*Reader, error) {
 		return nil, ErrAuthentication
 	}
 	d := &Reader{
-		in:   bufio.NewReaderSize(r, max(minBuffer, int(h.FrameLength)+tailRoom)),
+		in:   newWindow(r, max(fullWindow, int(h.FrameLength)+tailRoom)),
 		gcm:  gcm,
 		size: int(h.FrameLength),
 		next: 1,
@@ -108,9 +105,7 @@ func (d *Reader) Read(p []byte) (int, error) {
 // frame drops the frame before and verifies the next one. A regular frame that fits goes to p without another copy, with its
 // length in direct, every other one to plain. It returns io.EOF for the final frame, which may have plaintext.
 func (d *Reader) frame(p []byte) error {
-	if _, err := d.in.Discard(d.used); err != nil {
-		return readError(err) // unreachable: the bytes are in the buffer
-	}
+	d.in.drop(d.used)
 	d.used = 0
 	b, err := d.peek(regularHead)
 	if err != nil {
@@ -165,7 +160,7 @@ func (d *Reader) finalFrame() error {
 		return err
 	}
 	// peek may have moved the buffer's bytes, so the plaintext is taken from where they are now.
-	if b, err = d.in.Peek(total + 1); !errors.Is(err, io.EOF) {
+	if b, err = d.in.peek(total + 1); !errors.Is(err, io.EOF) {
 		if err != nil {
 			return readError(err)
 		}
@@ -221,7 +216,7 @@ func (d *Reader) open(dst, head, sealed []byte, label string, whole []byte) ([]b
 }
 
 func (d *Reader) peek(n int) ([]byte, error) {
-	b, err := d.in.Peek(n)
+	b, err := d.in.peek(n)
 	if err != nil {
 		return nil, readError(err)
 	}
