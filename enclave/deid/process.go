@@ -156,7 +156,7 @@ func (p *pipeline) start(in io.Reader) {
 	p.work = make(chan *block, n)
 	p.ordered = make(chan *block, n)
 	for range n {
-		p.free <- newBlock(p.engine)
+		p.free <- nil // made when it is first needed
 	}
 	p.wait.Go(func() { p.read(in) })
 	for _, h := range p.hashers {
@@ -183,6 +183,9 @@ func (p *pipeline) read(in io.Reader) {
 		case b = <-p.free:
 		case <-p.ctx.Done():
 			return
+		}
+		if b == nil {
+			b = newBlock(p.engine)
 		}
 		lines, first, err := s.next(b.in)
 		if err != nil {

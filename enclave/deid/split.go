@@ -9,6 +9,9 @@ import (
 // over costs nothing, small enough to stay in the cache.
 const blockSize = 192 << 10
 
+// firstBlock is what is set aside before anything has come.
+const firstBlock = 4 << 10
+
 // maxIdle is how many reads in a row may give nothing before the reader is
 // taken for broken.
 const maxIdle = 100
@@ -62,10 +65,11 @@ func (s *splitter) fill(buf []byte, want int) ([]byte, error) {
 		if idle > maxIdle {
 			return nil, io.ErrNoProgress
 		}
-		if cap(buf) < want {
-			buf = append(make([]byte, 0, want), buf...)
+		if len(buf) == cap(buf) {
+			// Grown with what has come: most jobs are far smaller than a block.
+			buf = append(make([]byte, 0, min(want, max(2*cap(buf), firstBlock))), buf...)
 		}
-		n, err := s.r.Read(buf[len(buf):want])
+		n, err := s.r.Read(buf[len(buf):min(want, cap(buf))])
 		if n > 0 {
 			idle = 0
 		}
