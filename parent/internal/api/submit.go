@@ -197,7 +197,7 @@ func (in *intake) read() (spool.Meta, error) {
 	if in.server.opts.Fleet.Ask(in.ctx, said.Image) == fleet.No {
 		return spool.Meta{}, code.New(code.ImageMismatch, nil)
 	}
-	if _, err := io.CopyBuffer(io.Discard, struct{ io.Reader }{message}, make([]byte, 256<<10)); err != nil {
+	if _, err := copyPooled(io.Discard, message); err != nil {
 		return spool.Meta{}, err
 	}
 	m := spool.Meta{Tenant: said.Tenant, Pipeline: said.Pipeline, Image: said.Image, MessageID: env.MessageID, Header: header}

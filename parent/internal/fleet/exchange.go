@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,6 +20,9 @@ const (
 	// lastTime is for what the sender still has to say once the enclave has answered.
 	lastTime = 10 * time.Second
 )
+
+// sendBuffers would else be most of what a small job leaves to the collector.
+var sendBuffers = sync.Pool{New: func() any { return new([sendSize]byte) }}
 
 // How an exchange ended, when the enclave gave no answer.
 var (
@@ -74,7 +78,9 @@ func (x *exchange) send() error {
 	if err := x.conn.Send(message.Job{}); err != nil {
 		return err
 	}
-	buf := make([]byte, sendSize)
+	pooled := sendBuffers.Get().(*[sendSize]byte)
+	defer sendBuffers.Put(pooled)
+	buf := pooled[:]
 	for !x.halt.Load() {
 		n, err := io.ReadFull(x.input, buf)
 		if n > 0 {

@@ -1,7 +1,6 @@
 package spool
 
 import (
-	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"hash"
@@ -31,9 +30,9 @@ const grain = 1 << 20
 // body is being written: in memory while it may lie in the database, else to a file. One goroutine owns it.
 type body struct {
 	s        *Spool
-	mem      []byte   // all of it, while f is nil
-	f        *os.File // nil until it is too large for the database
-	sum      hash.Hash
+	mem      []byte    // all of it, while f is nil
+	f        *os.File  // nil until it is too large for the database
+	sum      hash.Hash // nil: its digest is not asked for
 	size     int64
 	reserved int64
 	slack    int64 // further bytes that somebody reserved for this body beforehand
@@ -45,7 +44,7 @@ func (s *Spool) newBody(reserve, slack int64) (*body, error) {
 	if err := s.usage.take(reserve); err != nil {
 		return nil, err
 	}
-	b := &body{s: s, sum: sha512.New384(), reserved: reserve, slack: slack}
+	b := &body{s: s, reserved: reserve, slack: slack}
 	if s.opts.Inline > 0 && reserve <= s.opts.Inline {
 		b.mem = make([]byte, 0, reserve)
 		return b, nil
@@ -114,7 +113,9 @@ func (b *body) write(p []byte) error {
 	if err := b.append(p); err != nil {
 		return err
 	}
-	b.sum.Write(p)
+	if b.sum != nil {
+		b.sum.Write(p)
+	}
 	b.size += int64(len(p))
 	return nil
 }

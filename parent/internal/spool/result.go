@@ -1,6 +1,7 @@
 package spool
 
 import (
+	"crypto/sha512"
 	"errors"
 
 	"go.etcd.io/bbolt"
@@ -28,6 +29,7 @@ func (s *Spool) NewResult(id string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.sum = sha512.New384()
 	return &Result{s: s, job: j, output: b}, nil
 }
 
@@ -41,6 +43,7 @@ func (r *Result) WriteCrosswalk(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
+		b.sum = sha512.New384()
 		r.crosswalk = b
 	}
 	return r.crosswalk.Write(p)
