@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 	"testing"
+
+	"anchorhold/protocol/code"
 )
 
 // Long lines must not fill every block that a machine of many cores has: one
@@ -34,6 +37,34 @@ func TestMemoryOfLongLines(t *testing.T) {
 	}
 	t.Logf("at most %d MB", (w.worst-base)>>20)
 }
+
+// A line that is longer than all the room for long lines gets all of it, and
+// nobody waits for room once the job has ended.
+func TestLinesLongerThanTheRoom(t *testing.T) {
+	line := []byte(`{"resourceType":"Patient","x":"` + strings.Repeat("y", 20<<20) + "\"}\n")
+	in := func() io.Reader {
+		return io.MultiReader(bytes.NewReader(line), bytes.NewReader(line), bytes.NewReader(line), bytes.NewReader(line))
+	}
+	o := options()
+	o.MaxRecord = 32 << 20
+	var out bytes.Buffer
+	r, err := safeHarbor(t).Process(context.Background(), in(), &out, o)
+	if err != nil || r.RecordsOut != 4 {
+		t.Errorf("got %v, %+v, want 4 records", err, r)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	_, err = safeHarbor(t).Process(ctx, in(), writer(func(p []byte) (int, error) {
+		cancel()
+		return len(p), nil
+	}), o)
+	if code.Of(err) != code.Canceled {
+		t.Errorf("got %v, want canceled", err)
+	}
+}
+
+type writer func(p []byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 // peak measures the heap at each write.
 type peak struct{ worst uint64 }
