@@ -19,6 +19,7 @@ type cmsParts struct {
 	wrapOID, oaep, wrapped             []byte
 	twice, noRecipient                 bool
 	innerType, cipherOID, iv, content  []byte
+	contentElement                     []byte // in place of content as one [0]
 	afterContent, trailing             []byte
 	contentKey                         []byte // not encoded
 }
@@ -47,9 +48,23 @@ func parts(t testing.TB, key *rsa.PrivateKey) *cmsParts {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.content = append(bytes.Repeat([]byte{0x59}, 32), bytes.Repeat([]byte{16}, 16)...)
-	cipher.NewCBCEncrypter(block, p.iv).CryptBlocks(p.content, p.content)
+	p.content = encryptCBC(block, p.iv, append(bytes.Repeat([]byte{0x59}, 32), bytes.Repeat([]byte{16}, 16)...))
 	return p
+}
+
+// encryptPadded replaces the content by these bytes, padding and all.
+func (p *cmsParts) encryptPadded(padded []byte) {
+	block, err := aes.NewCipher(p.contentKey)
+	if err != nil {
+		panic(err) // 32 bytes
+	}
+	p.content = encryptCBC(block, p.iv, padded)
+}
+
+func encryptCBC(block cipher.Block, iv, padded []byte) []byte {
+	out := make([]byte, len(padded))
+	cipher.NewCBCEncrypter(block, iv).CryptBlocks(out, padded)
+	return out
 }
 
 // encode puts the parts together with definite lengths: the reader takes both, and the indefinite ones come from devkms.
@@ -62,7 +77,11 @@ func (p *cmsParts) encode() []byte {
 	if p.noRecipient {
 		recipients = der(tagSet)
 	}
-	content := der(tagSequence, p.innerType, der(tagSequence, p.cipherOID, der(tagOctetString, p.iv)), der(tagPrimitive0, p.content))
+	encrypted := p.contentElement
+	if encrypted == nil {
+		encrypted = der(tagPrimitive0, p.content)
+	}
+	content := der(tagSequence, p.innerType, der(tagSequence, p.cipherOID, der(tagOctetString, p.iv)), encrypted)
 	body := der(tagSequence, p.version, p.afterVersion, recipients, content, p.afterContent)
 	return append(der(tagSequence, p.contentType, der(tagExplicit0, body)), p.trailing...)
 }
@@ -74,6 +93,12 @@ func oaep(hash, mgf []byte, more ...[]byte) []byte {
 		der(tagExplicit1, der(tagSequence, der(tagOID, oidMGF1), algorithm(mgf))),
 	}
 	return der(tagSequence, append(fields, more...)...)
+}
+
+// oaepBare names both hashes without parameters.
+func oaepBare(hash, mgf []byte) []byte {
+	algorithm := func(oid []byte) []byte { return der(tagSequence, der(tagOID, oid)) }
+	return der(tagSequence, der(tagExplicit0, algorithm(hash)), der(tagExplicit1, der(tagSequence, der(tagOID, oidMGF1), algorithm(mgf))))
 }
 
 // der encodes one element of definite length.
