@@ -68,10 +68,25 @@ func (t *transformer) local() *locals {
 		return l
 	}
 	for more := c.enter(); more; more = c.more() {
-		if id, ok := c.findText("id"); ok && t.containable(&c) != nil {
+		if id, ok := c.findText("id"); ok && t.stays(c) {
 			l.ids[string(id)] = true
 		}
 		c.skip()
 	}
 	return l
+}
+
+// stays reports whether anything of the contained resource at hand will be
+// written: a modifier may take it away. It writes it, and takes that back.
+func (t *transformer) stays(s scanner) bool {
+	r := t.containable(&s)
+	if r == nil {
+		return false
+	}
+	outer, inside, m := t.scanner, t.inside, t.mark()
+	t.scanner, t.inside = s, true
+	ok := t.resource(r)
+	t.scanner, t.inside, t.address.known = outer, inside, false
+	t.rollback(m)
+	return ok
 }

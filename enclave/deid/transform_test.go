@@ -230,6 +230,12 @@ func TestContainedResources(t *testing.T) {
 	if got := one(t, in); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
+	in = `{"resourceType":"Condition","contained":[{"resourceType":"Encounter","id":"e","status":"smith"},{"resourceType":"Encounter","id":"f"}],` +
+		`"encounter":{"reference":"#e"},"evidence":[{"detail":[{"reference":"#f"}]}]}`
+	want = `{"resourceType":"Condition","contained":[{"resourceType":"Encounter","id":"<0>"}],"evidence":[{"detail":[{"reference":"#<0>"}]}]}`
+	if got := one(t, in); got != want {
+		t.Errorf("reference to one that a modifier took away:\ngot  %s\nwant %s", got, want)
+	}
 	in = `{"resourceType":"Condition","contained":[{"resourceType":"Patient","modifierExtension":[{"url":"x"}]}]}`
 	if got, want := one(t, in), "modifier-extension"; got != want {
 		t.Errorf("modifier extension in a contained resource: got %s, want %s", got, want)
