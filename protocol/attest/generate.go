@@ -35,18 +35,15 @@ var (
 
 func main() {
 	log.SetFlags(0)
-	old, err := filepath.Glob("testdata/*.txt")
-	if err != nil {
-		log.Fatal(err)
-	}
-	oldUserData, err := filepath.Glob("testdata/userdata/*.txt")
-	if err != nil {
-		log.Fatal(err)
-	}
-	old = append(old, oldUserData...)
-	for _, f := range old {
-		if err := os.Remove(f); err != nil {
+	for _, glob := range []string{"testdata/*.txt", "testdata/userdata/*.txt", "testdata/purpose/*.txt"} {
+		old, err := filepath.Glob(glob)
+		if err != nil {
 			log.Fatal(err)
+		}
+		for _, f := range old {
+			if err := os.Remove(f); err != nil {
+				log.Fatal(err)
+			}
 		}
 	}
 	if err := os.WriteFile("testdata/root.pem", ca.RootPEM(), 0o644); err != nil {
@@ -59,6 +56,8 @@ func main() {
 	certificates()
 	times()
 	userData()
+	pathless() // last, so that the serial numbers of all others stay
+	purposes()
 }
 
 // write makes one vector. A zero now verifies at the document's own time.

@@ -108,6 +108,26 @@ func TestUserDataVectors(t *testing.T) {
 	}
 }
 
+// A document that was made for one purpose must not serve another: in a challenge the parent chooses bytes that get signed.
+func TestFieldsFitThePurpose(t *testing.T) {
+	outcomes := map[string]error{"ok": nil, "user-data": attest.ErrUserData}
+	for _, v := range vectorfile.Load(t, "testdata/purpose/*.txt") {
+		document, err := attest.VerifyArchived(v.Body, testRoots(t))
+		if err != nil {
+			t.Errorf("%s: %v, want a genuine document", v.Name, err)
+			continue
+		}
+		want, known := outcomes[v.Expect()]
+		u, err := document.ReadUserData()
+		if !known || !errors.Is(err, want) || (err == nil) != (u != nil) {
+			t.Errorf("%s: got %v, want %s", v.Name, err, v.Expect())
+		}
+		if err == nil && string(u.Purpose) != v.Name {
+			t.Errorf("%s: got purpose %s", v.Name, u.Purpose)
+		}
+	}
+}
+
 func FuzzUserData(f *testing.F) {
 	for _, v := range vectorfile.Load(f, "testdata/userdata/*.txt") {
 		f.Add(v.Body)
