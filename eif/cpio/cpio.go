@@ -6,6 +6,8 @@
 // are not read.
 package cpio
 
+//go:generate go run generate.go
+
 import (
 	"bytes"
 	"fmt"

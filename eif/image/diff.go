@@ -51,16 +51,6 @@ func Diff(a, b *Image) []Difference {
 	return out
 }
 
-func (i *Image) all(t SectionType) [][]byte {
-	var out [][]byte
-	for _, s := range i.Sections {
-		if s.Type == t {
-			out = append(out, s.Data)
-		}
-	}
-	return out
-}
-
 func sameOrder(a, b *Image) bool {
 	for k := range a.Sections {
 		if a.Sections[k].Type != b.Sections[k].Type {

@@ -5,6 +5,8 @@
 // is Measure, and only PCR0, 1 and 2 together.
 package image
 
+//go:generate go run generate.go
+
 import (
 	"fmt"
 
@@ -69,30 +71,42 @@ type Image struct {
 	Sections      []Section
 }
 
-// section returns the first section of a type, nil when there is none.
-func (i *Image) section(t SectionType) []byte {
+// section returns the first section of a type.
+func (i *Image) section(t SectionType) (data []byte, found bool) {
 	for _, s := range i.Sections {
 		if s.Type == t {
-			return s.Data
+			return s.Data, true
 		}
 	}
-	return nil
+	return nil, false
 }
 
 // Kernel returns the kernel's bytes.
-func (i *Image) Kernel() []byte { return i.section(Kernel) }
+func (i *Image) Kernel() []byte {
+	b, _ := i.section(Kernel)
+	return b
+}
 
 // CommandLine returns the kernel's command line as it is measured.
-func (i *Image) CommandLine() string { return string(i.section(CommandLine)) }
+func (i *Image) CommandLine() string {
+	b, _ := i.section(CommandLine)
+	return string(b)
+}
 
 // Signed reports whether there is a signature section; whether it is worth anything: see Verify.
-func (i *Image) Signed() bool { return i.section(Signature) != nil }
+func (i *Image) Signed() bool {
+	_, found := i.section(Signature)
+	return found
+}
 
 // Ramdisks returns the ramdisks in order.
-func (i *Image) Ramdisks() [][]byte {
+func (i *Image) Ramdisks() [][]byte { return i.all(Ramdisk) }
+
+// all returns the sections of a type in order.
+func (i *Image) all(t SectionType) [][]byte {
 	var out [][]byte
 	for _, s := range i.Sections {
-		if s.Type == Ramdisk {
+		if s.Type == t {
 			out = append(out, s.Data)
 		}
 	}

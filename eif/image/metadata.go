@@ -35,8 +35,8 @@ func BuildTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05+
 
 // Metadata returns the metadata section, nil when there is none. Error: BadMeta.
 func (i *Image) Metadata() (*Info, error) {
-	b := i.section(Metadata)
-	if b == nil {
+	b, found := i.section(Metadata)
+	if !found {
 		return nil, nil
 	}
 	if len(b) > maxMetadata {

@@ -22,24 +22,36 @@ const (
 // Certificate returns the certificate of the signature section and the PCR8 that it gives. It says nothing about the signature.
 // Errors: Unsigned, BadSection, BadCert.
 func (i *Image) Certificate() (*x509.Certificate, measure.PCR, error) {
-	b := i.section(Signature)
-	if b == nil {
-		return nil, measure.PCR{}, fault(Unsigned, "the image has no signature section")
-	}
-	s, err := parseSignatureSection(b)
-	if err != nil {
-		return nil, measure.PCR{}, err
-	}
-	cert, err := parseCertificate(s.pem)
+	_, cert, err := i.signature()
 	if err != nil {
 		return nil, measure.PCR{}, err
 	}
 	return cert, measure.CertificatePCR8(cert.Raw), nil
 }
 
+// signature reads the signature section.
+func (i *Image) signature() (signatureSection, *x509.Certificate, error) {
+	b, found := i.section(Signature)
+	if !found {
+		return signatureSection{}, nil, fault(Unsigned, "the image has no signature section")
+	}
+	s, err := parseSignatureSection(b)
+	if err != nil {
+		return signatureSection{}, nil, err
+	}
+	cert, err := parseCertificate(s.pem)
+	if err != nil {
+		return signatureSection{}, nil, err
+	}
+	return s, cert, nil
+}
+
 // Sign returns the image with its signature section, replacing one that it had. The signature is deterministic (RFC 6979). Errors: Faults, for a certificate
 // that is not valid now, or a key that is not its own or not on P-384.
 func (i *Image) Sign(key *ecdsa.PrivateKey, certificatePEM []byte, now time.Time) (*Image, error) {
+	if len(certificatePEM) > maxCert {
+		return nil, fault(BadCert, "%d bytes of PEM, the limit is %d", len(certificatePEM), maxCert)
+	}
 	cert, err := parseCertificate(certificatePEM)
 	if err != nil {
 		return nil, err
@@ -64,9 +76,6 @@ func (i *Image) Sign(key *ecdsa.PrivateKey, certificatePEM []byte, now time.Time
 		}
 	}
 	section := signatureSection{certificatePEM, append(coseHead(protected, payload), signature...)}
-	if len(certificatePEM) > maxCert {
-		return nil, fault(BadCert, "%d bytes of PEM, the limit is %d", len(certificatePEM), maxCert)
-	}
 	out.Sections = append(out.Sections, Section{Signature, section.encode()})
 	return &out, nil
 }
@@ -76,7 +85,7 @@ func (i *Image) Sign(key *ecdsa.PrivateKey, certificatePEM []byte, now time.Time
 //
 // What was signed is built anew from the measured bytes. The section's own claim is compared with it and never read.
 func (i *Image) Verify(want *x509.Certificate, now time.Time) (*x509.Certificate, measure.PCR, error) {
-	cert, pcr8, err := i.Certificate()
+	s, cert, err := i.signature()
 	if err != nil {
 		return nil, measure.PCR{}, err
 	}
@@ -86,10 +95,6 @@ func (i *Image) Verify(want *x509.Certificate, now time.Time) (*x509.Certificate
 	public, err := signingKey(cert, now)
 	if err != nil {
 		return nil, measure.PCR{}, err
-	}
-	s, err := parseSignatureSection(i.section(Signature))
-	if err != nil {
-		return nil, measure.PCR{}, err // unreachable
 	}
 	pcr0 := i.Measure().PCR0
 	protected, payload := coseParts(pcr0)
@@ -102,7 +107,7 @@ func (i *Image) Verify(want *x509.Certificate, now time.Time) (*x509.Certificate
 	if !ecdsa.Verify(public, h[:], r, t) {
 		return nil, measure.PCR{}, fault(Forged, "the signature over PCR0 %s does not verify under the certificate's key", pcr0)
 	}
-	return cert, pcr8, nil
+	return cert, measure.CertificatePCR8(cert.Raw), nil
 }
 
 // signingKey returns the key of a certificate that may sign now. run-enclave refuses images whose certificate has expired, too.
