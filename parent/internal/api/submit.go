@@ -2,7 +2,7 @@ package api
 
 import (
 	"context"
-	"crypto/sha512"
+	"crypto/sha256"
 	"errors"
 	"io"
 	"math"
@@ -180,7 +180,7 @@ func (in *intake) read() (spool.Meta, error) {
 	if err != nil {
 		return spool.Meta{}, code.New(code.JobMalformed, err)
 	}
-	sum := sha512.New384()
+	sum := sha256.New()
 	message := io.TeeReader(all, sum)
 	env, err := envelope.ReadHeader(message, headerLimits)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 
 	"anchorhold/parent/internal/config"
 )
@@ -19,6 +20,10 @@ const (
 	exitFailed = 1
 	exitUsage  = 2
 )
+
+// gcPercent lets garbage grow to several times what lives: that is a few megabytes, and at the default the collector would be most of what
+// a small job costs.
+const gcPercent = 400
 
 // Run runs the parent until ctx is done and returns the exit code. It prints one line to stdout, "ready URL", once it
 // serves. Faults of the configuration go to stderr as text, everything later as JSON lines with fixed words and codes.
@@ -45,6 +50,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if *check {
 		return exitOK
 	}
+	debug.SetGCPercent(gcPercent)
 	log := slog.New(slog.NewJSONHandler(stderr, &slog.HandlerOptions{Level: level(c.LogLevel)}))
 	p, err := open(c, log)
 	if err != nil {

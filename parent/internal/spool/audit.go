@@ -27,8 +27,8 @@ type entry struct {
 	Part    string    `json:"part,omitempty"`
 	Image   string    `json:"image,omitempty"`
 	Header  string    `json:"header,omitempty"`
-	Input   string    `json:"input,omitempty"`
-	Output  string    `json:"output,omitempty"`
+	Input   string    `json:"input_sha256,omitempty"`
+	Output  string    `json:"output_sha256,omitempty"`
 	Bytes   int64     `json:"bytes,omitempty"`
 	Job     *Job      `json:"-"` // whose fields fill the rest
 }

@@ -27,6 +27,9 @@ const (
 // grain is by how much a reservation grows, so that accounting does not lock at each write.
 const grain = 1 << 20
 
+// flushGrain is how much is left for the sync at the end, in which the client waits for the disk.
+const flushGrain = 8 << 20
+
 // body is being written: in memory while it may lie in the database, else to a file. One goroutine owns it.
 type body struct {
 	s        *Spool
@@ -34,6 +37,7 @@ type body struct {
 	f        *os.File  // nil until it is too large for the database
 	sum      hash.Hash // nil: its digest is not asked for
 	size     int64
+	flushed  int64 // bytes of f that the kernel was told to write
 	reserved int64
 	slack    int64 // further bytes that somebody reserved for this body beforehand
 	err      error // first failure; later writes repeat it
@@ -117,6 +121,10 @@ func (b *body) write(p []byte) error {
 		b.sum.Write(p)
 	}
 	b.size += int64(len(p))
+	if b.f != nil && b.size-b.flushed >= flushGrain {
+		flushRange(b.f, b.flushed, b.size)
+		b.flushed = b.size
+	}
 	return nil
 }
 

@@ -1,7 +1,7 @@
 package spool
 
 import (
-	"crypto/sha512"
+	"crypto/sha256"
 	"errors"
 
 	"go.etcd.io/bbolt"
@@ -29,7 +29,7 @@ func (s *Spool) NewResult(id string) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.sum = sha512.New384()
+	b.sum = sha256.New()
 	return &Result{s: s, job: j, output: b}, nil
 }
 
@@ -43,7 +43,7 @@ func (r *Result) WriteCrosswalk(p []byte) (int, error) {
 		if err != nil {
 			return 0, err
 		}
-		b.sum = sha512.New384()
+		b.sum = sha256.New()
 		r.crosswalk = b
 	}
 	return r.crosswalk.Write(p)

@@ -50,7 +50,7 @@ func open(t *testing.T, o spool.Options) *spool.Spool {
 }
 
 func meta(tenant string, n byte) spool.Meta {
-	return spool.Meta{Tenant: tenant, Pipeline: "deid", Image: digest.Digest{1}, MessageID: [32]byte{n}, Header: digest.Digest{n}, Input: digest.Digest{n}}
+	return spool.Meta{Tenant: tenant, Pipeline: "deid", Image: digest.Digest{1}, MessageID: [32]byte{n}, Header: digest.Digest{n}, Input: spool.Sum{n}}
 }
 
 func add(s *spool.Spool, m spool.Meta, body string) (spool.Job, bool, error) {
