@@ -55,23 +55,44 @@ func peak(pid int) (uint64, error) {
 // ticksPerSecond is USER_HZ, 100 on every Linux that Go runs on.
 const ticksPerSecond = 100
 
-// processor returns the processor time that the processes have used so far, all threads, user and system.
-func processor(pids ...int) (time.Duration, error) {
-	total := time.Duration(0)
-	for _, pid := range pids {
-		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+// spent is the processor time of the three processes that a job passes through.
+type spent struct{ enclave, parent, generator time.Duration }
+
+func (s spent) sub(o spent) spent {
+	return spent{s.enclave - o.enclave, s.parent - o.parent, s.generator - o.generator}
+}
+
+func (s spent) total() time.Duration { return s.enclave + s.parent + s.generator }
+
+// of says how much of it each of n jobs took, in milliseconds.
+func (s spent) of(n int) string {
+	each := func(d time.Duration) float64 { return d.Seconds() * 1e3 / float64(n) }
+	return fmt.Sprintf("enclave %.2f, parent %.2f, generator %.2f", each(s.enclave), each(s.parent), each(s.generator))
+}
+
+// spent returns the processor time that the processes have used so far.
+func (b *bench) spent() (s spent, err error) {
+	if s.enclave, err = processor(b.s.EnclavePID()); err == nil {
+		s.parent, err = processor(b.s.ParentPID())
+	}
+	s.generator = processorSelf()
+	return s, err
+}
+
+// processor returns the processor time that a process has used so far, all threads, user and system.
+func processor(pid int) (total time.Duration, err error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	// Behind the name, which may have spaces: state is field 3, utime 14, stime 15.
+	fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
+	for _, f := range fields[11:13] {
+		n, err := strconv.ParseInt(string(f), 10, 64)
 		if err != nil {
 			return 0, err
 		}
-		// Behind the name, which may have spaces: state is field 3, utime 14, stime 15.
-		fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
-		for _, f := range fields[11:13] {
-			n, err := strconv.ParseInt(string(f), 10, 64)
-			if err != nil {
-				return 0, err
-			}
-			total += time.Duration(n) * time.Second / ticksPerSecond
-		}
+		total += time.Duration(n) * time.Second / ticksPerSecond
 	}
 	return total, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -29,32 +28,27 @@ func (b *bench) small() error {
 	if err := b.warm(); err != nil {
 		return err
 	}
-	pids := []int{b.s.EnclavePID(), b.s.ParentPID(), os.Getpid()}
-	var before, after [3]time.Duration
-	for i, pid := range pids {
-		if before[i], err = processor(pid); err != nil {
-			return err
-		}
+	before, err := b.spent()
+	if err != nil {
+		return err
 	}
 	rate, done, err := b.saturate(closed)
 	if err != nil {
 		return err
 	}
-	for i, pid := range pids {
-		if after[i], err = processor(pid); err != nil {
-			return err
-		}
+	after, err := b.spent()
+	if err != nil {
+		return err
 	}
-	each := func(i int) float64 { return (after[i] - before[i]).Seconds() * 1e3 / float64(len(done)) }
-	total := each(0) + each(1) + each(2)
+	took := after.sub(before)
+	each := took.total().Seconds() / float64(len(done))
 	b.table.add(row{
 		name: "small jobs, cached key", value: number(rate, "jobs/s"), ratio: fmt.Sprintf("%.2f", rate/smallGoal), baseline: fmt.Sprintf("%d connections", smallClients),
 		goal: fmt.Sprintf(">= %d/s", smallGoal), met: rate >= smallGoal,
 	})
 	b.table.add(row{
-		name: "  processor time of one", value: fmt.Sprintf("%.2f ms", total),
-		baseline: fmt.Sprintf("enclave %.2f, parent %.2f, generator %.2f", each(0), each(1), each(2)),
-		ratio:    fmt.Sprintf("%.0f/s on idle cores", float64(runtime.NumCPU())*1e3/total),
+		name: "  processor time of one", value: fmt.Sprintf("%.2f ms", each*1e3), baseline: took.of(len(done)),
+		ratio: fmt.Sprintf("%.0f/s on idle cores", float64(runtime.NumCPU())/each),
 	})
 	if err := b.proof.check(b.s, done); err != nil {
 		return err
