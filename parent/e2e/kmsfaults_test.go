@@ -52,10 +52,11 @@ func flipAnswer(m map[string]any) {
 	m["CiphertextForRecipient"] = b
 }
 
-// Each fault of KMS has its code, leaves nothing behind, and is over when it is over: the same job file submitted again is done. Faults of
-// the NSM cannot be put into a process that has one; where it is a part, an NSM that errs, stops answering or lies is
-// enclave/internal/job: TestSickNSM, enclave/internal/kms: TestNSMFailure and enclave/internal/boot: TestRefusesToServe,
-// TestInvariant8_WedgedNSMShowsWithin10Seconds and TestSlowNSM.
+// Each fault of KMS has its code, leaves nothing behind, and is over when it is over: the same job file submitted again is done.
+//
+// Faults of the NSM cannot be put into a process that has one. An NSM that errs, lies, is slow or stops answering is put under the enclave
+// program in enclave/internal/boot (TestNSMErrors, TestSlowNSM, TestRefusesToServe, TestInvariant8_WedgedNSMShowsWithin10Seconds), and under
+// its parts in enclave/internal/job (TestSickNSM) and enclave/internal/kms (TestNSMFailure).
 func TestKMSFaults(t *testing.T) {
 	t.Parallel() // most of it is waiting between attempts
 	s := start(t, stage.Options{Limits: "{replays: 9}"})
