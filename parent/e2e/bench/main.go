@@ -55,7 +55,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	bin := flags.String("bin", "bin", "folder with the binaries of make build")
-	only := flags.String("only", "packages,whole,small,memory", "`parts` to run, in this order")
+	only := flags.String("only", "packages,whole,memory,small", "`parts` to run, in this order")
 	b := &bench{ctx: ctx, out: out}
 	flags.IntVar(&b.largeMB, "large", 128, "megabytes of records of the large job")
 	flags.IntVar(&b.hugeMB, "huge", 1024, "megabytes of records of the job whose memory is measured")
