@@ -18,13 +18,24 @@ type act struct {
 	step  string                // names the transaction in faults
 	entry *entry                // nil: not audited
 	f     func(*bbolt.Tx) error // nil: the entry is all. May run more than once.
+	keep  func() bool           // after the transaction: whether entry.Job is now the job's record
 	done  chan error            // has room for the answer
 }
 
 // do returns when entry and transaction are durable, in this order: the entry is written before the act. f sees the transaction of
 // several acts; when it fails, nothing of it is kept and the others do not notice.
 func (s *Spool) do(step string, e *entry, f func(*bbolt.Tx) error) error {
-	a := &act{step: step, entry: e, f: f, done: make(chan error, 1)}
+	return s.wait(&act{step: step, entry: e, f: f, done: make(chan error, 1)})
+}
+
+// record is do for a change of which the entry's job is the new record, unless keep, asked after the transaction, says otherwise.
+func (s *Spool) record(step string, e *entry, f func(*bbolt.Tx) error, keep func() bool) error {
+	return s.wait(&act{step: step, entry: e, f: f, keep: keep, done: make(chan error, 1)})
+}
+
+func always() bool { return true }
+
+func (s *Spool) wait(a *act) error {
 	select {
 	case s.acts <- a:
 	case <-s.closing:
@@ -104,11 +115,7 @@ func (s *Spool) commit(group []*act) {
 		})
 		if failed < 0 {
 			for _, a := range group {
-				if err == nil {
-					a.done <- s.after(a.step)
-				} else {
-					a.done <- full(err)
-				}
+				a.done <- s.committed(a, err)
 			}
 			return
 		}
@@ -116,6 +123,21 @@ func (s *Spool) commit(group []*act) {
 		group[failed].done <- full(err)
 		group = slices.Delete(group, failed, failed+1)
 	}
+}
+
+// committed returns what the act is told once its transaction has ended with err.
+func (s *Spool) committed(a *act, err error) error {
+	if a.entry != nil {
+		if err == nil && a.keep != nil && a.keep() {
+			s.recent.set(*a.entry.Job)
+		} else {
+			s.recent.forget(a.entry.Job.ID)
+		}
+	}
+	if err != nil {
+		return full(err)
+	}
+	return s.after(a.step)
 }
 
 // refused answers the act if there is an error.

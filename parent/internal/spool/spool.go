@@ -64,6 +64,7 @@ type Spool struct {
 	audit *audit
 	usage *usage
 
+	recent   recent
 	acts     chan *act     // to be audited
 	audited  chan []*act   // to be committed
 	closing  chan struct{} // closed by Close
@@ -83,7 +84,7 @@ func Open(opts Options) (*Spool, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Spool{opts: opts, waiting: map[string]*waiting{}, active: map[string]int{}, usage: &usage{max: opts.MaxBytes}}
+	s := &Spool{opts: opts, recent: recent{jobs: map[string]Job{}}, waiting: map[string]*waiting{}, active: map[string]int{}, usage: &usage{max: opts.MaxBytes}}
 	for _, dir := range []string{opts.Dir, s.path(bodies), s.path(partial), s.path(auditDir)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create spool: %w", err)

@@ -12,6 +12,9 @@ import (
 
 // Get returns the job, or ErrNotFound.
 func (s *Spool) Get(id string) (Job, error) {
+	if j, ok := s.recent.get(id); ok {
+		return j, nil
+	}
 	var j Job
 	err := s.db.View(func(tx *bbolt.Tx) (err error) {
 		j, err = get(tx, id)
@@ -119,7 +122,7 @@ func (s *Spool) change(id, act string, f func(*Job) error) (Job, error) {
 	if err := f(&j); err != nil {
 		return Job{}, err
 	}
-	err = s.do(act, &entry{Act: act, Job: &j}, func(tx *bbolt.Tx) error {
+	err = s.record(act, &entry{Act: act, Job: &j}, func(tx *bbolt.Tx) error {
 		now, err := get(tx, id)
 		if err != nil {
 			return err
@@ -128,7 +131,7 @@ func (s *Spool) change(id, act string, f func(*Job) error) (Job, error) {
 			return ErrState
 		}
 		return tx.Bucket(bucketJobs).Put([]byte(id), j.encode())
-	})
+	}, always)
 	if err != nil {
 		return Job{}, err
 	}
@@ -148,7 +151,7 @@ func (s *Spool) end(id, act string, receipt []byte, f func(*Job), put func(*bbol
 	j.Finished = s.opts.Now().UTC()
 	j.Expires = j.Finished.Add(s.opts.Retention)
 	j.ReceiptBytes = len(receipt)
-	err = s.do(act, &entry{Act: act, Job: &j}, func(tx *bbolt.Tx) error {
+	err = s.record(act, &entry{Act: act, Job: &j}, func(tx *bbolt.Tx) error {
 		if len(receipt) > 0 {
 			if err := tx.Bucket(bucketReceipts).Put([]byte(id), receipt); err != nil {
 				return err
@@ -165,7 +168,7 @@ func (s *Spool) end(id, act string, receipt []byte, f func(*Job), put func(*bbol
 		}
 		file = !taken
 		return tx.Bucket(bucketJobs).Put([]byte(id), j.encode())
-	})
+	}, always)
 	if err != nil {
 		if now, lost := s.Get(id); lost != nil || !now.Ended() {
 			return Job{}, false, err

@@ -83,7 +83,7 @@ func (u *Upload) store(job Job) (Job, bool, error) {
 	}
 	var other Job
 	same := false
-	err := s.do("accept", &entry{Act: "accept", Job: &job}, func(tx *bbolt.Tx) (err error) {
+	err := s.record("accept", &entry{Act: "accept", Job: &job}, func(tx *bbolt.Tx) (err error) {
 		// Looked up again inside the transaction: two uploads of one job may get here together.
 		if other, err = lookup(tx, job.Meta); err != nil {
 			return err
@@ -98,7 +98,7 @@ func (u *Upload) store(job Job) (Job, bool, error) {
 			return err
 		}
 		return tx.Bucket(bucketJobs).Put([]byte(job.ID), job.encode())
-	})
+	}, func() bool { return !same })
 	if same {
 		u.remove(job.ID)
 		return other, false, err
