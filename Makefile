@@ -6,11 +6,20 @@ FIPS        ?= v1.0.0
 BUILD       := CGO_ENABLED=0 GOFIPS140=$(FIPS) $(GO) build -trimpath -buildvcs=false -ldflags='-s -w -buildid='
 FUZZTIME    ?= 3s
 
-.PHONY: build demo test check bench interop fuzz generate lint clean
+POLICY      ?= eif/sample-policy.yaml
+
+.PHONY: build program eif demo test check bench interop fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
-	$(BUILD) -o bin/ ./protocol/cmd/... ./enclave/cmd/... ./parent/cmd/...
+	$(BUILD) -o bin/ ./protocol/cmd/... ./enclave/cmd/... ./parent/cmd/... ./eif/cmd/...
+
+program: ## the enclave's program and the image builder only
+	@mkdir -p bin
+	$(BUILD) -o bin/ ./enclave/cmd/anchorhold-enclave ./eif/cmd/anchorhold-eif
+
+eif: program ## bin/anchorhold.eif with POLICY=, twice, byte-identical; KERNEL= and NSM_MODULE= for kernels of others
+	scripts/eif.sh '$(POLICY)' bin/anchorhold.eif '$(KERNEL)' '$(NSM_MODULE)'
 
 demo: build ## the main job end to end, three processes, no AWS account
 	$(GO) run ./parent/e2e/demo --bin bin
