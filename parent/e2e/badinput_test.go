@@ -203,6 +203,7 @@ func withParameters(s *stage.Stage, o *order) []string {
 // Jobs that must not be done. The owner's tool refuses those that it can see; past it, the parent or the enclave refuses with the code of
 // the fault and nothing else. After each the enclave does the next good job, and what the owner had is there.
 func TestBadJobs(t *testing.T) {
+	t.Parallel()
 	s := twoTenants(t)
 	good := job{s, "good"}
 	write(t, s.Path("records.ndjson"), []byte(goodRecord))

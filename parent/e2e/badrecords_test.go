@@ -40,6 +40,7 @@ var badRecords = []badRecord{
 // A bad line among good records: the enclave rejects it by code and line, the records around it come out, and open says which line of which
 // file it was. In a pipeline where one bad record fails the job there is no result at all.
 func TestBadRecords(t *testing.T) {
+	t.Parallel()
 	s := twoTenants(t)
 	for i, b := range badRecords {
 		t.Run(b.name, func(t *testing.T) {
