@@ -4,7 +4,7 @@
 // strictly than it asks: what AWS does not send is refused. They promise nothing about measurements, nonces or age.
 package attest
 
-//go:generate go run generate.go generate_more.go
+//go:generate go run generate.go generate_more.go generate_reasons.go
 
 import (
 	"bytes"

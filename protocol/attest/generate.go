@@ -62,7 +62,7 @@ func main() {
 
 // write makes one vector. A zero now verifies at the document's own time.
 func write(name, expect, comment string, now time.Time, doc []byte) {
-	h := map[string]string{"expect": expect, "comment": comment, "encoding": "hex"}
+	h := map[string]string{"expect": because(name, expect), "comment": comment, "encoding": "hex"}
 	if !now.IsZero() {
 		h["now"] = now.Format(time.RFC3339)
 	}
@@ -193,11 +193,10 @@ func payloads() {
 	edit := func(name, expect, comment string, change func(*softnsm.Fields)) {
 		write(name, expect, comment, time.Time{}, document(i, change))
 	}
-	end := func(p []byte, more string) []byte { return append(append(p[:len(p)-1:len(p)-1], more...), 0xff) }
-	raw("malformed-duplicate-key", "malformed", "nonce twice: libraries differ in which they take", func(p []byte) []byte { return end(p, "\x65nonce\x40") })
-	raw("malformed-unknown-key", "malformed", "a key that AWS does not send", func(p []byte) []byte { return end(p, "\x65extra\xf6") })
+	raw("malformed-duplicate-key", "malformed", "nonce twice: libraries differ in which they take", func(p []byte) []byte { return replace(p, "\x6apublic_key", "\x65nonce") })
+	raw("malformed-unknown-key", "malformed", "a key that AWS does not send", func(p []byte) []byte { return replace(p, "\x6apublic_key", "\x65extra") })
 	raw("malformed-payload-trailing", "malformed", "a byte after the payload map", func(p []byte) []byte { return append(p, 0) })
-	raw("malformed-no-break", "malformed", "the payload map does not end", func(p []byte) []byte { return p[:len(p)-1] })
+	raw("malformed-no-break", "malformed", "the payload map does not end", func(p []byte) []byte { return p[:bytes.Index(p, []byte("\x6apublic_key"))] })
 	raw("malformed-missing-pcrs", "malformed", "no pcrs", func(p []byte) []byte {
 		from, to := bytes.Index(p, []byte("\x64pcrs")), bytes.Index(p, []byte("\x6bcertificate"))
 		return append(bytes.Clone(p[:from]), p[to:]...)
@@ -216,7 +215,10 @@ func payloads() {
 	edit("not-enclave-long-id", "not-enclave", "module id with more behind it", func(f *softnsm.Fields) { f.ModuleID += "-tpm1-enc" })
 	edit("malformed-empty-id", "malformed", "empty module id", func(f *softnsm.Fields) { f.ModuleID = "" })
 	edit("malformed-digest", "malformed", "another digest", func(f *softnsm.Fields) { f.Digest = "SHA256" })
-	edit("malformed-timestamp-zero", "malformed", "time zero", func(f *softnsm.Fields) { f.Timestamp = 0 })
+	raw("malformed-timestamp-zero", "malformed", "time zero", func(p []byte) []byte {
+		from := bytes.Index(p, []byte("\x69timestamp")) + 10
+		return append(append(bytes.Clone(p[:from]), 0), p[from+9:]...)
+	})
 	edit("malformed-timestamp-max", "malformed", "a time that overflows", func(f *softnsm.Fields) { f.Timestamp = 1<<64 - 1 })
 	edit("malformed-no-pcrs", "malformed", "no registers", func(f *softnsm.Fields) { f.PCRs = nil })
 	edit("malformed-pcr-32", "malformed", "register 32", func(f *softnsm.Fields) { f.PCRs[32] = make([]byte, 48) })

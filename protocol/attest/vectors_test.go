@@ -44,13 +44,14 @@ func TestVectors(t *testing.T) {
 	seen := map[string]int{}
 	for range 2 { // the second time chains come from the cache
 		for _, v := range vectorfile.Load(t, "testdata/*.txt") {
-			want, ok := outcomes[v.Expect()]
+			want, ok := outcomes[v.Kind()]
 			if !ok {
 				t.Fatalf("%s: outcome %q is unknown", v.Name, v.Expect())
 			}
-			seen[v.Expect()]++
+			seen[v.Kind()]++
 			verified, err := verifyVector(t, v, func() (*attest.Verified, error) { return attest.VerifyArchived(v.Body, roots) },
 				func(now time.Time) (*attest.Verified, error) { return attest.Verify(v.Body, roots, now) })
+			v.CheckReason(t, err)
 			if !errors.Is(err, want) || (err != nil && verified != nil) {
 				t.Errorf("%s: got %v, want %v", v.Name, err, want)
 			}
@@ -166,7 +167,7 @@ func FuzzDocument(f *testing.F) {
 	roots := testRoots(f)
 	signed := map[string]bool{} // documents that are good at their own time
 	for _, v := range vectorfile.Load(f, "testdata/*.txt") {
-		if v.Expect() == "ok" || v.Expect() == "expired" {
+		if v.Kind() == "ok" || v.Kind() == "expired" {
 			signed[string(bytes.TrimPrefix(v.Body, []byte{0xd2}))] = true
 		}
 	}

@@ -4,7 +4,7 @@
 //
 // The package neither fetches data keys nor judges the context's meaning: a Header is what the sender wrote until Open has
 // succeeded, and ParseContext reads the anchorhold: entries without comparing them to anything.
-//go:generate go run gen_vectors.go gen_scenarios.go
+//go:generate go run gen_vectors.go gen_scenarios.go gen_reasons.go
 
 package envelope
 

@@ -189,7 +189,7 @@ func (m *message) bytes() []byte {
 
 func write(name, expect, comment string, m *message) {
 	h := map[string]string{
-		"expect": expect, "comment": comment, "encoding": "hex",
+		"expect": because(name, expect), "comment": comment, "encoding": "hex",
 		"data-key": hex.EncodeToString(dataKey), "plaintext": hex.EncodeToString([]byte(m.plain)),
 	}
 	check(vectorfile.Write("testdata/"+name+".txt", h, m.bytes()))

@@ -51,6 +51,7 @@ func file(magic string, n int, header []byte, message string) []byte {
 func plain(m keys) []byte { return file("AHJOB1\r\n", len(encode(m)), encode(m), "message") }
 
 func write(name, comment string, header map[string]string, body []byte) {
+	header["expect"] = because(name, header["expect"])
 	header["comment"], header["encoding"] = comment, "hex"
 	if err := vectorfile.Write("testdata/"+name+".txt", header, body); err != nil {
 		log.Fatal(err)

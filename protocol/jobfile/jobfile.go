@@ -4,7 +4,7 @@
 // context, and the owner compares the header digest in the receipt with the digest of what it sent.
 package jobfile
 
-//go:generate go run gen_vectors.go
+//go:generate go run gen_vectors.go gen_reasons.go
 
 import (
 	"bytes"

@@ -16,7 +16,7 @@ import (
 )
 
 func write(name, expect, comment string, body []byte) {
-	h := map[string]string{"expect": expect, "comment": comment, "encoding": "hex"}
+	h := map[string]string{"expect": because(name, expect), "comment": comment, "encoding": "hex"}
 	if err := vectorfile.Write("testdata/"+name+".txt", h, body); err != nil {
 		log.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func main() {
 		{"keys-trailing", "keys", "a byte behind the map", "a1 62'op' 63'end' 00"},
 		{"keys-unknown", "keys", "an unknown key", "a2 62'op' 63'end' 61'x' 01"},
 		{"keys-missing", "keys", "from is required", "a1 62'op' 67'get-log'"},
-		{"keys-missing-zero", "keys", "expires is required even when 0", "a4 62'op' 6b'credentials' 6d'session_token' 60 6d'access_key_id' 60 71'secret_access_key' 60"},
+		{"keys-missing-zero", "keys", "expires is required even when 0", "a4 62'op' 6b'credentials' 6d'access_key_id' 60 6d'session_token' 60 71'secret_access_key' 60"},
 		{"keys-case", "keys", "keys are case-sensitive", "a2 62'op' 67'get-log' 64'From' 01"},
 		{"keys-null", "keys", "an optional key is absent, never null", "a3 62'op' 66'failed' 64'code' 64'busy' 67'receipt' f6"},
 		{"keys-undefined", "keys", "undefined", "a2 62'op' 67'get-log' 64'from' f7"},

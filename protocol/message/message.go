@@ -4,7 +4,7 @@
 // the adversary's.
 package message
 
-//go:generate go run gen_vectors.go
+//go:generate go run gen_vectors.go gen_reasons.go
 
 import (
 	"anchorhold/protocol/code"

@@ -6,9 +6,11 @@ package main
 import (
 	"log"
 	"strings"
+	"time"
 
 	"github.com/fxamacker/cbor/v2"
 
+	"anchorhold/protocol/protocoltest/testca"
 	"anchorhold/protocol/protocoltest/vectorfile"
 )
 
@@ -23,6 +25,8 @@ c3Qgcm9vdDBZMBMGByqGSM49AgEGCCqGSM49AwEHA0IABA==
 -----END CERTIFICATE-----
 `
 )
+
+var ca = testca.NewSeeded("anchorhold policy vectors", func() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) })
 
 func full() m {
 	return m{
@@ -52,7 +56,7 @@ func encode(v any) []byte {
 }
 
 func write(name, expect, comment string, body []byte) {
-	h := map[string]string{"expect": expect, "comment": comment, "encoding": "hex"}
+	h := map[string]string{"expect": because(name, expect), "comment": comment, "encoding": "hex"}
 	check(vectorfile.Write("testdata/compiled/"+name+".txt", h, body))
 }
 
@@ -120,7 +124,10 @@ func badMeaning() {
 		pipeline(p)["content_types"] = []any{"application/vnd.anchorhold.parameters"}
 	})
 	bad("reference-date", "invalid", "a day that the calendar lacks", func(p m) { pipeline(p)["reference_date"] = "2026-02-30" })
-	bad("test-host", "invalid", "an address in place of a name", func(p m) { p["test"] = m{"kms_host": "127.0.0.1", "tls_roots": root} })
+	test := full()
+	test["test"] = m{"kms_host": "kms.test", "tls_roots": string(ca.RootPEM())}
+	write("ok-test", "ok", "NOT AWS", encode(test))
+	bad("test-host", "invalid", "an address in place of a name", func(p m) { p["test"] = m{"kms_host": "127.0.0.1", "tls_roots": string(ca.RootPEM())} })
 	bad("test-roots", "invalid", "roots that are no certificates", func(p m) { p["test"] = m{"kms_host": "kms.test", "tls_roots": root} })
 	bad("test-no-roots", "invalid", "no roots", func(p m) { p["test"] = m{"kms_host": "kms.test", "tls_roots": ""} })
 }

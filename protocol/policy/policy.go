@@ -6,7 +6,7 @@
 // digest is in PCR2 and in every receipt. The zero policy permits nothing and does not parse.
 package policy
 
-//go:generate go run gen_vectors.go
+//go:generate go run gen_vectors.go gen_reasons.go
 
 import (
 	"slices"

@@ -15,7 +15,8 @@ import (
 func TestParse(t *testing.T) {
 	for _, v := range vectorfile.Load(t, "testdata/compiled/*.txt") {
 		p, err := policy.Parse(v.Body)
-		switch v.Expect() {
+		v.CheckReason(t, err)
+		switch v.Kind() {
 		case "ok":
 			if err != nil {
 				t.Errorf("%s: %v", v.Name, err)

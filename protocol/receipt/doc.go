@@ -7,7 +7,7 @@
 // the last batches were shown.
 package receipt
 
-//go:generate go run generate.go
+//go:generate go run generate.go generate_reasons.go
 
 import (
 	"errors"

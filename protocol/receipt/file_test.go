@@ -143,18 +143,20 @@ func TestFileVectors(t *testing.T) {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(b)
 	for _, v := range vectorfile.Load(t, "testdata/file-*.txt") {
-		want, known := outcomes[v.Expect()]
+		want, known := outcomes[v.Kind()]
 		if !known {
 			t.Fatalf("%s: outcome %q is unknown", v.Name, v.Expect())
 		}
 		f, err := receipt.ParseFile(v.Body)
 		if err != nil {
+			v.CheckReason(t, err)
 			if !errors.Is(err, want) || want == nil {
 				t.Errorf("%s: parse: got %v, want %v", v.Name, err, want)
 			}
 			continue
 		}
 		x, err := f.Verify(roots, time.Time{})
+		v.CheckReason(t, err)
 		if !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", v.Name, err, want)
 		}

@@ -68,7 +68,8 @@ func TestLeafNotEncoded(t *testing.T) {
 func TestLeafVectors(t *testing.T) {
 	for _, v := range vectorfile.Load(t, "testdata/leaf-*.txt") {
 		l, f, err := receipt.ParseLeaf(v.Body)
-		switch v.Expect() {
+		v.CheckReason(t, err)
+		switch v.Kind() {
 		case "receipt", "failure":
 			if err != nil || (l != nil) != (v.Expect() == "receipt") || (f != nil) != (v.Expect() == "failure") {
 				t.Errorf("%s: got %v, %v, %v", v.Name, l, f, err)

@@ -1,8 +1,8 @@
 // Package vectorfile reads and writes test vectors: one file, one scenario.
 //
 // A file begins with lines "key: value", then has one blank line, then the body. With the header "encoding: hex" the
-// body is hex digits broken into lines, otherwise it is the bytes as they stand. The header "expect" names the outcome
-// and "comment" says what the scenario is about. For tests and generators only.
+// body is hex digits broken into lines, otherwise it is the bytes as they stand. The header "expect" names the outcome,
+// of a refusal "kind: reason", and "comment" says what the scenario is about. For tests and generators only.
 package vectorfile
 
 import (
@@ -19,6 +19,7 @@ import (
 const (
 	encodingKey = "encoding"
 	hexLine     = 64 // hex digits in a line
+	reasonMark  = ": "
 )
 
 // Vector is one scenario.
@@ -28,8 +29,23 @@ type Vector struct {
 	Body   []byte
 }
 
-// Expect returns the header "expect".
+// Expect returns the header "expect": an outcome, or "kind: reason" of a refusal.
 func (v Vector) Expect() string { return v.Header["expect"] }
+
+// Kind returns what stands before the reason in "expect".
+func (v Vector) Kind() string {
+	kind, _, _ := strings.Cut(v.Expect(), reasonMark)
+	return kind
+}
+
+// CheckReason wants the words behind the kind in err: a vector that is refused for another reason than its own tests nothing.
+func (v Vector) CheckReason(t testing.TB, err error) {
+	t.Helper()
+	_, reason, given := strings.Cut(v.Expect(), reasonMark)
+	if given && (err == nil || !strings.Contains(err.Error(), reason)) {
+		t.Errorf("%s: got %v, want %q in it", v.Name, err, reason)
+	}
+}
 
 // Load reads all files that match glob, sorted by name. A fault in a file ends the test, and so does
 // finding none: a suite that silently lost its vectors would pass for good.

@@ -2,6 +2,7 @@ package vectorfile_test
 
 import (
 	"bytes"
+	"errors"
 	"maps"
 	"path/filepath"
 	"strings"
@@ -88,6 +89,36 @@ func TestNoFilesIsAFailure(t *testing.T) {
 		}
 	}()
 	vectorfile.Load(f, filepath.Join(t.TempDir(), "*.txt"))
+}
+
+// failed notes what a testing.TB was told.
+type failed struct {
+	testing.TB
+	count int
+}
+
+func (f *failed) Helper() {}
+
+func (f *failed) Errorf(string, ...any) { f.count++ }
+
+func TestReason(t *testing.T) {
+	for _, c := range []struct {
+		expect, kind string
+		err          error
+		fails        bool
+	}{
+		{"malformed: ends early", "malformed", errors.New("malformed thing: ends early"), false},
+		{"malformed: ends early", "malformed", errors.New("malformed thing: trailing bytes"), true},
+		{"malformed: ends early", "malformed", nil, true},
+		{"malformed", "malformed", errors.New("malformed thing: trailing bytes"), false},
+		{"data:07 crc", "data:07 crc", nil, false},
+	} {
+		v, got := vectorfile.Vector{Header: map[string]string{"expect": c.expect}}, &failed{TB: t}
+		v.CheckReason(got, c.err)
+		if v.Kind() != c.kind || (got.count > 0) != c.fails {
+			t.Errorf("%q and %v: got kind %q and %d failures", c.expect, c.err, v.Kind(), got.count)
+		}
+	}
 }
 
 func FuzzParse(f *testing.F) {
