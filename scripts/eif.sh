@@ -21,15 +21,12 @@ mkdir "$work/in" "$work/tree"
 cp "$kernel" "$work/in/kernel"
 args=()
 [[ -z $module ]] || { cp "$module" "$work/in/nsm.ko"; args=(--nsm-module "$work/in/nsm.ko"); }
-# A policy may name files beside it: it is compiled here, once. Its bytes are PCR2, which `anchorhold-eif diff` would show.
 rm -f "$out"
 bin/anchorhold-eif build --kernel "$kernel" --program bin/anchorhold-enclave --policy "$policy" ${module:+--nsm-module "$module"} -o "$out"
 
 # The second build.
 git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do [[ -e $f ]] && printf '%s\0' "$f"; done |
 	tar --null -T - -cf - | tar -C "$work/tree" -xf -
-mkdir -p "$work/policy"
-cp -r "$(dirname "$policy")/." "$work/policy/"
 as=()
 modules=$(go env GOMODCACHE)
 if [[ $(id -u) == 0 ]] && command -v setpriv >/dev/null; then
@@ -47,12 +44,16 @@ fi
 	[[ ! -d $work/proxy ]] || env+=(GOPROXY="file://$work/proxy/download" GONOSUMDB='*' GOTOOLCHAIN=local)
 	"${as[@]}" mkdir -p "$work/home"
 	"${as[@]}" "${env[@]}" make -s program
-	"${as[@]}" bin/anchorhold-eif build --kernel "$work/in/kernel" --program bin/anchorhold-enclave \
-		--policy "$work/policy/$(basename "$policy")" "${args[@]}" -o "$work/tree/second.eif" >/dev/null
 )
-if ! cmp -s "$out" "$work/tree/second.eif"; then
+# By the user who may read the policy and the files that it names.
+(
+	umask 077
+	"$work/tree/bin/anchorhold-eif" build --kernel "$work/in/kernel" --program "$work/tree/bin/anchorhold-enclave" \
+		--policy "$policy" "${args[@]}" -o "$work/second.eif" >/dev/null
+)
+if ! cmp -s "$out" "$work/second.eif"; then
 	echo "eif.sh: the second build differs" >&2
-	bin/anchorhold-eif diff "$out" "$work/tree/second.eif" >&2 || true
+	bin/anchorhold-eif diff "$out" "$work/second.eif" >&2 || true
 	exit 1
 fi
 echo "built twice, byte-identical: $(sha256sum "$out")"
