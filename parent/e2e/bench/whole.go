@@ -107,28 +107,36 @@ func (b *bench) whole() error {
 
 // timed runs n jobs of the message at once, from the first byte sent to the last received, and proves them.
 func (b *bench) timed(m *sealed, n int) (sample, error) {
+	s, answers, err := b.together(m, n)
+	if err != nil {
+		return sample{}, err
+	}
+	return s, b.proof.check(b.s, answers)
+}
+
+func (b *bench) together(m *sealed, n int) (sample, []*answer, error) {
 	answers, clients := make([]*answer, n), make([]*client, n)
 	for i := range answers {
 		j, err := b.seal.submission(m)
 		if err != nil {
-			return sample{}, err
+			return sample{}, nil, err
 		}
 		if clients[i], err = dial(b.s); err != nil {
-			return sample{}, err
+			return sample{}, nil, err
 		}
 		defer clients[i].close()
 		answers[i] = &answer{job: j, output: newOutputSum()}
 	}
 	before, err := b.spent()
 	if err != nil {
-		return sample{}, err
+		return sample{}, nil, err
 	}
 	begun := time.Now()
 	errs := make(chan error, n)
 	files := make([]*os.File, n)
 	for i := range answers {
 		if files[i], err = os.CreateTemp(b.s.Dir, "result-"); err != nil {
-			return sample{}, err
+			return sample{}, nil, err
 		}
 		defer os.Remove(files[i].Name())
 		defer files[i].Close()
@@ -140,22 +148,22 @@ func (b *bench) timed(m *sealed, n int) (sample, error) {
 	}
 	for range n {
 		if err := <-errs; err != nil {
-			return sample{}, err
+			return sample{}, nil, err
 		}
 	}
 	took := time.Since(begun)
 	after, err := b.spent()
 	if err != nil {
-		return sample{}, err
+		return sample{}, nil, err
 	}
 	for i, a := range answers {
 		if _, err := files[i].Seek(0, io.SeekStart); err != nil {
-			return sample{}, err
+			return sample{}, nil, err
 		}
 		if _, err := io.Copy(&a.output, files[i]); err != nil {
-			return sample{}, err
+			return sample{}, nil, err
 		}
 	}
 	used := after.sub(before)
-	return sample{took.Seconds(), used.total().Seconds(), used}, b.proof.check(b.s, answers)
+	return sample{took.Seconds(), used.total().Seconds(), used}, answers, nil
 }
