@@ -20,8 +20,8 @@ const (
 	headerSize = 110  // magic and 13 fields of 8 hex digits
 	maxName    = 4096 // PATH_MAX, the unpacker's limit
 
-	// maxEntries bounds the listing; a container's root file system has tens of thousands.
-	maxEntries = 1 << 20
+	// maxEntries bounds the listing and the memory for it; a large container's root file system has 100,000.
+	maxEntries = 1 << 18
 )
 
 // Fault is one way in which an archive can be wrong; errors.As finds it in what Parse returns.

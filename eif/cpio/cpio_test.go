@@ -112,3 +112,18 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A ramdisk of nothing but headers must not fill the reader's memory. Too large for a vector.
+func TestEntriesAreBounded(t *testing.T) {
+	one := vectorfile.Load(t, "testdata/one.txt")[0].Body
+	// Header and name have 116 bytes, the contents, left out here, 8 with their padding.
+	entry, trailer := bytes.Replace(one[:116], []byte("00000007"), []byte("00000000"), 1), one[124:]
+	const limit = 1 << 18
+	for count, want := range map[int]string{limit: "", limit + 1: "too-many"} {
+		entries, err := cpio.Parse(append(bytes.Repeat(entry, count), trailer...))
+		var fault cpio.Fault
+		if errors.As(err, &fault); string(fault) != want || (want == "" && len(entries) != count) {
+			t.Errorf("%d entries: got %d and %v, want %q", count, len(entries), err, want)
+		}
+	}
+}
