@@ -16,7 +16,7 @@ type scope struct {
 
 // spend counts work before it is done.
 func (ev *evaluator) spend(e *expr, steps int) error {
-	if ev.budget -= steps; ev.budget < 0 || steps > maxItems {
+	if ev.budget -= steps; ev.budget < 0 {
 		return ev.fail(e, ErrBudget)
 	}
 	return nil

@@ -1,6 +1,10 @@
 package fhirpath
 
-import "regexp"
+import (
+	"regexp"
+	"regexp/syntax"
+	"strings"
+)
 
 // patternFunctions are those with regular expressions.
 func patternFunctions() []function {
@@ -12,8 +16,50 @@ func patternFunctions() []function {
 	}
 }
 
+const (
+	maxPattern      = 1 << 10 // bytes of a regular expression
+	maxInstructions = 2000    // of its program; \d{5} has 8
+)
+
+// A pattern is a regular expression, with the size of its program: a match
+// takes at most that much work for each byte.
+type pattern struct {
+	*regexp.Regexp
+	size int
+}
+
+// compilePattern makes a regular expression of RE2, whose work is linear; what
+// RE2 lacks (looking around, back references) is refused, never approximated.
+// The point matches a line end too (FHIRPath 5.6.9).
+func compilePattern(s string, full bool) (*pattern, error) {
+	if len(s) > maxPattern {
+		return nil, errPattern
+	}
+	if full {
+		s = "^(?:" + s + ")$"
+	}
+	s = "(?s)" + s
+	// The text of their errors quotes the pattern, which may be of a record.
+	tree, err := syntax.Parse(s, syntax.Perl)
+	if err != nil {
+		return nil, errPattern
+	}
+	program, err := syntax.Compile(tree.Simplify())
+	if err != nil || len(program.Inst) > maxInstructions {
+		return nil, errPattern
+	}
+	p, err := regexp.Compile(s)
+	if err != nil {
+		return nil, errPattern // unreachable
+	}
+	return &pattern{p, len(program.Inst)}, nil
+}
+
+// steps is what times matches against s may cost.
+func (p *pattern) steps(s string, times int) int { return 1 + len(s)*p.size/64*times }
+
 // pattern is the first argument. One that isn't a literal is compiled here.
-func (c *call) pattern() (*regexp.Regexp, error) {
+func (c *call) pattern() (*pattern, error) {
 	if c.e.pattern != nil {
 		return c.e.pattern, nil
 	}
@@ -32,10 +78,14 @@ func matches(c *call, s string) ([]Item, error) {
 	if err != nil || p == nil {
 		return nil, err
 	}
-	return truthOf(p.MatchString(s)).items(), c.ev.spend(c.e, len(s))
+	if err := c.ev.spend(c.e, p.steps(s, 1)); err != nil {
+		return nil, err
+	}
+	return truthOf(p.MatchString(s)).items(), nil
 }
 
-// group is a reference in a substitution: $1, ${1}, ${name}, $name.
+// group is a reference in a substitution: $1 or $name. It is written ${1} for
+// Go, to which $1x would be a group named 1x.
 var group = regexp.MustCompile(`\$(\d+|[A-Za-z_]\w*)`)
 
 // replaceMatches builds the result match by match, so that it can stop: each
@@ -52,23 +102,38 @@ func replaceMatches(c *call, s string) ([]Item, error) {
 	if first, _, _ := c.textArg(0); first == "" {
 		return []Item{String(s)}, nil
 	}
-	// $1x is group 1 and an x, where Go would look for a group named 1x.
-	to = group.ReplaceAllString(to, "$${$1}")
-	// The places of all matches are held at once.
-	if err := c.ev.spend(c.e, len(s)*(1+p.NumSubexp())); err != nil {
+	places, err := c.places(p, s)
+	if err != nil {
 		return nil, err
 	}
+	to = group.ReplaceAllString(to, "$${$1}")
+	references := strings.Count(to, "$")
 	var b []byte
 	end := 0
-	for _, m := range p.FindAllStringSubmatchIndex(s, -1) {
-		if err := c.ev.spend(c.e, 1+len(m)+len(to)/64); err != nil {
+	for _, m := range places {
+		if err := c.ev.spend(c.e, 1+len(to)/64); err != nil {
 			return nil, err
 		}
 		b = append(b, s[end:m[0]]...)
-		b = p.ExpandString(b, to, s, m)
-		if end = m[1]; len(b) > maxText {
+		// A reference is no longer than the match, but there may be many.
+		if len(b)+len(to)+references*(m[1]-m[0]) > maxText {
 			return nil, ErrBudget
 		}
+		b = p.ExpandString(b, to, s, m)
+		end = m[1]
 	}
 	return joined(string(b), s[end:])
+}
+
+// places finds all matches, few at first: to find each may take work on the
+// whole rest of the text, and that must be paid before it is done.
+func (c *call) places(p *pattern, s string) ([][]int, error) {
+	for most := 16; ; most *= 4 {
+		if err := c.ev.spend(c.e, p.steps(s, most)); err != nil {
+			return nil, err
+		}
+		if found := p.FindAllStringSubmatchIndex(s, most); len(found) < most {
+			return found, nil
+		}
+	}
 }

@@ -2,7 +2,6 @@ package fhirpath
 
 import (
 	"cmp"
-	"regexp"
 	"slices"
 	"sync"
 )
@@ -227,22 +226,4 @@ func callCustom(c *call) ([]Item, error) {
 	}
 	out, err := c.e.function.custom.Call(nodes, args)
 	return items(out), err
-}
-
-// compilePattern makes a regular expression of RE2, whose work is linear; what
-// RE2 lacks (looking around, back references) is refused, never approximated.
-// The point matches a line end too (FHIRPath 5.6.9).
-func compilePattern(s string, full bool) (*regexp.Regexp, error) {
-	const maxPattern = 1 << 10
-	if len(s) > maxPattern {
-		return nil, ErrBudget
-	}
-	if full {
-		s = "^(?:" + s + ")$"
-	}
-	p, err := regexp.Compile("(?s)" + s)
-	if err != nil {
-		return nil, errPattern // the text of err quotes the pattern
-	}
-	return p, nil
 }

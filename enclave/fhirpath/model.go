@@ -26,6 +26,7 @@ type element struct {
 
 // A member is how an element appears in JSON: valueQuantity is value as Quantity.
 type member struct {
+	name    string
 	element *element
 	typ     *Type
 }
@@ -172,11 +173,12 @@ func (t *Type) flatten(own map[*Type][]*element) {
 		for _, e := range own[b] {
 			t.elements[e.name] = e
 			if !e.choice {
-				t.members[e.name] = member{e, e.types[0]}
+				t.members[e.name] = member{e.name, e, e.types[0]}
 				continue
 			}
 			for _, c := range e.types {
-				t.members[e.name+strings.ToUpper(c.name[:1])+c.name[1:]] = member{e, c}
+				name := e.name + strings.ToUpper(c.name[:1]) + c.name[1:]
+				t.members[name] = member{name, e, c}
 			}
 		}
 	}

@@ -2,7 +2,6 @@ package fhirpath
 
 import (
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 )
@@ -39,10 +38,10 @@ type expr struct {
 	args    []*expr
 	space   string // of opType: FHIR or System
 
-	function *function      // of opCall
-	types    []*Type        // of opType, of is(), as() and ofType(), and of opMember when it names a type
-	pattern  *regexp.Regexp // of a function whose regular expression is a literal
-	operator operator       // of opBinary
+	function *function // of opCall
+	types    []*Type   // of opType, of is(), as() and ofType(), and of opMember when it names a type
+	pattern  *pattern  // of a function whose regular expression is a literal
+	operator operator  // of opBinary
 }
 
 // precedence of operators, from the grammar of FHIRPath N1: higher binds closer.

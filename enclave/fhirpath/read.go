@@ -3,7 +3,6 @@ package fhirpath
 import (
 	"bytes"
 	"errors"
-	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -72,16 +71,23 @@ func (r *reader) read(n *Node, t *Type) error {
 		}
 		n.kind = kind
 		n.value = r.span(len(v))
-		if kind == '"' {
-			if v, err = jsontext.AppendUnquote(nil, v); err != nil {
-				return ErrMalformed
-			}
-		}
-		n.text = string(v)
+		n.text = string(unquoted(v))
 		return nil
 	default: // null where none may be, an array in an array, no JSON
 		return ErrMalformed
 	}
+}
+
+// unquoted is the text of a scalar that the decoder has found valid.
+func unquoted(v jsontext.Value) []byte {
+	switch {
+	case v[0] != '"':
+		return v
+	case bytes.IndexByte(v, '\\') < 0:
+		return v[1 : len(v)-1]
+	}
+	b, _ := jsontext.AppendUnquote(nil, v)
+	return b
 }
 
 func (r *reader) span(length int) Span {
@@ -148,45 +154,41 @@ func (r *reader) resourceType(start int) *Type {
 
 // member reads one member of the object n.
 func (r *reader) member(n *Node) error {
-	token, err := r.d.ReadToken()
+	v, err := r.d.ReadValue()
 	if err != nil {
 		return ErrMalformed
 	}
-	name := token.String()
-	if name == "resourceType" && n.IsResource() {
+	name := unquoted(v)
+	if string(name) == "resourceType" && n.IsResource() {
 		if r.d.SkipValue() != nil {
 			return ErrMalformed
 		}
 		return nil
 	}
-	var m member
-	known := false
-	extra := false // the member holds what hangs on primitives
 	if n.typ != nil {
-		m, known = n.typ.members[name]
-		if bare, ok := strings.CutPrefix(name, "_"); ok && !known {
-			if m, ok = n.typ.members[bare]; ok && m.typ.primitive() {
-				extra, name = true, bare
+		if m, ok := n.typ.members[string(name)]; ok {
+			return r.values(n, n.find(m), m.typ, false)
+		}
+		// The member with the underscore holds what hangs on primitives.
+		if bare, ok := bytes.CutPrefix(name, []byte("_")); ok {
+			if m, ok := n.typ.members[string(bare)]; ok && m.typ.primitive() {
+				return r.values(n, n.find(m), m.typ, true)
 			}
 		}
 	}
-	f := field{member: name, name: name}
-	if !known && !extra {
-		return r.values(n, n.add(f), nil, false)
-	}
-	f.name = m.element.name
-	return r.values(n, n.find(f), m.typ, extra)
+	s := string(name)
+	return r.values(n, n.add(field{member: s, name: s}), nil, false)
 }
 
 // find returns the field of a member: its half with the underscore may have
 // come before. The names are few, for only those of R4 are looked for.
-func (n *Node) find(f field) int {
+func (n *Node) find(m member) int {
 	for i := range n.fields {
-		if n.fields[i].member == f.member {
+		if n.fields[i].member == m.name {
 			return i
 		}
 	}
-	return n.add(f)
+	return n.add(field{member: m.name, name: m.element.name})
 }
 
 func (n *Node) add(f field) int {
