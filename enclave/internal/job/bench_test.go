@@ -230,6 +230,7 @@ type fakeKeys struct {
 	calls int                   // guarded by mu
 	given []*[32]byte           // guarded by mu: where keys were written to
 	err   error                 // guarded by mu
+	gate  func()                // guarded by mu; called first by Key, without the lock
 }
 
 func newFakeKeys() *fakeKeys { return &fakeKeys{keys: map[[32]byte][32]byte{}} }
@@ -251,6 +252,11 @@ func (k *fakeKeys) seal(arn string, c map[string]string) (key [32]byte, blob []b
 
 func (k *fakeKeys) Key(_ context.Context, arn string, encrypted []byte, c map[string]string, key *[32]byte) (string, error) {
 	k.mu.Lock()
+	if gate := k.gate; gate != nil {
+		k.mu.Unlock()
+		gate()
+		k.mu.Lock()
+	}
 	defer k.mu.Unlock()
 	k.calls++
 	if k.err != nil {
