@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"go.etcd.io/bbolt"
 )
@@ -90,13 +91,22 @@ func (s *Spool) Sweep() error {
 	if err != nil {
 		return err
 	}
-	for _, j := range old {
-		if err := s.expire(j); err != nil {
+	for some := range slices.Chunk(old, sweepGroup) {
+		errs := make([]error, len(some))
+		var all sync.WaitGroup
+		for i, j := range some {
+			all.Go(func() { errs[i] = s.expire(j) })
+		}
+		all.Wait()
+		if err := errors.Join(errs...); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// sweepGroup is how many jobs expire at once and share their syncs: one by one they might not keep up with those that come.
+const sweepGroup = 64
 
 func (s *Spool) expire(j Job) error {
 	inline := map[string]bool{}
