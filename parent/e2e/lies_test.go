@@ -113,6 +113,13 @@ var lies = []lie{
 		}),
 	},
 	{attack: "forked chain", how: "the receipt's batch not shown", want: `does not hold the receipt's batch`, args: chain(func(_ *testing.T, h *theatre) []logEntry { return h.log[1:] })},
+	{
+		attack: "forked chain", how: "the true batch, signed by another enclave", want: `not of the enclave that signs the receipt`,
+		args: chain(func(t *testing.T, h *theatre) []logEntry {
+			_, impostor := h.sign(t, forgery{image: otherProgram})
+			return []logEntry{impostor}
+		}),
+	},
 	{attack: "document from before sealing", how: "by an hour", answer: forged(forgery{before: time.Hour}), want: `measurements: document is from before the expected time`},
 	{attack: "expired pins", how: "yesterday", answer: honestAnswer, want: `pins have expired`, args: pins(func(p *appraise.Pins) { p.Expires = p.Expires.AddDate(0, 0, -400) })},
 	{
