@@ -156,6 +156,7 @@ func TestInvariant2_AnswerMustMatch(t *testing.T) {
 		"answer to another call": func(a devkms.Answer) { a["CiphertextForRecipient"] = earlier },
 		"no base64":              func(a devkms.Answer) { a["CiphertextForRecipient"] = "***" },
 		"too long":               func(a devkms.Answer) { a["CiphertextForRecipient"] = make([]byte, 100_000) },
+		"good but too long":      func(a devkms.Answer) { a["Padding"] = make([]byte, 100_000) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			change.Store(&f)
