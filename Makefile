@@ -8,7 +8,7 @@ FUZZTIME    ?= 3s
 
 POLICY      ?= eif/sample-policy.yaml
 
-.PHONY: build program eif demo test check bench interop fuzz generate lint clean
+.PHONY: build program eif demo test check cover mutants bench interop fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
@@ -41,6 +41,12 @@ interop: build ## with official AWS Encryption SDKs, the AWS CLI, other COSE and
 
 fuzz: ## each fuzz target for FUZZTIME (10m for a release)
 	scripts/fuzz.sh $(FUZZTIME)
+
+cover: ## statement coverage of the trusted code, at least 90 %
+	scripts/cover.sh
+
+mutants: ## takes security checks out one by one: each time a test must fail (about 10 minutes)
+	scripts/mutants.sh
 
 generate: ## golden vectors
 	$(GO) generate ./...
