@@ -31,10 +31,15 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// FuzzBody changes bodies behind genuine headers: whatever comes out must be what was sealed, and only the sealed body may
+// FuzzBody changes bodies behind a genuine header: whatever comes out must be what was sealed, and only the sealed body may
 // reach the end.
-func FuzzBody(f *testing.F) {
-	good := vectorfile.Load(f, "testdata/ok-frames.txt")[0]
+func FuzzBody(f *testing.F) { fuzzBody(f, "testdata/ok-frames.txt", "testdata/f*.txt") }
+
+// FuzzSignedBody is FuzzBody for a message with a footer.
+func FuzzSignedBody(f *testing.F) { fuzzBody(f, "testdata/ok-signed.txt", "testdata/signature-*.txt") }
+
+func fuzzBody(f *testing.F, message, seeds string) {
+	good := vectorfile.Load(f, message)[0]
 	r := bytes.NewReader(good.Body)
 	h, err := envelope.ReadHeader(r, limits)
 	if err != nil {
@@ -44,7 +49,7 @@ func FuzzBody(f *testing.F) {
 	plain := unhex(f, good.Header["plaintext"])
 	key := unhex(f, good.Header["data-key"])
 	f.Add(body)
-	for _, v := range vectorfile.Load(f, "testdata/f*.txt") {
+	for _, v := range vectorfile.Load(f, seeds) {
 		if len(v.Body) > len(h.Raw()) {
 			f.Add(v.Body[len(h.Raw()):])
 		}
