@@ -65,6 +65,20 @@ func TestCompileWithoutType(t *testing.T) {
 	}
 }
 
+func TestNodes(t *testing.T) {
+	n := resource(t, "patient")
+	for expression, want := range map[string]int{"name.given": 4, "photo": 0, "name.given.first() | 'a'": -1, "birthDate.value": -1} {
+		x, err := fhirpath.Compile(expression, fhirpath.Options{Type: "Patient"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		nodes, err := x.Nodes(n, fhirpath.Env{})
+		if want < 0 && (err == nil || nodes != nil) || want >= 0 && (err != nil || len(nodes) != want) {
+			t.Errorf("%s: got %d nodes, %v, want %d", expression, len(nodes), err, want)
+		}
+	}
+}
+
 func TestUnknownElements(t *testing.T) {
 	n := resource(t, "patient")
 	for expression, want := range map[string]string{

@@ -62,6 +62,7 @@ var (
 	errPattern  = errors.New("regular expression is not supported")
 	errCoding   = errors.New("text is not of that encoding")
 	errFormat   = errors.New("format is not known")
+	errElement  = errors.New("result is a value, not an element")
 	errClock    = errors.New("no time was given")
 	errSortKey  = errors.New("sort key is not a single value")
 )

@@ -34,6 +34,14 @@ func (ev *evaluator) eval(e *expr, sc scope) ([]Item, error) {
 	if err := ev.spend(e, 1); err != nil {
 		return nil, err
 	}
+	out, err := ev.evalOp(e, sc)
+	if len(out) > maxItems {
+		return nil, ev.fail(e, ErrBudget)
+	}
+	return out, err
+}
+
+func (ev *evaluator) evalOp(e *expr, sc scope) ([]Item, error) {
 	in := sc.this
 	if e.focus != nil {
 		var err error

@@ -31,7 +31,7 @@ type CustomFunc struct {
 
 // Limits of an evaluation, when Env does not say otherwise.
 const (
-	DefaultSteps = 1 << 22 // operations, items and comparisons
+	DefaultSteps = 1 << 22 // operations, items and comparisons: 1 s or so
 	maxItems     = 1 << 20 // of one collection
 	maxText      = 1 << 20 // bytes of a string that is computed
 )
@@ -86,15 +86,21 @@ func (x *Expression) Evaluate(context *Node, env Env) ([]Item, error) {
 	return ev.eval(x.root, scope{this: []Item{context}})
 }
 
-// Nodes is Evaluate for an expression that selects elements. Computed values,
-// which have no place in the resource, are left out.
+// Nodes is Evaluate for an expression that selects elements. A computed value,
+// which has no place in the resource, is an error: a rule for it would change
+// nothing.
 func (x *Expression) Nodes(context *Node, env Env) ([]*Node, error) {
 	items, err := x.Evaluate(context, env)
-	var nodes []*Node
-	for _, i := range items {
-		if n, ok := i.(*Node); ok {
-			nodes = append(nodes, n)
-		}
+	if err != nil {
+		return nil, err
 	}
-	return nodes, err
+	nodes := make([]*Node, len(items))
+	for i, item := range items {
+		n, ok := item.(*Node)
+		if !ok {
+			return nil, &EvalError{Name: "expression", Reason: errElement}
+		}
+		nodes[i] = n
+	}
+	return nodes, nil
 }
