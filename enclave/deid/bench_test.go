@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"anchorhold/protocol/protocoltest/cputime"
 )
 
 // benchInput is at least 16 MB of records, of synthea where there are vectors.
@@ -40,17 +42,20 @@ func BenchmarkSafeHarbor(b *testing.B) {
 			b.ReportAllocs()
 			o := options()
 			o.Workers = workers
+			cpu := cputime.PerOp(b)
 			for b.Loop() {
 				if _, err := e.Process(context.Background(), bytes.NewReader(in), io.Discard, o); err != nil {
 					b.Fatal(err)
 				}
 			}
+			cpu()
 			report(b, len(in), records)
 		}
 	}
 	b.Run("engine-1", run(1))
 	b.Run("engine-2", run(2))
 	b.Run("jsontext-copy", func(b *testing.B) {
+		cpu := cputime.PerOp(b)
 		for b.Loop() {
 			d, w := jsontext.NewDecoder(bytes.NewReader(in)), jsontext.NewEncoder(io.Discard)
 			for {
@@ -66,6 +71,7 @@ func BenchmarkSafeHarbor(b *testing.B) {
 				}
 			}
 		}
+		cpu()
 		report(b, len(in), records)
 	})
 	b.Run("encoding-json", func(b *testing.B) {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"anchorhold/protocol/envelope"
+	"anchorhold/protocol/protocoltest/cputime"
 )
 
 const benchSize = 16 << 20
@@ -23,6 +24,7 @@ func BenchmarkOpen(b *testing.B) {
 			b.SetBytes(benchSize)
 			b.ReportAllocs()
 			buf := make([]byte, max(frame, 64<<10))
+			report := cputime.PerOp(b)
 			for b.Loop() {
 				r := bytes.NewReader(message)
 				h, err := envelope.ReadHeader(r, limits)
@@ -48,6 +50,7 @@ func BenchmarkOpen(b *testing.B) {
 					b.Fatalf("got %d bytes, want %d", n, benchSize)
 				}
 			}
+			report()
 		})
 	}
 }
@@ -70,6 +73,7 @@ func BenchmarkRawGCM(b *testing.B) {
 			}
 			dst := make([]byte, frame)
 			b.SetBytes(benchSize)
+			report := cputime.PerOp(b)
 			for b.Loop() {
 				for _, s := range sealed {
 					if _, err := gcm.Open(dst[:0], nonce, s, nil); err != nil {
@@ -77,6 +81,7 @@ func BenchmarkRawGCM(b *testing.B) {
 					}
 				}
 			}
+			report()
 		})
 	}
 }

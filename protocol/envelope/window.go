@@ -4,6 +4,7 @@ import "io"
 
 const (
 	firstWindow = 4 << 10 // a small message needs no more
+	growth      = 4       // times what has come
 	// fullWindow saves calls to the source when frames are small.
 	fullWindow = 64 << 10
 	// maxIdle is how many reads in a row may give nothing before the source is taken for broken.
@@ -59,7 +60,7 @@ func (w *window) room(n int) {
 		w.start = 0
 	}
 	if w.end == len(w.buf) {
-		grown := make([]byte, min(2*len(w.buf), w.max))
+		grown := make([]byte, min(growth*len(w.buf), w.max))
 		w.end = copy(grown, w.buf)
 		w.buf = grown
 	}

@@ -9,10 +9,10 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"syscall"
 	"time"
 
 	"anchorhold/enclave/deid"
+	"anchorhold/protocol/protocoltest/cputime"
 )
 
 // baseline is what the pipeline costs by itself: the same engine and rules, in a process of its own, plaintext in and nothing written.
@@ -46,11 +46,11 @@ func inProcess(args []string, out io.Writer) error {
 	if args[0] == "count" {
 		sink.seen = map[[surrogateLength]byte]struct{}{}
 	}
-	before, begun := processorSelf(), time.Now()
+	before, begun := cputime.Self(), time.Now()
 	if _, err := engine.Process(context.Background(), f, sink, deid.Options{ReferenceDate: "2026-12-31", SurrogateKey: [32]byte{1}}); err != nil {
 		return err
 	}
-	r := baseline{Seconds: time.Since(begun).Seconds(), Processor: (processorSelf() - before).Seconds(), Out: sink.bytes, Identifiers: len(sink.seen)}
+	r := baseline{Seconds: time.Since(begun).Seconds(), Processor: (cputime.Self() - before).Seconds(), Out: sink.bytes, Identifiers: len(sink.seen)}
 	if info, err := f.Stat(); err == nil {
 		r.Bytes = info.Size()
 	}
@@ -70,14 +70,6 @@ func (b *bench) runBaseline(mode, path string) (r baseline, err error) {
 		return r, fmt.Errorf("in-process: %w", err)
 	}
 	return r, json.Unmarshal(out, &r)
-}
-
-func processorSelf() time.Duration {
-	var u syscall.Rusage
-	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
-		return 0 // unreachable: both arguments are valid
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // surrogateLength and isSurrogate are the form of the engine's surrogates.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"anchorhold/protocol/protocoltest/cputime"
 )
 
 // machine describes where the run takes place: without that its numbers mean nothing.
@@ -75,7 +77,7 @@ func (b *bench) spent() (s spent, err error) {
 	if s.enclave, err = processor(b.s.EnclavePID()); err == nil {
 		s.parent, err = processor(b.s.ParentPID())
 	}
-	s.generator = processorSelf()
+	s.generator = cputime.Self()
 	return s, err
 }
 
