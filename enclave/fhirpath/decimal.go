@@ -202,8 +202,8 @@ func (d Decimal) float() float64 {
 	return f
 }
 
-// fromFloat keeps 12 significant digits: what lies behind them differs from
-// one processor to the other, and results must not.
+// fromFloat keeps 12 significant digits: the last of a float64 may differ from
+// one processor to the other.
 func fromFloat(f float64) (Decimal, bool) {
 	if math.IsNaN(f) || math.IsInf(f, 0) || math.Abs(f) >= 1e50 {
 		return Decimal{}, false

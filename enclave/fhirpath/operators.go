@@ -95,6 +95,9 @@ func (ev *evaluator) unary(e *expr, sc scope) ([]Item, error) {
 	if e.name == "-" {
 		i = negated(i)
 	}
+	if d, ok := i.(Decimal); ok && d.scale == 0 && e.args[0].op == opLiteral {
+		i, _ = d.integer() // see lowest
+	}
 	switch i.(type) {
 	case Integer, Decimal, Quantity:
 		return []Item{i}, nil

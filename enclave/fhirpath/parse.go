@@ -180,11 +180,27 @@ func (p *parser) unary() (*expr, error) {
 	}
 	defer func() { p.depth-- }()
 	p.next()
-	operand, err := p.unary()
+	var operand *expr
+	var err error
+	if t.is("-") && p.lowest() {
+		operand, err = made(&expr{op: opLiteral, pos: p.next().pos, literal: decimalOf(-math.MinInt32)})
+	} else {
+		operand, err = p.unary()
+	}
 	if err != nil {
 		return nil, err
 	}
 	return made(&expr{op: opUnary, pos: t.pos, name: t.text, args: []*expr{operand}})
+}
+
+// lowest reports whether the number at hand is the one that is an Integer only
+// with the minus before it; a Decimal without places stands for it.
+func (p *parser) lowest() bool {
+	if t := p.tokens[0]; t.kind != numberToken || t.text != "2147483648" {
+		return false
+	}
+	after := p.tokens[1]
+	return !after.is(".") && !after.is("[") && after.kind != stringToken && calendarWord(after.text) == ""
 }
 
 func (p *parser) postfix() (*expr, error) {

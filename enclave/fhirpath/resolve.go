@@ -94,6 +94,9 @@ func (r *resolver) resolve(e *expr, this static) (static, error) {
 		if err == nil && !operand.may([]*Type{integerType, decimalType, quantityType}) {
 			err = failure(e.pos, Semantic, "operand of %s is not a number", e.name)
 		}
+		if d, ok := e.args[0].literal.(Decimal); ok && d.scale == 0 && err == nil {
+			return of(integerType), nil // see lowest
+		}
 		return operand, err
 	case opBinary:
 		return r.binary(e, this)
