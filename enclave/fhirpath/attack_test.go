@@ -81,6 +81,37 @@ func TestLargeRecord(t *testing.T) {
 	}
 }
 
+// A record with many members, and one with long strings, under an expression
+// that looks at them again and again.
+func TestCostlyRecords(t *testing.T) {
+	var members strings.Builder
+	for i := range 50_000 {
+		fmt.Fprintf(&members, `"x%d":1,`, i)
+	}
+	long := strings.Repeat("a", 1<<19)
+	nine := "(1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9)"
+	for expression, record := range map[string]string{
+		nested(6, nine+".select(", "%resource.id", ")"):                                      `{"resourceType":"Patient",` + members.String() + `"id":"a"}`,
+		nested(6, nine+".select(", "%resource.extension('x')", ")"):                          `{"resourceType":"Patient",` + members.String() + `"id":"a"}`,
+		nested(6, nine+".select(", "%resource.name[0] = %resource.name[1]", ")"):             `{"resourceType":"Patient","name":[{` + members.String() + `"id":"a"},{` + members.String() + `"id":"a"}]}`,
+		nested(6, nine+".select(", "%resource.name[0] ~ %resource.name[1]", ")"):             `{"resourceType":"Patient","name":[{` + members.String() + `"id":"a"},{` + members.String() + `"id":"a"}]}`,
+		nested(6, nine+".select(", "%resource.name.given[0] ~ %resource.name.given[1]", ")"): `{"resourceType":"Patient","name":[{"given":["` + long + `","` + long + `"]}]}`,
+		nested(6, nine+".select(", "%resource.name.given[0] = %resource.name.given[1]", ")"): `{"resourceType":"Patient","name":[{"given":["` + long + `","` + long + `"]}]}`,
+	} {
+		n, err := fhirpath.Read([]byte(record))
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		if _, err := evaluate(n, expression); !errors.Is(err, fhirpath.ErrBudget) {
+			t.Errorf("%s: got %v, want %v", expression, err, fhirpath.ErrBudget)
+		}
+		if d := time.Since(start); d > 10*time.Second {
+			t.Errorf("%s: took %v", expression, d)
+		}
+	}
+}
+
 // Steps are what the caller says.
 func TestMaxSteps(t *testing.T) {
 	x, err := fhirpath.Compile("name.given.count()", fhirpath.Options{})

@@ -45,6 +45,11 @@ func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
 	if isNode && (x == a || x == nil) && (y == b || y == nil) {
 		return ev.equalNodes(e, n, m)
 	}
+	if s, ok := x.(String); ok {
+		if err := ev.spend(e, len(s)/1024); err != nil {
+			return no, err
+		}
+	}
 	t, err := equalValues(x, y)
 	if err == errUnit && isNode {
 		return ev.equalNodes(e, n, m) // elements are the same or not, whatever their units mean
@@ -203,7 +208,13 @@ func (ev *evaluator) equivalent(e *expr, a, b Item) (bool, error) {
 		return false, nil
 	case String:
 		w, ok := y.(String)
-		return ok && folded(v) == folded(w), nil
+		if !ok {
+			return false, nil
+		}
+		if err := ev.spend(e, (len(v)+len(w))/64); err != nil {
+			return false, err
+		}
+		return folded(v) == folded(w), nil
 	case Temporal:
 		t, err := equalValues(x, y)
 		return t == yes, err
@@ -230,6 +241,9 @@ func (ev *evaluator) equivalentNodes(e *expr, n, m *Node) (bool, error) {
 	}
 	for i := range n.fields {
 		f := &n.fields[i]
+		if err := ev.spend(e, len(m.fields)); err != nil {
+			return false, err
+		}
 		g := m.field(f.member)
 		if g == nil {
 			return false, nil

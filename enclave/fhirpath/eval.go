@@ -130,6 +130,10 @@ func (ev *evaluator) member(e *expr, in []Item) ([]Item, error) {
 	for _, i := range in {
 		switch v := i.(type) {
 		case *Node:
+			// Members that R4 does not define can be many.
+			if err := ev.spend(e, len(v.fields)/8); err != nil {
+				return nil, err
+			}
 			switch {
 			case e.types != nil:
 				if v.typ != nil && v.typ.is(e.types[0]) {

@@ -81,6 +81,9 @@ func extension(c *call) ([]Item, error) {
 	var found, out []Item
 	for _, i := range c.in {
 		if n, ok := i.(*Node); ok {
+			if err := c.ev.spend(c.e, len(n.fields)/8); err != nil {
+				return nil, err
+			}
 			found = n.named("extension", found)
 		}
 	}
