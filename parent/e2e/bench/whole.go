@@ -11,6 +11,9 @@ import (
 	"anchorhold/protocol/protocoltest/synthetic"
 )
 
+// wholeGoal is judged by the clock and by processor time: both must reach it.
+const wholeGoal = 0.8
+
 // patientBytes is about what the generator writes for one patient.
 const patientBytes = 84 << 10
 
@@ -97,9 +100,16 @@ func (b *bench) whole() error {
 	}
 	rate := func(s []sample, by func(sample) float64) float64 { return float64(m.plain) / 1e6 / median(s, by) }
 	name := fmt.Sprintf("whole path of a %d MB job / its pipeline in process", m.plain/1e6)
-	b.table.add(atLeast(name, "MB/s", rate(path, wall), rate(alone, wall), 0.8))
-	b.table.add(atLeast("  the same, 3 such jobs at once", "MB/s", rate(steady, wall), rate(alone, wall), 0.8))
-	b.table.add(atLeast("  the same, by processor time", "MB/s per core", rate(path, processorTime), rate(alone, processorTime), 0))
+	// Beside other load three processes get more of the cores than one: the clock alone would call that fast.
+	used := atLeast("  the same, by processor time", "MB/s per core", rate(path, processorTime), rate(alone, processorTime), wholeGoal)
+	for _, r := range []row{
+		atLeast(name, "MB/s", rate(path, wall), rate(alone, wall), wholeGoal),
+		atLeast("  the same, 3 such jobs at once", "MB/s", rate(steady, wall), rate(alone, wall), wholeGoal),
+	} {
+		r.met = r.met && used.met
+		b.table.add(r)
+	}
+	b.table.add(used)
 	last := path[len(path)-1]
 	b.table.add(row{name: "  processor time of one, ms", value: number(last.processor*1e3, "ms"), baseline: last.spent.of(1)})
 	return nil
