@@ -12,6 +12,7 @@ import (
 
 	"anchorhold/eif/image"
 	"anchorhold/enclave/deid"
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/policysource"
@@ -36,7 +37,7 @@ func (a *app) build() *cobra.Command {
 		Short:   "Build an image that can be built again",
 		Long:    buildHelp,
 		Example: "  anchorhold-eif build --kernel bzImage --program bin/anchorhold-enclave --policy policy.yaml -o anchorhold.eif",
-		Args:    exactArgs(),
+		Args:    cli.ExactArgs(),
 		RunE:    func(*cobra.Command, []string) error { return a.buildImage(f) },
 	}
 	flags := cmd.Flags()
@@ -49,14 +50,14 @@ func (a *app) build() *cobra.Command {
 	flags.StringVar(&f.name, "name", "anchorhold", "ImageName of the metadata")
 	flags.StringVar(&f.version, "image-version", release, "ImageVersion of the metadata")
 	flags.StringVar(&f.sourceDate, "source-date", "0", "BuildTime of the metadata, in seconds since 1970; the clock is not asked")
-	required(cmd, "kernel", "program", "policy", "out")
+	cli.Required(cmd, "kernel", "program", "policy", "out")
 	return cmd
 }
 
 func (a *app) buildImage(f buildFlags) error {
 	seconds, err := strconv.ParseInt(f.sourceDate, 10, 64)
 	if err != nil || seconds < 0 || seconds > 1<<33 {
-		return usage("--source-date %q: expected seconds since 1970", f.sourceDate)
+		return cli.Usage("--source-date %q: expected seconds since 1970", f.sourceDate)
 	}
 	p := image.Parts{CommandLine: f.cmdline}
 	if p.Kernel, err = readPart(f.kernel); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"anchorhold/eif/cpio"
 	"anchorhold/eif/image"
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/policy"
 )
 
@@ -25,7 +26,7 @@ func (a *app) describe() *cobra.Command {
 		Short:   "Show what an image consists of",
 		Long:    describeHelp,
 		Example: "  anchorhold-eif describe --json anchorhold.eif",
-		Args:    exactArgs("FILE"),
+		Args:    cli.ExactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			i, err := readImage(args[0])
 			if err != nil {
@@ -36,7 +37,7 @@ func (a *app) describe() *cobra.Command {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			if asJSON {
-				return a.printJSON(d)
+				return cli.WriteJSON(a.out, d)
 			}
 			a.printDescription(args[0], i, d)
 			return nil

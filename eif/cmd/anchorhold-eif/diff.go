@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anchorhold/eif/image"
+	"anchorhold/protocol/cli"
 )
 
 const diffHelp = `Diff compares two images section by section, and ramdisks file by file. "measured" marks what PCR0, PCR1 or PCR2 cover; metadata,
@@ -20,7 +21,7 @@ func (a *app) diff() *cobra.Command {
 		Short:   "Show where two images differ",
 		Long:    diffHelp,
 		Example: "  anchorhold-eif diff released.eif rebuilt.eif",
-		Args:    exactArgs("FILE", "FILE"),
+		Args:    cli.ExactArgs("FILE", "FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			one, err := readImage(args[0])
 			if err != nil {
@@ -42,7 +43,7 @@ func (a *app) printDiff(found []image.Difference, samePCRs, asJSON bool) error {
 		if found == nil {
 			found = []image.Difference{}
 		}
-		if err := a.printJSON(map[string]any{"Differences": found, "SameMeasurements": samePCRs}); err != nil {
+		if err := cli.WriteJSON(a.out, map[string]any{"Differences": found, "SameMeasurements": samePCRs}); err != nil {
 			return err
 		}
 	} else {

@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anchorhold/eif/image"
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/measure"
 )
 
@@ -32,9 +33,9 @@ func (a *app) measure() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch parts := f.kernel != "" || cmd.Flag("cmdline").Changed || len(f.ramdisks) > 0 || f.certificate != ""; {
 			case parts && len(args) > 0:
-				return usage("expected an image or its parts, not both")
+				return cli.Usage("expected an image or its parts, not both")
 			case !parts && len(args) != 1:
-				return usage("expected one FILE, or --kernel, --cmdline and --ramdisk")
+				return cli.Usage("expected one FILE, or --kernel, --cmdline and --ramdisk")
 			case !parts:
 				i, err := readImage(args[0])
 				if err != nil {
@@ -42,7 +43,7 @@ func (a *app) measure() *cobra.Command {
 				}
 				return a.printMeasurements(i, asJSON)
 			case f.kernel == "" || !cmd.Flag("cmdline").Changed || len(f.ramdisks) == 0:
-				return usage("expected --kernel, --cmdline and at least one --ramdisk")
+				return cli.Usage("expected --kernel, --cmdline and at least one --ramdisk")
 			}
 			return a.measureParts(f, asJSON)
 		},
@@ -70,7 +71,7 @@ func (a *app) measureParts(f partFlags, asJSON bool) error {
 		ramdisks = append(ramdisks, b)
 	}
 	if err := image.CheckCommandLine(f.cmdline); err != nil {
-		return usage("--cmdline: %w", err)
+		return cli.Usage("--cmdline: %w", err)
 	}
 	m := measurements(measure.Compute(kernel, f.cmdline, ramdisks...), nil)
 	if f.certificate != "" {
@@ -123,7 +124,7 @@ func (a *app) printMeasurements(i *image.Image, asJSON bool) error {
 
 func (a *app) print(m registers, asJSON bool) error {
 	if asJSON {
-		return a.printJSON(map[string]registers{"Measurements": m})
+		return cli.WriteJSON(a.out, map[string]registers{"Measurements": m})
 	}
 	fmt.Fprintf(a.out, "PCR0 %s\nPCR1 %s\nPCR2 %s\n", m.PCR0, m.PCR1, m.PCR2)
 	if m.PCR8 != "" {

@@ -8,6 +8,7 @@ import (
 
 	"anchorhold/eif/image"
 	"anchorhold/protocol/appraise"
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/policy"
@@ -26,14 +27,14 @@ func (a *app) pins() *cobra.Command {
 		Short:   "Print the pins file of an image",
 		Long:    pinsHelp,
 		Example: "  anchorhold-eif pins anchorhold.eif --layout anchorhold --expires 2027-01-31 > pins.yaml",
-		Args:    exactArgs("FILE"),
+		Args:    cli.ExactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			last, err := time.Parse(time.DateOnly, expires)
 			if err != nil {
-				return usage("--expires %q: expected YYYY-MM-DD", expires)
+				return cli.Usage("--expires %q: expected YYYY-MM-DD", expires)
 			}
 			if l := appraise.Layout(layout); l != appraise.LayoutAnchorhold && l != appraise.LayoutNitroCLI {
-				return usage("--layout %q: expected %s or %s", layout, appraise.LayoutAnchorhold, appraise.LayoutNitroCLI)
+				return cli.Usage("--layout %q: expected %s or %s", layout, appraise.LayoutAnchorhold, appraise.LayoutNitroCLI)
 			}
 			i, err := readImage(args[0])
 			if err != nil {
@@ -48,13 +49,13 @@ func (a *app) pins() *cobra.Command {
 	cmd.Flags().StringVar(&layout, "layout", "", "layout of the image: anchorhold or nitro-cli")
 	cmd.Flags().StringVar(&expires, "expires", "", "last day of the pins, `YYYY-MM-DD`, UTC")
 	cmd.Flags().StringVar(&name, "name", "", "name of the image in the pins (default: the file's)")
-	required(cmd, "layout", "expires")
+	cli.Required(cmd, "layout", "expires")
 	return cmd
 }
 
 func (a *app) printPins(path string, i *image.Image, layout appraise.Layout, expires time.Time, name string) error {
 	if today := a.now().UTC().Truncate(24 * time.Hour); expires.Before(today) {
-		return usage("--expires %s is in the past", expires.Format(time.DateOnly))
+		return cli.Usage("--expires %s is in the past", expires.Format(time.DateOnly))
 	}
 	if layout == appraise.LayoutAnchorhold {
 		if err := checkLayout(i); err != nil {

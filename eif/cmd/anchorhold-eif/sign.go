@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"anchorhold/protocol/cli"
+
 	"github.com/spf13/cobra"
 )
 
@@ -19,7 +21,7 @@ func (a *app) sign() *cobra.Command {
 		Short:   "Add or replace the signature (PCR8)",
 		Long:    signHelp,
 		Example: "  anchorhold-eif sign --key key.pem --certificate cert.pem -o signed.eif anchorhold.eif",
-		Args:    exactArgs("FILE"),
+		Args:    cli.ExactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			i, err := readImage(args[0])
 			if err != nil {
@@ -46,7 +48,7 @@ func (a *app) sign() *cobra.Command {
 	cmd.Flags().StringVar(&keyFile, "key", "", "private key `FILE` (PEM)")
 	cmd.Flags().StringVar(&certFile, "certificate", "", "certificate `FILE` (PEM)")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "image `FILE` to write")
-	required(cmd, "key", "certificate", "out")
+	cli.Required(cmd, "key", "certificate", "out")
 	return cmd
 }
 
@@ -63,7 +65,7 @@ func (a *app) verifySignature() *cobra.Command {
 		Short:   "Check the signature against the measured image",
 		Long:    verifyHelp,
 		Example: "  anchorhold-eif verify-signature --certificate cert.pem signed.eif",
-		Args:    exactArgs("FILE"),
+		Args:    cli.ExactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			i, err := readImage(args[0])
 			if err != nil {

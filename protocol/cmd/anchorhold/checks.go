@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/receipt"
 )
 
@@ -47,7 +48,7 @@ func (a *app) printChecks(checks []check) {
 func (a *app) printRefusal(err error, asJSON bool) {
 	checks := refusedChecks(err)
 	if asJSON {
-		if err := a.printJSON(map[string]any{"verified": false, "checks": checks}); err != nil {
+		if err := cli.WriteJSON(a.out, map[string]any{"verified": false, "checks": checks}); err != nil {
 			a.notice("%v", err)
 		}
 		return

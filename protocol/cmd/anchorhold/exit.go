@@ -2,8 +2,8 @@ package main
 
 import (
 	"errors"
-	"fmt"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/opening"
 	"anchorhold/protocol/internal/sealing"
 )
@@ -20,11 +20,6 @@ const (
 // errRejected says that a result is verified and written, and lacks records that the enclave rejected.
 var errRejected = errors.New("records were rejected")
 
-// usageError is a fault in how the command was called.
-type usageError struct{ error }
-
-func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
-
 // refusedError is a verification that failed.
 type refusedError struct{ error }
 
@@ -34,12 +29,11 @@ func refuse(err error) error { return refusedError{err} }
 
 // exitCode sorts an error.
 func exitCode(err error) int {
-	var u usageError
 	var r refusedError
 	switch {
 	case err == nil:
 		return exitFine
-	case errors.As(err, &u), errors.Is(err, sealing.ErrUnclear):
+	case cli.IsUsage(err), errors.Is(err, sealing.ErrUnclear):
 		return exitUsage
 	case errors.As(err, &r), errors.Is(err, sealing.ErrRefused), errors.Is(err, opening.ErrRefused):
 		return exitRefused

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/jobfile"
@@ -39,14 +40,14 @@ func (a *app) inspect() *cobra.Command {
 		Short:   "Say what a file claims, without proof",
 		Long:    inspectHelp,
 		Example: "  anchorhold inspect job.ahjob",
-		Args:    exactArgs("FILE"),
+		Args:    cli.ExactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			kind, f, err := inspectFile(args[0])
 			if err != nil {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			if asJSON {
-				return a.printJSON(map[string]any{"file": args[0], "kind": kind, "verified": false, "claims": f.object()})
+				return cli.WriteJSON(a.out, map[string]any{"file": args[0], "kind": kind, "verified": false, "claims": f.object()})
 			}
 			fmt.Fprintf(a.out, "%s: %s. UNVERIFIED: this is what it claims.\n", safe(args[0]), kind)
 			a.table(f.rows())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/result"
 )
@@ -22,7 +23,7 @@ Lose the private key and results sealed to it are lost; whoever has it reads the
 
 With --crosswalk the pair is for the crosswalk stream (surrogate to original), which other people should hold.`,
 		Example: "  anchorhold keygen --out clinic-2026",
-		Args:    exactArgs(),
+		Args:    cli.ExactArgs(),
 		RunE: func(*cobra.Command, []string) error {
 			stream := result.Result
 			if crosswalk {
@@ -34,7 +35,7 @@ With --crosswalk the pair is for the crosswalk stream (surrogate to original), w
 	cmd.Flags().StringVarP(&out, "out", "o", "", "`NAME` of the two files, without .key.pem and .pub.pem")
 	cmd.Flags().BoolVar(&crosswalk, "crosswalk", false, "a pair for the crosswalk stream instead of results")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
-	required(cmd, "out")
+	cli.Required(cmd, "out")
 	return cmd
 }
 
@@ -67,7 +68,7 @@ func (a *app) makeKeys(name string, stream result.Stream, asJSON bool) error {
 	}
 	hash := fmt.Sprintf("%x", sha256.Sum256(key.PublicKey()))
 	if asJSON {
-		return a.printJSON(map[string]string{"private": private, "public": public, "sha256": hash, "kind": streamName(stream)})
+		return cli.WriteJSON(a.out, map[string]string{"private": private, "public": public, "sha256": hash, "kind": streamName(stream)})
 	}
 	fmt.Fprintf(a.out, "%s key pair %s\n", streamName(stream), hash)
 	a.table([][]string{{"private", private, "keep it: it opens results"}, {"public", public, "goes into jobs"}})

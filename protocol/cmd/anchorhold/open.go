@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/opening"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/internal/records"
@@ -45,7 +46,7 @@ func (a *app) open() *cobra.Command {
 		Long:  openHelp,
 		Example: `  anchorhold open --job job.ahjob --result job.ahres --receipt job.receipt \
                   --policy policy.cbor --pins pins.yaml --key clinic-2026.key.pem --out deidentified`,
-		Args: exactArgs(),
+		Args: cli.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.openResult(cmd.Context(), f) },
 	}
 	flags := cmd.Flags()
@@ -60,7 +61,7 @@ func (a *app) open() *cobra.Command {
 	flags.StringVar(&f.root, "root", "", "`FILE` with a root certificate instead of AWS's: NOT AWS, for tests")
 	flags.StringVarP(&f.out, "out", "o", "", "`DIR` to write")
 	flags.BoolVar(&f.asJSON, "json", false, "print checks and report as JSON")
-	required(cmd, "job", "result", "receipt", "policy", "pins", "key", "out")
+	cli.Required(cmd, "job", "result", "receipt", "policy", "pins", "key", "out")
 	return cmd
 }
 
@@ -207,7 +208,7 @@ func (a *app) printOpened(f openFlags, accepted *opening.Accepted, report *openi
 	checks := passed(accepted.Receipt.Lines)
 	if f.asJSON {
 		s := openedSummary{true, f.root == "", accepted.Receipt.Image.Name, checks, f.out, files, report}
-		if err := a.printJSON(s); err != nil {
+		if err := cli.WriteJSON(a.out, s); err != nil {
 			return err
 		}
 	} else {

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anchorhold/enclave/deid"
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/policy"
@@ -24,7 +25,7 @@ func (a *app) policy() *cobra.Command {
 		Example: "  anchorhold policy compile -o policy.cbor policy.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("unknown command %q: expected compile, digest or show", args[0])
+				return cli.Usage("unknown command %q: expected compile, digest or show", args[0])
 			}
 			return nil
 		},
@@ -43,7 +44,7 @@ func (a *app) policyCompile() *cobra.Command {
 		Long: `Compile reports every fault with its line. Rules are those of a preset or of a file, named relative to the policy; they are
 compiled as the enclave will compile them, so that a fault shows here and not at its start.`,
 		Example: "  anchorhold policy compile -o policy.cbor policy.yaml",
-		Args:    exactArgs("POLICY.yaml"),
+		Args:    cli.ExactArgs("POLICY.yaml"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			compiled, err := compilePolicy(args[0])
 			if err != nil {
@@ -96,7 +97,7 @@ func (a *app) policyDigest() *cobra.Command {
 		Short:   "Print the digest that receipts name",
 		Long:    "Digest prints the SHA-384 of a compiled policy, once it has parsed: the value in receipts and in attestation documents.",
 		Example: "  anchorhold policy digest policy.cbor",
-		Args:    exactArgs("FILE"),
+		Args:    cli.ExactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			_, pol, err := readPolicy(args[0])
 			if err != nil {
@@ -117,7 +118,7 @@ func (a *app) policyShow() *cobra.Command {
 		Short:   "Show what a compiled policy permits",
 		Long:    "Show prints a compiled policy in words. With --rules it prints the rules of one pipeline, as they are measured.",
 		Example: "  anchorhold policy show policy.cbor\n  anchorhold policy show --rules deid policy.cbor",
-		Args:    exactArgs("FILE"),
+		Args:    cli.ExactArgs("FILE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			compiled, pol, err := readPolicy(args[0])
 			if err != nil {
@@ -128,7 +129,7 @@ func (a *app) policyShow() *cobra.Command {
 			}
 			p, ok := pol.Pipeline(rules)
 			if !ok {
-				return usage("the policy has no pipeline %q", rules)
+				return cli.Usage("the policy has no pipeline %q", rules)
 			}
 			_, err = a.out.Write(p.Rules)
 			return err
@@ -150,7 +151,7 @@ func (a *app) printPolicy(path string, compiled []byte, asJSON, whole bool) erro
 	}
 	pcr2 := measure.PolicyPCR2(compiled)
 	if asJSON {
-		return a.printJSON(map[string]any{
+		return cli.WriteJSON(a.out, map[string]any{
 			"file": path, "digest": pol.Digest(), "pcr2": pcr2, "not_aws": pol.NotAWS(), "size": len(compiled), "says": describePolicy(pol).object(),
 		})
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
@@ -31,14 +30,6 @@ func (a *app) notice(format string, args ...any) {
 // warnNotAWS says in capitals that a policy proves nothing about AWS.
 func (a *app) warnNotAWS() {
 	a.notice("NOT AWS: this policy trusts test endpoints or roots. Use it with synthetic records only.")
-}
-
-// printJSON writes v for a machine.
-func (a *app) printJSON(v any) error {
-	e := json.NewEncoder(a.out)
-	e.SetIndent("", "  ")
-	e.SetEscapeHTML(false)
-	return e.Encode(v)
 }
 
 // table prints rows in columns; drawn on a terminal, and elsewhere easy to cut and grep.

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
+
+	"anchorhold/protocol/cli"
 
 	"github.com/spf13/cobra"
 )
@@ -46,30 +47,18 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if !errors.Is(err, errRejected) { // the command has said so already
 		fmt.Fprintf(stderr, "anchorhold: %s\n", harmless(err.Error()))
 	}
-	var u usageError
-	if errors.As(err, &u) {
+	if cli.IsUsage(err) {
 		fmt.Fprintf(stderr, "see: %s --help\n", cmd.CommandPath())
 	}
 	return exitCode(err)
 }
 
 func (a *app) root() *cobra.Command {
-	root := &cobra.Command{
-		Use:           "anchorhold",
-		Short:         "Seal health records to a pinned enclave, and open what it returns",
-		Long:          rootHelp,
-		SilenceUsage:  true,
-		SilenceErrors: true,
-		Args: func(_ *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return usage("unknown command %q", args[0])
-			}
-			return nil
-		},
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
-	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root := cli.Root(&cobra.Command{
+		Use:   "anchorhold",
+		Short: "Seal health records to a pinned enclave, and open what it returns",
+		Long:  rootHelp,
+	})
 	root.AddGroup(&cobra.Group{ID: "owner", Title: "Data owner:"}, &cobra.Group{ID: "review", Title: "Review:"})
 	for group, commands := range map[string][]*cobra.Command{
 		"owner":  {a.keygen(), a.seal(), a.wrap(), a.submit(), a.open(), a.runAll()},
@@ -83,42 +72,12 @@ func (a *app) root() *cobra.Command {
 	return root
 }
 
-// exactArgs wants the named arguments, no more and no less.
-func exactArgs(names ...string) cobra.PositionalArgs {
-	return func(_ *cobra.Command, args []string) error {
-		if len(args) != len(names) {
-			return usage("expected %s, got %d arguments", strings.Join(names, " "), len(args))
-		}
-		return nil
-	}
-}
-
 // atLeastOne wants one or more arguments of a kind.
 func atLeastOne(name string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) == 0 {
-			return usage("expected at least one %s", name)
+			return cli.Usage("expected at least one %s", name)
 		}
 		return nil
-	}
-}
-
-// required makes flags required and says so in a usage error of our own.
-func required(cmd *cobra.Command, names ...string) {
-	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
-		var missing []string
-		for _, name := range names {
-			if cmd.Flag(name).Value.String() == "" {
-				missing = append(missing, "--"+name)
-			}
-		}
-		if len(missing) > 0 {
-			return usage("missing %s", strings.Join(missing, ", "))
-		}
-		return nil
-	}
-	for _, name := range names {
-		f := cmd.Flag(name)
-		f.Usage += " (required)"
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/result"
 )
@@ -43,7 +44,7 @@ func (a *app) runAll() *cobra.Command {
 	flags.StringVar(&f.open.root, "root", "", "`FILE` with a root certificate instead of AWS's: NOT AWS, for tests")
 	flags.StringVarP(&f.open.out, "out", "o", "", "`DIR` to write; the evidence stands beside it")
 	flags.BoolVar(&f.open.asJSON, "json", false, "print checks and report as JSON")
-	required(cmd, "policy", "pins", "reply", "key", "parent", "out")
+	cli.Required(cmd, "policy", "pins", "reply", "key", "parent", "out")
 	return cmd
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/internal/records"
 	"anchorhold/protocol/internal/sealing"
@@ -79,7 +80,7 @@ func (a *app) seal() *cobra.Command {
 				return err
 			}
 			if asJSON {
-				return a.printJSON(s)
+				return cli.WriteJSON(a.out, s)
 			}
 			s.print(a)
 			return nil
@@ -91,7 +92,7 @@ func (a *app) seal() *cobra.Command {
 	cmd.Flags().StringVar(&f.key, "key", "", "KMS key `ARN`, when the tenant has several")
 	cmd.Flags().StringVarP(&out, "out", "o", "", "job `FILE` to write")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
-	required(cmd, "policy", "pins", "reply", "out")
+	cli.Required(cmd, "policy", "pins", "reply", "out")
 	return cmd
 }
 

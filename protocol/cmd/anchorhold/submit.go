@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/internal/submit"
 	"anchorhold/protocol/jobfile"
@@ -40,14 +41,14 @@ func (a *app) submit() *cobra.Command {
 		Short:   "Post a job file, wait, fetch the sealed result and the receipt",
 		Long:    submitHelp,
 		Example: "  anchorhold submit --parent https://parent.example --token-file token job.ahjob",
-		Args:    exactArgs("JOB"),
+		Args:    cli.ExactArgs("JOB"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			paths.fill(args[0])
 			if err := a.fetch(cmd.Context(), f, args[0], paths); err != nil {
 				return err
 			}
 			if asJSON {
-				return a.printJSON(map[string]string{"result": paths.result, "receipt": paths.receipt})
+				return cli.WriteJSON(a.out, map[string]string{"result": paths.result, "receipt": paths.receipt})
 			}
 			fmt.Fprintf(a.out, "fetched, not verified:\n")
 			a.table([][]string{{"result", paths.result}, {"receipt", paths.receipt}})
@@ -60,7 +61,7 @@ func (a *app) submit() *cobra.Command {
 	cmd.Flags().StringVar(&paths.receipt, "receipt", "", "receipt `FILE` to write (default JOB with .receipt)")
 	cmd.Flags().StringVar(&paths.crosswalk, "crosswalk", "", "sealed crosswalk `FILE` to write (default JOB with .ahxwk, when the job asks for one)")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print the summary as JSON")
-	required(cmd, "parent")
+	cli.Required(cmd, "parent")
 	return cmd
 }
 
@@ -165,7 +166,7 @@ func (a *app) client(f submitFlags) (*submit.Client, error) {
 	}
 	client, err := submit.New(f.parent, token)
 	if err != nil {
-		return nil, usage("--parent %s: %w", f.parent, err)
+		return nil, cli.Usage("--parent %s: %w", f.parent, err)
 	}
 	return client, nil
 }

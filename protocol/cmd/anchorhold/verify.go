@@ -13,6 +13,7 @@ import (
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/receipt"
 )
@@ -63,7 +64,7 @@ func (a *app) verify() *cobra.Command {
 			if len(f.logs) > 0 && len(args) == 0 {
 				return nil
 			}
-			return exactArgs("FILE")(cmd, args)
+			return cli.ExactArgs("FILE")(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := f.check(len(args) > 0); err != nil {
@@ -99,22 +100,22 @@ func (a *app) verify() *cobra.Command {
 func (f verifyFlags) check(file bool) error {
 	switch {
 	case !file && (f.live || f.nonce != "" || f.job != "" || f.maxAge != 0):
-		return usage("--live, --nonce, --max-age, --job and --result need a FILE")
+		return cli.Usage("--live, --nonce, --max-age, --job and --result need a FILE")
 	case f.live && f.archived:
-		return usage("--live and --archived exclude each other")
+		return cli.Usage("--live and --archived exclude each other")
 	case f.live && f.at != "":
-		return usage("--live judges now, --at a past date")
+		return cli.Usage("--live judges now, --at a past date")
 	case f.policy != "" && f.pins == "":
-		return usage("--policy needs --pins: a policy alone names no image")
+		return cli.Usage("--policy needs --pins: a policy alone names no image")
 	case (f.job == "") != (f.result == ""):
-		return usage("--job and --result belong together")
+		return cli.Usage("--job and --result belong together")
 	case f.job != "" && (f.pins == "" || f.policy == ""):
-		return usage("--job needs --pins and --policy")
+		return cli.Usage("--job needs --pins and --policy")
 	case f.maxAge < 0:
-		return usage("--max-age is negative")
+		return cli.Usage("--max-age is negative")
 	}
 	if n, err := hex.DecodeString(f.nonce); err != nil || len(n) > 512 {
-		return usage("--nonce: expected at most 512 bytes in hex")
+		return cli.Usage("--nonce: expected at most 512 bytes in hex")
 	}
 	return nil
 }
@@ -163,10 +164,10 @@ func (a *app) verifyFile(ctx context.Context, f verifyFlags, path string) error 
 	} else {
 		v.Kind, v.Live = "attestation document", !f.archived && f.at == ""
 		if f.job != "" {
-			return usage("%s is no receipt: --job and --result belong to receipts", path)
+			return cli.Usage("%s is no receipt: --job and --result belong to receipts", path)
 		}
 		if f.logs != nil {
-			return usage("%s is no receipt: a log holds receipts", path)
+			return cli.Usage("%s is no receipt: a log holds receipts", path)
 		}
 		if err := a.verifyDocument(f, b, v); err != nil {
 			return err
@@ -305,7 +306,7 @@ func (a *app) printVerdict(f verifyFlags, v *verdict) error {
 	}
 	if f.asJSON {
 		v.Says = v.says.object()
-		if err := a.printJSON(v); err != nil {
+		if err := cli.WriteJSON(a.out, v); err != nil {
 			return err
 		}
 		return v.err

@@ -1,6 +1,10 @@
 package main
 
-import "time"
+import (
+	"time"
+
+	"anchorhold/protocol/cli"
+)
 
 const atDay = "2006-01-02"
 
@@ -14,14 +18,14 @@ func (f verifyFlags) judgedAt(now time.Time) (time.Time, error) {
 	if err != nil {
 		day, err := time.Parse(atDay, f.at)
 		if err != nil {
-			return time.Time{}, usage("--at: expected a day, YYYY-MM-DD, or a time, YYYY-MM-DDThh:mm:ssZ")
+			return time.Time{}, cli.Usage("--at: expected a day, YYYY-MM-DD, or a time, YYYY-MM-DDThh:mm:ssZ")
 		}
 		if at = day.AddDate(0, 0, 1).Add(-time.Millisecond); day.Before(now) && at.After(now) {
 			at = now // today
 		}
 	}
 	if at.After(now) {
-		return time.Time{}, usage("--at %s lies ahead: nobody knows what will hold then", f.at)
+		return time.Time{}, cli.Usage("--at %s lies ahead: nobody knows what will hold then", f.at)
 	}
 	return at, nil
 }

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
+	"anchorhold/protocol/cli"
+
 	"github.com/spf13/cobra"
 )
 
@@ -18,13 +20,13 @@ func (a *app) version() *cobra.Command {
 		Short:   "Print versions",
 		Long:    "Version prints the version of the tool, of the protocol, of Go, and of the FIPS 140-3 module if the build froze one.",
 		Example: "  anchorhold version",
-		Args:    exactArgs(),
+		Args:    cli.ExactArgs(),
 		RunE: func(*cobra.Command, []string) error {
 			v := map[string]string{
 				"anchorhold": release, "protocol": "1", "go": runtime.Version(), "platform": runtime.GOOS + "/" + runtime.GOARCH, "fips140": setting("GOFIPS140"),
 			}
 			if asJSON {
-				return a.printJSON(v)
+				return cli.WriteJSON(a.out, v)
 			}
 			fmt.Fprintf(a.out, "anchorhold %s, protocol 1, %s %s, GOFIPS140=%s\n", release, v["go"], v["platform"], v["fips140"])
 			return nil

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/internal/sealing"
 	"anchorhold/protocol/result"
@@ -28,7 +29,7 @@ func (a *app) wrap() *cobra.Command {
 		Long:  wrapHelp,
 		Example: `  anchorhold wrap --policy policy.cbor --pins pins.yaml --reply clinic-2026.pub.pem \
                   -o job.ahjob records.encrypted`,
-		Args: exactArgs("MESSAGE"),
+		Args: cli.ExactArgs("MESSAGE"),
 		RunE: func(_ *cobra.Command, args []string) error {
 			w := sealing.Wrapping{Now: a.now()}
 			var err error
@@ -66,7 +67,7 @@ func (a *app) wrap() *cobra.Command {
 	f.StringVar(&parameters, "parameters", "", "parameters message `FILE`, made by the same SDK")
 	f.StringVarP(&out, "out", "o", "", "job `FILE` to write")
 	f.BoolVar(&asJSON, "json", false, "print the summary as JSON")
-	required(cmd, "policy", "reply", "out")
+	cli.Required(cmd, "policy", "reply", "out")
 	return cmd
 }
 
@@ -90,7 +91,7 @@ func (a *app) wrapMessage(w sealing.Wrapping, message, out string, asJSON bool) 
 	}
 	id := hex.EncodeToString(sealed.MessageID[:])
 	if asJSON {
-		return a.printJSON(map[string]any{"job": out, "size": sealed.Size, "message_id": id, "context": sealed.Context, "image_checked": w.Pins != nil})
+		return cli.WriteJSON(a.out, map[string]any{"job": out, "size": sealed.Size, "message_id": id, "context": sealed.Context, "image_checked": w.Pins != nil})
 	}
 	fmt.Fprintf(a.out, "wrapped message %s into %s (%s)\n", id, out, bytesText(sealed.Size))
 	if w.Pins == nil {

@@ -1,0 +1,78 @@
+// Package cli is what the command-line tools share: how a fault in a call is told from a failure, and how arguments are checked. Only commands
+// import it.
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// usageError is a fault in how a command was called.
+type usageError struct{ error }
+
+// Usage returns an error that IsUsage knows.
+func Usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// IsUsage tells whether err is a fault in how a command was called: exit code 2.
+func IsUsage(err error) bool {
+	var u usageError
+	return errors.As(err, &u)
+}
+
+// Root makes cmd a root command: without arguments it prints its help, an unknown command and a wrong flag are usage errors, and printing errors
+// is left to the caller.
+func Root(cmd *cobra.Command) *cobra.Command {
+	cmd.SilenceUsage, cmd.SilenceErrors = true, true
+	cmd.CompletionOptions.HiddenDefaultCmd = true
+	cmd.Args = func(_ *cobra.Command, args []string) error {
+		if len(args) > 0 {
+			return Usage("unknown command %q", args[0])
+		}
+		return nil
+	}
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	return cmd
+}
+
+// ExactArgs wants the named arguments, no more and no less.
+func ExactArgs(names ...string) cobra.PositionalArgs {
+	return func(_ *cobra.Command, args []string) error {
+		if len(args) != len(names) {
+			return Usage("expected %s, got %d arguments", strings.Join(names, " "), len(args))
+		}
+		return nil
+	}
+}
+
+// Required makes flags required, says so in their help, and names all that are missing at once.
+func Required(cmd *cobra.Command, names ...string) {
+	cmd.PreRunE = func(cmd *cobra.Command, _ []string) error {
+		var missing []string
+		for _, name := range names {
+			if cmd.Flag(name).Value.String() == "" {
+				missing = append(missing, "--"+name)
+			}
+		}
+		if len(missing) > 0 {
+			return Usage("missing %s", strings.Join(missing, ", "))
+		}
+		return nil
+	}
+	for _, name := range names {
+		cmd.Flag(name).Usage += " (required)"
+	}
+}
+
+// WriteJSON writes v for a machine.
+func WriteJSON(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
