@@ -29,8 +29,11 @@ func (j *Job) Wait(ctx context.Context) error {
 		switch {
 		case done:
 			return nil
-		case errors.As(err, &refused) && !refused.temporary(), ctx.Err() != nil:
+		case errors.As(err, &refused) && !refused.temporary():
 			return err
+		case ctx.Err() != nil:
+			// Not err, which is nil when the caller gave up right behind an answer: nil would mean that the job is done.
+			return ctx.Err()
 		case err != nil:
 			if failures++; failures == tries {
 				return err
