@@ -37,6 +37,13 @@ func realDocuments(t testing.TB) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
+		// NitroTPM documents chain to the same root and are no enclave's: refused, whoever signed them.
+		if bytes.Contains(b, []byte("nitrotpm_pcrs")) {
+			if _, err := attest.VerifyArchived(b, attest.AWSRoots()); !errors.Is(err, attest.ErrNotEnclave) {
+				t.Errorf("%s: got %v, want %v", filepath.Base(p), err, attest.ErrNotEnclave)
+			}
+			continue
+		}
 		docs[p] = b
 	}
 	return docs
@@ -61,12 +68,15 @@ func TestRealDocumentsVerifyAtTheirOwnTime(t *testing.T) {
 			}
 			d := v.Document()
 			compare(t, &d, strings.TrimSuffix(path, ".cose")+".json")
-			if _, err := attest.Verify(b, attest.AWSRoots(), d.Timestamp.Add(time.Minute)); err != nil {
-				t.Errorf("live, one minute after: %v", err)
+			if _, err := attest.Verify(b, attest.AWSRoots(), d.Timestamp.Add(time.Second)); err != nil {
+				t.Errorf("live, one second after: %v", err)
 			}
-			tagged := append([]byte{0xd2}, b...)
-			if _, err := attest.VerifyArchived(tagged, attest.AWSRoots()); err != nil {
-				t.Errorf("with tag 18: %v", err)
+			other := append([]byte{0xd2}, b...)
+			if b[0] == 0xd2 {
+				other = b[1:]
+			}
+			if _, err := attest.VerifyArchived(other, attest.AWSRoots()); err != nil {
+				t.Errorf("with and without tag 18: %v", err)
 			}
 		})
 	}
