@@ -137,10 +137,13 @@ func (b *bench) job(t testing.TB, reply *result.PrivateKey, records string) (fil
 func submit(t testing.TB, c *message.Conn, file []byte) ([]byte, message.Message) {
 	t.Helper()
 	check(t, c.Send(message.Job{}))
-	go func() {
+	// An enclave that fails a job answers before all of it has been sent; the connection is free when both directions have ended.
+	var sending sync.WaitGroup
+	defer sending.Wait()
+	sending.Go(func() {
 		_ = c.SendData(frame.Data, file)
 		_ = c.Send(message.End{})
-	}()
+	})
 	var sealed []byte
 	for {
 		m, _, body, err := c.Receive()
