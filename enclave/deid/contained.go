@@ -1,5 +1,7 @@
 package deid
 
+import "anchorhold/enclave/deid/stream"
+
 // locals are the ids of a record's contained resources that stay, and the
 // scope that keeps them apart from those of other records.
 type locals struct {
@@ -31,10 +33,10 @@ func (t *transformer) containable(s *scanner) *resource {
 // ownID appends the surrogate of the id of the resource at hand.
 func (t *transformer) ownID(id []byte) {
 	if t.inside {
-		t.put(localSpace, t.local().scope, id)
+		t.put(stream.Contained, t.local().scope, id)
 		return
 	}
-	t.put(idSpace, t.kind, id)
+	t.put(stream.ID, t.kind, id)
 }
 
 // fragment appends a reference to a contained resource that stays.
@@ -44,7 +46,7 @@ func (t *transformer) fragment(id []byte) bool {
 		return false
 	}
 	t.out = append(t.out, '#')
-	t.put(localSpace, l.scope, id)
+	t.put(stream.Contained, l.scope, id)
 	return true
 }
 

@@ -3,34 +3,39 @@
 // form; whatever it does not name is dropped.
 //
 // The main call is [Engine.Process]: NDJSON in, NDJSON and a [Report] out, in
-// the order of the input and in bounded memory. The preset safe-harbor follows
-// 45 CFR 164.514(b)(2). The package does not read free text: it drops it. It
-// does not validate FHIR: an output is valid where the input was, apart from
-// required elements that the rules remove and say so.
+// the order of the input and in bounded memory (package stream). The preset
+// safe-harbor follows 45 CFR 164.514(b)(2). The package does not read free
+// text: it drops it. It does not validate FHIR: an output is valid where the
+// input was, apart from required elements that the rules remove and say so.
 package deid
 
+import (
+	"context"
+	"io"
+
+	"anchorhold/enclave/deid/stream"
+)
+
 // Options are the settings of one job.
-type Options struct {
-	// ReferenceDate, YYYY-MM-DD, is the day that ages are counted to. Required:
-	// nothing here reads a clock.
-	ReferenceDate string
-	// SurrogateKey makes the surrogates of this job. Secret; the same key and
-	// input give the same output, byte for byte.
-	SurrogateKey [32]byte
-	// Raise fails the job at the first rejected record.
-	Raise bool
-	// MaxRecord is the length in bytes of the longest line that is read;
-	// 0 means 8 MiB.
-	MaxRecord int
-	// MaxNesting is the JSON depth that is accepted; 0 means 64.
-	MaxNesting int
-	// MaxRecords bounds the records of the job; 0 means 100,000,000.
-	MaxRecords int64
-	// MaxIdentifiers bounds the distinct identifiers of the job, and with
-	// them the memory it takes; 0 means 20,000,000.
-	MaxIdentifiers int64
-	// Workers is the number of goroutines that transform; 0 means GOMAXPROCS.
-	Workers int
-	// Values are the secrets of a parameters message, by name.
-	Values map[string][]byte
+type Options = stream.Options
+
+// Report says what became of a job's records.
+type Report = stream.Report
+
+// Reject names a record that is not in the output.
+type Reject = stream.Reject
+
+// Process de-identifies the records of in to out, as stream.Process does.
+func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o Options) (*Report, error) {
+	return stream.Process(ctx, e, in, out, o)
+}
+
+var _ stream.Engine = (*Engine)(nil)
+
+// Types returns the names of the resource types that the rules know.
+func (e *Engine) Types() []string { return e.types }
+
+// NewWorker returns a worker for a job.
+func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
+	return &transformer{scanner: scanner{max: j.MaxNesting}, engine: e, year: j.ReferenceDate.Year()}, nil
 }

@@ -2,12 +2,16 @@ package deid
 
 import (
 	"bytes"
+
+	"anchorhold/enclave/deid/stream"
 )
 
-// put appends the place of a surrogate, which the finisher fills.
-func (t *transformer) put(ns namespace, scope, id []byte) {
-	t.patches = append(t.patches, patch{len(t.out), t.hasher.of(ns, scope, id)})
-	t.out = append(t.out, "________________________________"[:surrogateLen]...)
+// surrogateSystem is the system of identifiers that the engine issued.
+const surrogateSystem = "urn:anchorhold:surrogate"
+
+// put appends the place of a surrogate.
+func (t *transformer) put(k stream.Kind, scope, id []byte) {
+	t.out = t.sink.Surrogate(t.out, k, scope, id)
 }
 
 // identifier replaces an Identifier by one of the engine's. System and value
@@ -19,7 +23,7 @@ func (t *transformer) identifier() bool {
 		return false
 	}
 	t.out = append(t.out, `{"system":"`+surrogateSystem+`","value":"`...)
-	t.put(identifierSpace, system, value)
+	t.put(stream.Identifier, system, value)
 	t.out = append(t.out, `"}`...)
 	return true
 }
@@ -108,7 +112,7 @@ func (t *transformer) target(ref []byte) bool {
 	}
 	t.out = append(t.out, kind...)
 	t.out = append(t.out, '/')
-	t.put(idSpace, kind, id)
+	t.put(stream.ID, kind, id)
 	return true
 }
 
@@ -141,7 +145,7 @@ func (t *transformer) search(kind, query []byte) bool {
 	}
 	t.out = append(t.out, kind...)
 	t.out = append(t.out, "?identifier="+surrogateSystem+"|"...)
-	t.put(identifierSpace, system, value)
+	t.put(stream.Identifier, system, value)
 	return true
 }
 

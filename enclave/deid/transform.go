@@ -3,24 +3,17 @@ package deid
 import (
 	"bytes"
 
+	"anchorhold/enclave/deid/stream"
 	"anchorhold/protocol/code"
 )
-
-// patch says where a surrogate belongs in an output, and whose it is. The
-// number is not known before all earlier blocks have been finished.
-type patch struct {
-	at int
-	id identity
-}
 
 // transformer rewrites records. It belongs to one goroutine.
 type transformer struct {
 	scanner
-	engine  *Engine
-	year    int // of the reference date
-	hasher  *hasher
-	out     []byte
-	patches []patch
+	engine *Engine
+	year   int // of the reference date
+	out    []byte
+	sink   *stream.Sink
 
 	// The record at hand:
 	failed code.Record // why it is rejected
@@ -36,12 +29,16 @@ type transformer struct {
 }
 
 // mark is a state of the output to which a rollback returns.
-type mark struct{ out, patches int }
+type mark struct {
+	out  int
+	sink stream.Mark
+}
 
-func (t *transformer) mark() mark { return mark{len(t.out), len(t.patches)} }
+func (t *transformer) mark() mark { return mark{len(t.out), t.sink.Mark()} }
 
 func (t *transformer) rollback(m mark) {
-	t.out, t.patches = t.out[:m.out], t.patches[:m.patches]
+	t.out = t.out[:m.out]
+	t.sink.Rollback(m.sink)
 }
 
 func (t *transformer) reject(c code.Record) bool {

@@ -12,6 +12,7 @@ import (
 
 	"anchorhold/eif/image"
 	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/engine"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/policy"
@@ -141,7 +142,7 @@ func readPolicy(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: expected a compiled policy, or a .yaml source: %w", path, err)
 	}
 	for _, pipeline := range p.Pipelines {
-		if _, err := deid.Compile(pipeline.Rules); err != nil {
+		if _, err := engine.Compile(pipeline.Rules); err != nil {
 			return nil, fmt.Errorf("%s: rules of pipeline %s: %w", path, pipeline.Name, err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"os"
 	"time"
 
-	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/engine"
 	"anchorhold/enclave/internal/job"
 	"anchorhold/enclave/internal/keycache"
 	"anchorhold/enclave/internal/kms"
@@ -133,7 +133,7 @@ func logEvent(l *log.Logger, e job.Event, c code.Code) {
 func compile(p *policy.Policy) (map[string]job.Engine, error) {
 	engines := make(map[string]job.Engine, len(p.Pipelines))
 	for _, pipeline := range p.Pipelines {
-		e, err := deid.Compile(pipeline.Rules)
+		e, err := engine.Compile(pipeline.Rules)
 		if err != nil {
 			return nil, fmt.Errorf("pipeline %q: %w", pipeline.Name, err)
 		}

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/stream"
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/frame"
@@ -17,9 +17,9 @@ import (
 )
 
 // engine is a pipeline that does what its function says.
-type engine func(ctx context.Context, in io.Reader, out io.Writer, o deid.Options) (*deid.Report, error)
+type engine func(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error)
 
-func (e engine) Process(ctx context.Context, in io.Reader, out io.Writer, o deid.Options) (*deid.Report, error) {
+func (e engine) Process(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error) {
 	return e(ctx, in, out, o)
 }
 
@@ -27,11 +27,11 @@ func (e engine) Process(ctx context.Context, in io.Reader, out io.Writer, o deid
 func TestInvariant8_BusyAboveTheLimit(t *testing.T) {
 	hold := make(chan struct{})
 	var inside atomic.Int32
-	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, _ deid.Options) (*deid.Report, error) {
+	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, _ stream.Options) (*stream.Report, error) {
 		inside.Add(1)
 		<-hold
 		_, err := io.Copy(io.Discard, in)
-		return &deid.Report{}, err
+		return &stream.Report{}, err
 	})})
 	var running sync.WaitGroup
 	for range 2 { // concurrent-jobs of the bench's policy
@@ -61,12 +61,12 @@ func TestInvariant8_BusyAboveTheLimit(t *testing.T) {
 // TestPanicFailsItsJobOnly: code internal, keys zeroed, the service goes on.
 func TestPanicFailsItsJobOnly(t *testing.T) {
 	var bad atomic.Bool
-	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, _ deid.Options) (*deid.Report, error) {
+	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, _ stream.Options) (*stream.Report, error) {
 		if bad.Load() {
 			panic("MARKER")
 		}
 		_, err := io.Copy(io.Discard, in)
-		return &deid.Report{}, err
+		return &stream.Report{}, err
 	})})
 	bad.Store(true)
 	out := b.dial(t).run(t, newOrder(t, b).seal(t, b).job())
@@ -118,10 +118,10 @@ func TestInvariant1_DataKeysAreZeroedAfterTheJob(t *testing.T) {
 // TestInvariant1_ParametersAreZeroedAfterTheJob: pseudonym keys travel in them.
 func TestInvariant1_ParametersAreZeroedAfterTheJob(t *testing.T) {
 	var given map[string][]byte
-	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, o deid.Options) (*deid.Report, error) {
+	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, o stream.Options) (*stream.Report, error) {
 		given = o.Values
 		_, err := io.Copy(io.Discard, in)
-		return &deid.Report{}, err
+		return &stream.Report{}, err
 	})})
 	o := newOrder(t, b)
 	o.values = parametersPlaintext("anchorhold/v1 parameters", map[string][]byte{"key": []byte("PSEUDONYM-KEY")})
@@ -133,9 +133,9 @@ func TestInvariant1_ParametersAreZeroedAfterTheJob(t *testing.T) {
 
 // TestPipelineCannotFinishEarly: a pipeline that stops reading makes no success, whatever it reports.
 func TestPipelineCannotFinishEarly(t *testing.T) {
-	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, out io.Writer, _ deid.Options) (*deid.Report, error) {
+	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, out io.Writer, _ stream.Options) (*stream.Report, error) {
 		_, err := out.Write([]byte("early\n"))
-		return &deid.Report{}, err
+		return &stream.Report{}, err
 	})})
 	o := newOrder(t, b)
 	o.records = bytes.Repeat([]byte(patient), 3000)
@@ -151,11 +151,11 @@ func TestPipelineCannotFinishEarly(t *testing.T) {
 // TestPipelineCannotHideWhyReadingFailed: the code is that of the input.
 func TestPipelineCannotHideWhyReadingFailed(t *testing.T) {
 	for name, e := range map[string]engine{
-		"swallowed": func(_ context.Context, in io.Reader, _ io.Writer, _ deid.Options) (*deid.Report, error) {
+		"swallowed": func(_ context.Context, in io.Reader, _ io.Writer, _ stream.Options) (*stream.Report, error) {
 			_, _ = io.Copy(io.Discard, in)
-			return &deid.Report{}, nil
+			return &stream.Report{}, nil
 		},
-		"renamed": func(_ context.Context, in io.Reader, _ io.Writer, _ deid.Options) (*deid.Report, error) {
+		"renamed": func(_ context.Context, in io.Reader, _ io.Writer, _ stream.Options) (*stream.Report, error) {
 			_, _ = io.Copy(io.Discard, in)
 			return nil, code.New(code.TooManyRecords, nil)
 		},
@@ -286,14 +286,14 @@ func TestConnectionsAreBounded(t *testing.T) {
 
 func TestParameters(t *testing.T) {
 	var got atomic.Pointer[map[string][]byte]
-	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, o deid.Options) (*deid.Report, error) {
+	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, _ io.Writer, o stream.Options) (*stream.Report, error) {
 		seen := map[string][]byte{}
 		for k, v := range o.Values {
 			seen[k] = bytes.Clone(v)
 		}
 		got.Store(&seen)
 		_, err := io.Copy(io.Discard, in)
-		return &deid.Report{}, err
+		return &stream.Report{}, err
 	})})
 	const label = "anchorhold/v1 parameters"
 	good := parametersPlaintext(label, map[string][]byte{"pseudonyms": []byte("secret")})

@@ -6,7 +6,7 @@
 //
 // The package does not promise that a job ends well while the parent misbehaves; it promises that it ends, with a code, and that the
 // enclave goes on. A panic in a job is recovered at the job's boundary: its keys are zeroed, its code is internal, its connection
-// is closed, and the other jobs go on. Package deid does the same for its goroutines; a panic in any other one ends the process, and
+// is closed, and the other jobs go on. Package stream does the same for its goroutines; a panic in any other one ends the process, and
 // with it the enclave.
 package job
 
@@ -17,7 +17,7 @@ import (
 	"io"
 	"time"
 
-	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/stream"
 	"anchorhold/enclave/internal/receipts"
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
@@ -27,7 +27,7 @@ import (
 
 // Engine turns records into records. It reads in to its end, and has stopped using in and out when it returns.
 type Engine interface {
-	Process(ctx context.Context, in io.Reader, out io.Writer, o deid.Options) (*deid.Report, error)
+	Process(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error)
 }
 
 // Keys decrypts data keys.

@@ -9,7 +9,7 @@ import (
 	"io"
 	"math"
 
-	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/stream"
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
@@ -117,9 +117,9 @@ func (r *run) release(ctx context.Context, h *envelope.Header, c *claims, key *[
 }
 
 // options are the transformer's settings, of the measured policy and the message alone.
-func (r *run) options(values map[string][]byte) deid.Options {
+func (r *run) options(values map[string][]byte) stream.Options {
 	l := r.s.config.Policy.Limits
-	return deid.Options{
+	return stream.Options{
 		ReferenceDate:  r.date,
 		Raise:          r.claims.pipeline.Raise,
 		MaxRecord:      int(min(l.RecordBytes, math.MaxInt32)),
@@ -132,7 +132,7 @@ func (r *run) options(values map[string][]byte) deid.Options {
 
 // transform streams the records through the pipeline and the sealer, and returns the leaf. The last chunk is sealed only after the
 // last byte of input has authenticated itself.
-func (r *run) transform(ctx context.Context, plain io.Reader, options deid.Options) (*receipt.Leaf, error) {
+func (r *run) transform(ctx context.Context, plain io.Reader, options stream.Options) (*receipt.Leaf, error) {
 	out := newOutput(ctx, r.conn, frame.Result)
 	sealer, err := result.NewSealer(out, result.Result, r.file.ReplyKey, result.Binding{
 		Header: r.fileSum, Nonce: r.file.Nonce, Policy: r.s.digest,
@@ -163,7 +163,7 @@ func (r *run) transform(ctx context.Context, plain io.Reader, options deid.Optio
 }
 
 // leaf fills the receipt (SPEC 7.1). The parent reads it: counts are bucketed.
-func (r *run) leaf(out *output, report *deid.Report) *receipt.Leaf {
+func (r *run) leaf(out *output, report *stream.Report) *receipt.Leaf {
 	leaf := &receipt.Leaf{
 		Image:  r.s.config.Image.PCR0,
 		Tenant: r.claims.Tenant, Pipeline: r.claims.Pipeline, Key: r.claims.key.Info,

@@ -7,6 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/engine"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/measure"
@@ -84,7 +85,7 @@ func compilePolicy(path string) ([]byte, error) {
 		return nil, err
 	}
 	for _, p := range pol.Pipelines {
-		if _, err := deid.Compile(p.Rules); err != nil {
+		if _, err := engine.Compile(p.Rules); err != nil {
 			return nil, fmt.Errorf("%s: rules of pipeline %s: %w", path, p.Name, err)
 		}
 	}

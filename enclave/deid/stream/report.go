@@ -1,4 +1,4 @@
-package deid
+package stream
 
 // maxRejects is how many rejected records the report names, SPEC 5.1.
 const maxRejects = 10_000

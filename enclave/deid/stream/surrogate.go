@@ -1,4 +1,4 @@
-package deid
+package stream
 
 import (
 	"crypto/aes"
@@ -17,26 +17,25 @@ import (
 // joined by it. The identifier itself is only remembered as a keyed hash.
 
 const (
-	// surrogateSystem is the system of identifiers that the engine issued.
-	surrogateSystem = "urn:anchorhold:surrogate"
-
 	// alphabet spells surrogates: consonants make no word or name, and
 	// letters make no ZIP, date, phone or record number.
 	alphabet = "bcdfghjklmnpqrst"
 
-	surrogateLen = 2 * aes.BlockSize
+	// SurrogateLen is the length of a surrogate.
+	SurrogateLen = 2 * aes.BlockSize
 
 	indexLabel = "anchorhold/v1 surrogate index"
 	textLabel  = "anchorhold/v1 surrogate text"
 )
 
-// A namespace keeps identifiers of different kinds apart.
-type namespace byte
+// A Kind keeps identifiers of different kinds apart.
+type Kind byte
 
+// The kinds, and what their scope and id are.
 const (
-	idSpace         namespace = 1 // resource type, id
-	identifierSpace namespace = 2 // system, value
-	localSpace      namespace = 3 // container, id of a contained resource
+	ID         Kind = 1 // resource type, id
+	Identifier Kind = 2 // system, value
+	Contained  Kind = 3 // type and id of the container, id of a contained resource
 )
 
 type identity [16]byte
@@ -58,11 +57,11 @@ func newHasher(key *[32]byte) *hasher { return &hasher{key: derive(key, indexLab
 
 // of returns the identity of (scope, id). The key stands first and lengths
 // separate the rest, so nobody who lacks the key can make two of them collide.
-func (h *hasher) of(ns namespace, scope, id []byte) (out identity) {
+func (h *hasher) of(k Kind, scope, id []byte) (out identity) {
 	// Sized first: a buffer that append outgrows would keep the key.
 	h.grow(len(h.key) + 1 + 4 + len(scope) + len(id))
 	b := append(h.buf[:0], h.key[:]...)
-	b = append(b, byte(ns))
+	b = append(b, byte(k))
 	b = binary.BigEndian.AppendUint32(b, uint32(len(scope)))
 	b = append(b, scope...)
 	b = append(b, id...)
@@ -103,12 +102,12 @@ func newTable(key *[32]byte, limit int64) *table {
 	defer clear(k[:])
 	b, err := aes.NewCipher(k[:])
 	if err != nil {
-		panic("deid: " + err.Error()) // unreachable: the key has 32 bytes
+		panic("stream: " + err.Error()) // unreachable: the key has 32 bytes
 	}
 	return &table{numbers: make(map[identity]uint32), limit: min(limit, math.MaxUint32), block: b}
 }
 
-// write puts the surrogate of id into dst, which has surrogateLen bytes.
+// write puts the surrogate of id into dst, which has SurrogateLen bytes.
 func (t *table) write(dst []byte, id identity) error {
 	n, ok := t.numbers[id]
 	if !ok {

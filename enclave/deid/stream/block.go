@@ -1,4 +1,4 @@
-package deid
+package stream
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ type block struct {
 	first int64 // number of the first line
 	long  int   // MiB that it holds of what the pipeline has room for
 
-	// What the transformer makes of it:
+	// What the worker makes of it:
 	out      []byte
 	patches  []patch
 	records  int64
@@ -24,8 +24,8 @@ type block struct {
 	done chan struct{}
 }
 
-func newBlock(e *Engine) *block {
-	return &block{types: make([]TypeCounts, len(e.types)), done: make(chan struct{}, 1)}
+func newBlock(types int) *block {
+	return &block{types: make([]TypeCounts, types), done: make(chan struct{}, 1)}
 }
 
 func (b *block) reset(lines []byte, first int64) {
@@ -50,11 +50,10 @@ func (b *block) trim() {
 }
 
 // transform rewrites the records of the block.
-func (b *block) transform(t *transformer, maxRecord int) {
-	t.out, t.patches = b.out, b.patches
+func (b *block) transform(d *desk, o *Options) {
+	d.sink.patches = b.patches
 	defer func() {
-		b.out, b.patches = t.out, t.patches
-		t.out, t.patches, t.scanner = nil, nil, scanner{max: t.max} // idle workers hold nothing
+		b.patches, d.sink.patches = d.sink.patches, nil // idle workers hold nothing
 		if recover() != nil {
 			b.err = code.New(code.Internal, errPanic)
 		}
@@ -64,32 +63,42 @@ func (b *block) transform(t *transformer, maxRecord int) {
 		var l []byte
 		l, rest, _ = bytes.Cut(rest, []byte{'\n'})
 		l = bytes.TrimSuffix(l, []byte{'\r'})
-		if len(l) > maxRecord {
-			b.reject(n, -1, code.RecordTooLong)
+		if len(l) > o.MaxRecord {
+			b.count(n, Verdict{-1, code.RecordTooLong})
 		} else if len(bytes.Trim(l, " \t\r")) > 0 {
-			index, c := t.record(l)
-			b.count(n, index, c)
+			b.count(n, b.record(d, l, o.MaxNesting))
 		}
 	}
 }
 
-func (b *block) count(line int64, index int, c code.Record) {
-	if c != "" {
-		b.reject(line, index, c)
-		return
+// record rewrites one record and appends it with a newline. A rejected one leaves no trace in the output.
+func (b *block) record(d *desk, l []byte, maxNesting int) Verdict {
+	if c := judge(l, maxNesting); c != "" {
+		return Verdict{-1, c}
 	}
-	b.records++
-	b.types[index].In++
-	b.types[index].Out++
+	end, m := len(b.out), d.sink.Mark()
+	out, v := d.worker.Resource(b.out, l, &d.sink)
+	if v.Code == "" {
+		b.out = append(out, '\n')
+		return v
+	}
+	b.out = out[:end]
+	d.sink.Rollback(m)
+	return v
 }
 
-func (b *block) reject(line int64, index int, c code.Record) {
+func (b *block) count(line int64, v Verdict) {
 	b.records++
-	b.rejected++
-	if index >= 0 {
-		b.types[index].In++
+	if v.Type >= 0 {
+		b.types[v.Type].In++
 	}
-	if len(b.rejects) < maxRejects {
-		b.rejects = append(b.rejects, Reject{line, string(c)})
+	switch {
+	case v.Code != "":
+		b.rejected++
+		if len(b.rejects) < maxRejects {
+			b.rejects = append(b.rejects, Reject{line, string(v.Code)})
+		}
+	case v.Type >= 0:
+		b.types[v.Type].Out++
 	}
 }

@@ -1,4 +1,4 @@
-package deid
+package stream
 
 import (
 	"context"
@@ -33,30 +33,36 @@ const (
 // (with Raise), TooManyRecords, TooManyIdentifiers, ReferenceDateMissing,
 // ContextInvalid (a reference date that is no date), Canceled, Timeout. After an
 // error, what was written is to be thrown away.
-func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o Options) (*Report, error) {
-	p, err := e.newPipeline(ctx, o)
+func Process(ctx context.Context, e Engine, in io.Reader, out io.Writer, o Options) (*Report, error) {
+	p, err := newPipeline(ctx, e, o)
 	if err != nil {
 		return nil, err
 	}
 	return p.run(in, out)
 }
 
-func (e *Engine) newPipeline(ctx context.Context, o Options) (*pipeline, error) {
-	year, err := o.complete()
+func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
+	day, err := o.complete()
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{engine: e, options: o, year: year}
-	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	p := &pipeline{types: e.Types(), options: o}
+	j := &Job{ReferenceDate: day, MaxNesting: o.MaxNesting, Values: o.Values, key: &p.options.SurrogateKey}
 	for range o.Workers {
-		p.hashers = append(p.hashers, newHasher(&p.options.SurrogateKey))
+		w, err := e.NewWorker(j)
+		if err != nil {
+			p.forget()
+			return nil, err
+		}
+		p.desks = append(p.desks, &desk{w, Sink{hasher: newHasher(&p.options.SurrogateKey)}})
 	}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	return p, nil
 }
 
 // run carries the whole stream through and zeroes the keys. It is called once.
 func (p *pipeline) run(in io.Reader, out io.Writer) (*Report, error) {
-	f := newFinisher(p.engine, &p.options, out)
+	f := newFinisher(p.types, &p.options, out)
 	p.start(in)
 	var err error
 	for b := range p.ordered {
@@ -91,8 +97,9 @@ func (p *pipeline) run(in io.Reader, out io.Writer) (*Report, error) {
 // HMAC copied on the way, stay until they are collected. No worker runs any more.
 func (p *pipeline) forget() {
 	clear(p.options.SurrogateKey[:])
-	for _, h := range p.hashers {
-		h.forget()
+	for _, d := range p.desks {
+		d.sink.hasher.forget()
+		d.worker.Forget()
 	}
 }
 
@@ -108,21 +115,21 @@ func coded(err error) error {
 	return err
 }
 
-// complete checks the options, sets defaults and returns the reference year.
-func (o *Options) complete() (int, error) {
+// complete checks the options, sets defaults and returns the reference date.
+func (o *Options) complete() (time.Time, error) {
 	if o.ReferenceDate == "" {
-		return 0, code.New(code.ReferenceDateMissing, nil)
+		return time.Time{}, code.New(code.ReferenceDateMissing, nil)
 	}
 	day, err := time.Parse(time.DateOnly, o.ReferenceDate)
 	if err != nil {
-		return 0, code.New(code.ContextInvalid, errors.New("reference date is not YYYY-MM-DD"))
+		return time.Time{}, code.New(code.ContextInvalid, errors.New("reference date is not YYYY-MM-DD"))
 	}
 	defaults(&o.MaxRecord, defaultRecord)
 	defaults(&o.MaxNesting, defaultNesting)
 	defaults(&o.MaxRecords, defaultRecords)
 	defaults(&o.MaxIdentifiers, defaultIdentifiers)
 	defaults(&o.Workers, runtime.GOMAXPROCS(0))
-	return day.Year(), nil
+	return day, nil
 }
 
 func defaults[T int | int64](v *T, d T) {
@@ -134,12 +141,11 @@ func defaults[T int | int64](v *T, d T) {
 // pipeline carries blocks from the reader through the workers to the finisher.
 // Blocks are passed along: whoever holds one owns it.
 type pipeline struct {
-	engine  *Engine
+	types   []string // of the engine
 	options Options
-	year    int
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	hashers []*hasher // one for each worker, which owns it until wait is done
+	desks   []*desk // each of one goroutine, which owns it until wait is done
 
 	free    chan *block   // bounds the blocks, and with them the memory
 	long    chan struct{} // one for each MiB of the blocks that hold long lines
@@ -159,8 +165,8 @@ func (p *pipeline) start(in io.Reader) {
 		p.free <- nil // made when it is first needed
 	}
 	p.wait.Go(func() { p.read(in) })
-	for _, h := range p.hashers {
-		p.wait.Go(func() { p.transform(h) })
+	for _, d := range p.desks {
+		p.wait.Go(func() { p.transform(d) })
 	}
 }
 
@@ -185,7 +191,7 @@ func (p *pipeline) read(in io.Reader) {
 			return
 		}
 		if b == nil {
-			b = newBlock(p.engine)
+			b = newBlock(len(p.types))
 		}
 		lines, first, err := s.next(b.in)
 		if err != nil {
@@ -218,16 +224,16 @@ func (p *pipeline) admit(b *block) bool {
 	return true
 }
 
-func (p *pipeline) transform(h *hasher) {
-	t := &transformer{
-		scanner: scanner{max: p.options.MaxNesting},
-		engine:  p.engine,
-		year:    p.year,
-		hasher:  h,
-	}
+// desk is what a goroutine that transforms works with.
+type desk struct {
+	worker Worker
+	sink   Sink
+}
+
+func (p *pipeline) transform(d *desk) {
 	for b := range p.work {
 		if p.ctx.Err() == nil {
-			b.transform(t, p.options.MaxRecord)
+			b.transform(d, &p.options)
 		}
 		b.done <- struct{}{}
 	}

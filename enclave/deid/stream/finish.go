@@ -1,4 +1,4 @@
-package deid
+package stream
 
 import (
 	"fmt"
@@ -10,7 +10,7 @@ import (
 // finisher ends blocks in the order of the input: it numbers surrogates,
 // writes records and counts. It belongs to one goroutine.
 type finisher struct {
-	engine  *Engine
+	names   []string // of the types
 	options *Options
 	out     io.Writer
 	table   *table
@@ -18,11 +18,11 @@ type finisher struct {
 	types   []TypeCounts
 }
 
-func newFinisher(e *Engine, o *Options, out io.Writer) *finisher {
+func newFinisher(names []string, o *Options, out io.Writer) *finisher {
 	return &finisher{
-		engine: e, options: o, out: out,
+		names: names, options: o, out: out,
 		table: newTable(&o.SurrogateKey, o.MaxIdentifiers),
-		types: make([]TypeCounts, len(e.types)),
+		types: make([]TypeCounts, len(names)),
 	}
 }
 
@@ -39,16 +39,16 @@ func (f *finisher) finish(b *block) error {
 		return code.New(code.RecordRejected, nil)
 	}
 	r.RecordsRejected += b.rejected
+	r.RecordsOut += b.records - b.rejected
 	room := min(len(b.rejects), maxRejects-len(r.Rejects))
 	r.Rejects = append(r.Rejects, b.rejects[:room]...)
 	r.RejectsOmitted += b.rejected - int64(room)
 	for i, c := range b.types {
 		f.types[i].In += c.In
 		f.types[i].Out += c.Out
-		r.RecordsOut += c.Out
 	}
 	for _, p := range b.patches {
-		if err := f.table.write(b.out[p.at:p.at+surrogateLen], p.id); err != nil {
+		if err := f.table.write(b.out[p.at:p.at+SurrogateLen], p.id); err != nil {
 			return err
 		}
 	}
@@ -67,7 +67,7 @@ func (f *finisher) report() *Report {
 	r.ByType = map[string]TypeCounts{}
 	for i, c := range f.types {
 		if c != (TypeCounts{}) {
-			r.ByType[f.engine.types[i]] = c
+			r.ByType[f.names[i]] = c
 		}
 	}
 	if r.Rejects == nil {
