@@ -178,12 +178,8 @@ func TestDialContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for _, addr := range []string{"unix://" + path(t), "vsock://3:9101"} {
-		start := time.Now()
 		if c, err := transport.Dial(ctx, addr); err == nil || c != nil {
 			t.Errorf("%s: got %v, %v for a canceled context", addr, c, err)
-		}
-		if d := time.Since(start); d > 5*time.Second {
-			t.Errorf("%s: took %v after the context ended", addr, d)
 		}
 	}
 }

