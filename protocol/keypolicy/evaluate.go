@@ -7,7 +7,8 @@ import (
 )
 
 // Evaluate decides a request: an explicit Deny wins over every Allow, and what nothing allows is denied. Source: IAM User Guide,
-// "Policy evaluation logic". For a Deny it reports the first statement that denies, else the first that allows.
+// "Policy evaluation logic". For a Deny it reports the first statement that denies, else the first that allows, of those that name the
+// principal itself before those that name its account.
 func (p *Policy) Evaluate(r Request) Decision {
 	r.Context = fold(r.Context)
 	allowed := Decision{Statement: -1}
@@ -19,8 +20,8 @@ func (p *Policy) Evaluate(r Request) Decision {
 		if s.Deny {
 			return Decision{Denied: true, Statement: i, Sid: s.Sid}
 		}
-		if !allowed.Allowed {
-			allowed = Decision{Allowed: true, Statement: i, Sid: s.Sid}
+		if delegated := s.delegates(r); !allowed.Allowed || allowed.Delegated && !delegated {
+			allowed = Decision{Allowed: true, Delegated: delegated, Statement: i, Sid: s.Sid}
 		}
 	}
 	return allowed
@@ -52,6 +53,15 @@ func (s *Statement) matches(r Request) bool {
 		}
 	}
 	return true
+}
+
+// delegates tells whether a statement that matches names the principal's account only, so that the account's IAM has the last word (KMS
+// Developer Guide, "Default key policy"). The account's root user needs no IAM policy.
+func (s *Statement) delegates(r Request) bool {
+	if a, ok := parseARN(r.Principal); s.NotPrincipal || ok && a.service == "iam" && a.resource == rootUser {
+		return false
+	}
+	return !slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.Account == "" && p.matches(r) })
 }
 
 // holds judges one condition on the values that the request has for its key; no value means that the key is absent.

@@ -3,9 +3,16 @@ package keypolicy
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Versions of the policy language.
+const (
+	version2012 = "2012-10-17"
+	version2008 = "2008-10-17"
 )
 
 // Parse reads a policy document of at most [MaxSize] bytes. It refuses what it cannot judge in full: unknown or duplicate
@@ -16,12 +23,12 @@ func Parse(src []byte) (*Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Policy{Version: "2008-10-17"} // the documented default when Version is absent
+	p := &Policy{Version: version2008} // the documented default when Version is absent
 	var statements []node
 	for _, m := range root.members {
 		switch m.name {
 		case "Version":
-			if m.value.text != "2012-10-17" && m.value.text != "2008-10-17" {
+			if m.value.text != version2012 && m.value.text != version2008 {
 				return nil, errors.New("invalid Version")
 			}
 			p.Version = m.value.text
@@ -43,6 +50,9 @@ func Parse(src []byte) (*Policy, error) {
 		return nil, errors.New("policy has no Statement")
 	}
 	if err := p.parseStatements(statements); err != nil {
+		return nil, err
+	}
+	if err := p.checkVariables(); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -163,13 +173,24 @@ func checkResource(s string) error {
 	if s != "*" && !strings.HasPrefix(s, "arn:") {
 		return errors.New("must be * or an ARN")
 	}
-	return checkVariables(s)
+	return nil
 }
 
-// checkVariables refuses policy variables: their value depends on a request context that only AWS has.
-func checkVariables(s string) error {
-	if strings.Contains(s, "${") {
-		return errors.New("policy variables are not supported")
+// checkVariables refuses policy variables: their value depends on a request context that only AWS has. Before version 2012-10-17 they are
+// text like any other (IAM User Guide, "IAM policy elements: Variables and tags").
+func (p *Policy) checkVariables() error {
+	if p.Version == version2008 {
+		return nil
+	}
+	variable := func(s string) bool { return strings.Contains(s, "${") }
+	for i, s := range p.Statements {
+		found := slices.ContainsFunc(s.Resources, variable)
+		for _, c := range s.Conditions {
+			found = found || slices.ContainsFunc(c.Values, variable)
+		}
+		if found {
+			return fmt.Errorf("statement %d: policy variables are not supported", i)
+		}
 	}
 	return nil
 }

@@ -43,15 +43,17 @@ var refusals = map[string]string{
 	"resource variable":        document(allow(`"Resource":"arn:aws:kms:${aws:x}:*:*"`)),
 	"principal wildcard":       document(allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:role/*"}`)),
 	"principal account":        document(allow(`"Principal":{"AWS":"11112222333"}`)),
-	"principal unique id":      document(allow(`"Principal":{"AWS":"AROADBQP57FF2AEXAMPLE"}`)),
 	"principal group":          document(allow(`"Principal":{"AWS":"arn:aws:iam::111122223333:group/x"}`)),
-	"principal kind":           document(allow(`"Principal":{"Federated":"x.example"}`)),
+	"principal kind":           document(allow(`"Principal":{"Robot":"x.example"}`)),
+	"canonical user":           document(allow(`"Principal":{"CanonicalUser":"79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be"}`)),
+	"federated wildcard":       document(allow(`"Principal":{"Federated":"*"}`)),
 	"principal text":           document(allow(`"Principal":"` + owner + `"`)),
 	"service wildcard":         document(allow(`"Principal":{"Service":"*"}`)),
 	"duplicate sid":            document(`{"Sid":"a",` + allow(`"Action":"*"`)[1:] + `,{"Sid":"a",` + allow(`"Action":"*"`)[1:]),
 	"operator":                 withCondition(`{"StringMatches":{"aws:x":"a"}}`),
 	"operator case":            withCondition(`{"stringequals":{"aws:x":"a"}}`),
-	"ip operator":              withCondition(`{"IpAddress":{"aws:SourceIp":"10.0.0.0/8"}}`),
+	"ip value":                 withCondition(`{"IpAddress":{"aws:SourceIp":"10.0.0.0/33"}}`),
+	"ip zone":                  withCondition(`{"IpAddress":{"aws:SourceIp":"fe80::1%eth0"}}`),
 	"binary operator":          withCondition(`{"BinaryEquals":{"aws:x":"YQ=="}}`),
 	"set operator":             withCondition(`{"ForSomeValues:StringEquals":{"aws:x":"a"}}`),
 	"null if exists":           withCondition(`{"NullIfExists":{"aws:x":"true"}}`),
@@ -110,6 +112,9 @@ func FuzzParse(f *testing.F) {
 	for _, c := range conditionCases {
 		f.Add([]byte(withCondition(c.condition)))
 	}
+	for _, c := range loadCases(f) {
+		f.Add([]byte(c.policy()))
+	}
 	request := keypolicy.Request{
 		Principal: session, Action: "kms:Decrypt", Resource: keyARN,
 		Context: values{"kms:k": {"a", "b"}, "aws:CurrentTime": {"2026-01-01T00:00:00Z"}, "kms:EncryptionContext:a": {strings.Repeat("a", 99)}},
@@ -127,6 +132,12 @@ func FuzzParse(f *testing.F) {
 		again, err := keypolicy.Parse(append(bytes.TrimSpace(src), '\n'))
 		if err != nil || again.Evaluate(request) != first {
 			t.Errorf("the same document was judged differently: %v", err)
+		}
+		// A grant can add permission and take none, and no grant beats a Deny.
+		grant := keypolicy.Grant{ID: "g", Grantee: request.Principal, Operations: []string{"Decrypt"}}
+		with := keypolicy.Authorize(p, []keypolicy.Grant{grant}, request)
+		if with.Denied != first.Denied || with.Allowed == first.Denied {
+			t.Errorf("with a grant: got %+v, without %+v", with, first)
 		}
 	})
 }

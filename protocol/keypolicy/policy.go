@@ -5,8 +5,10 @@
 // Where AWS looks at more than the key policy, the evaluator assumes the worst: a statement that delegates to an account
 // allows every principal of that account, because whoever administers that account's IAM can hand the permission out.
 //
-// It does not know grants, IAM policies, service control policies or session policies; a policy that it cannot judge in
-// full (an unknown element, operator or policy variable) is refused by Parse instead of being judged in part.
+// [Authorize] judges grants as well, which no condition of a key policy limits.
+//
+// It does not know IAM policies, service control policies or session policies; a policy that it cannot judge in full (an unknown
+// element or operator, a policy variable) is refused by Parse, which says what it is, instead of being judged in part.
 package keypolicy
 
 const (
@@ -47,6 +49,7 @@ type Condition struct {
 // A Request is what a policy judges.
 type Request struct {
 	Principal string              // ARN of user, role or assumed-role session, or a service's host name
+	UniqueID  string              // of the user or role (AIDA…, AROA…); empty when not known
 	Account   string              // account id of the principal; taken from the ARN when empty
 	Action    string              // such as kms:Decrypt
 	Resource  string              // key ARN
@@ -57,6 +60,8 @@ type Request struct {
 type Decision struct {
 	Allowed   bool
 	Denied    bool   // by an explicit Deny; false and not Allowed: nothing allowed it
+	Delegated bool   // allowed to the principal's account only: it needs IAM's leave there as well
 	Statement int    // index in Policy.Statements, -1 when no statement matched
 	Sid       string // of that statement
+	Grant     string // id of the grant that allowed it; empty: no grant did
 }

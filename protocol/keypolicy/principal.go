@@ -2,18 +2,35 @@ package keypolicy
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A Principal is one entry of Principal: everyone, a whole account, one ARN, or a service.
+// rootUser is the resource of an account's root ARN.
+const rootUser = "root"
+
+// A Principal is one entry of Principal: everyone, a whole account, one ARN, a service, an identity provider, or the unique id that AWS
+// puts in place of the ARN of a user or role that was deleted.
 type Principal struct {
-	Any     bool
-	Account string // all principals of an account: an account id or its root ARN
-	ARN     string
-	Service string
+	Any       bool
+	Account   string // all principals of an account: an account id or its root ARN
+	ARN       string
+	Service   string
+	Federated string // an identity provider: it signs in, and never calls KMS itself
+	UniqueID  string
 }
+
+// String returns the principal as a policy writes it.
+func (p Principal) String() string {
+	if p.Any {
+		return "*"
+	}
+	return p.Account + p.ARN + p.Service + p.Federated + p.UniqueID // all but one are empty
+}
+
+var uniqueID = regexp.MustCompile(`^A(RO|ID|GP)A[A-Z0-9]{8,60}$`)
 
 // parsePrincipals reads "*" or {"AWS": …, "Service": …}. Source: IAM User Guide, "AWS JSON policy elements: Principal".
 func parsePrincipals(n node) ([]Principal, error) {
@@ -50,6 +67,13 @@ func parsePrincipal(kind, v string) (Principal, error) {
 			return Principal{}, errors.New("malformed service principal")
 		}
 		return Principal{Service: v}, nil
+	case "Federated":
+		if strings.ContainsAny(v, "*?$") || v == "" {
+			return Principal{}, errors.New("malformed federated principal")
+		}
+		return Principal{Federated: v}, nil
+	case "CanonicalUser":
+		return Principal{}, errors.New("principals of kind CanonicalUser are not supported: they belong to S3")
 	case "AWS":
 		return parseAWSPrincipal(v)
 	default:
@@ -64,6 +88,9 @@ func parseAWSPrincipal(v string) (Principal, error) {
 	if isAccount(v) {
 		return Principal{Account: v}, nil
 	}
+	if uniqueID.MatchString(v) {
+		return Principal{UniqueID: v}, nil
+	}
 	// IAM takes no wildcard inside a principal; read as one it would match nothing, or everything.
 	if strings.ContainsAny(v, "*?$") {
 		return Principal{}, errors.New("wildcard inside a principal")
@@ -72,7 +99,7 @@ func parseAWSPrincipal(v string) (Principal, error) {
 	if !ok || !isAccount(a.account) || a.region != "" {
 		return Principal{}, errors.New("malformed principal ARN")
 	}
-	if a.service == "iam" && a.resource == "root" {
+	if a.service == "iam" && a.resource == rootUser {
 		return Principal{Account: a.account}, nil
 	}
 	kind, name, ok := strings.Cut(a.resource, "/")
@@ -94,6 +121,10 @@ func (p Principal) matches(r Request) bool {
 		return p.Service == r.Principal
 	case p.Account != "":
 		return p.Account == r.account()
+	case p.Federated != "":
+		return p.Federated == r.Principal
+	case p.UniqueID != "":
+		return p.UniqueID == r.UniqueID
 	case p.ARN != "":
 		return p.ARN == r.Principal || sessionOf(r.Principal, p.ARN)
 	default:
