@@ -45,6 +45,7 @@ func Compile(rules []byte) (*Engine, error) {
 	if err := c.faults.err(); err != nil {
 		return nil, err
 	}
+	c.number()
 	return c.engine, nil
 }
 

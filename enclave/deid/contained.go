@@ -89,6 +89,7 @@ func (t *transformer) stays(s scanner) bool {
 	t.scanner, t.inside = s, true
 	ok := t.resource(r)
 	t.scanner, t.inside, t.address.known = outer, inside, false
-	t.rollback(m)
+	t.out = t.out[:m.out]
+	t.sink.Undo(m.sink) // it is only tried
 	return ok
 }

@@ -9,7 +9,7 @@ import (
 func (t *transformer) Resource(dst, b []byte, s *stream.Sink) (out []byte, v stream.Verdict) {
 	t.out, t.sink = dst, s
 	v.Type, v.Code = t.record(b)
-	out = t.out
+	out, v.At = t.out, t.at
 	t.out, t.sink, t.kind, t.locals = nil, nil, nil, nil // an idle worker holds no record
 	t.scanner = scanner{max: t.max, scratch: t.scratch[:0]}
 	if cap(t.scratch) > 64<<10 {
@@ -25,7 +25,7 @@ func (t *transformer) Forget() {}
 // which the record is rejected.
 func (t *transformer) record(b []byte) (int, code.Record) {
 	t.scanner = scanner{b: b, max: t.max, scratch: t.scratch[:0]}
-	t.failed, t.inside, t.locals, t.address.known = "", false, nil, false
+	t.failed, t.at, t.inside, t.locals, t.address.known = "", 0, false, nil, false
 	t.space()
 	kind, ok := t.findText("resourceType")
 	if !ok {
@@ -47,7 +47,7 @@ func (t *transformer) record(b []byte) (int, code.Record) {
 		t.reject(code.ResourceMalformed)
 	}
 	if t.deep {
-		t.failed = code.JSONTooDeep
+		t.failed, t.at = code.JSONTooDeep, t.deepAt
 	}
 	return index, t.failed
 }

@@ -1,5 +1,7 @@
 package deid
 
+import "anchorhold/enclave/deid/stream"
+
 // A method says what becomes of an element.
 type method uint8
 
@@ -66,6 +68,7 @@ const (
 // node is the rule for one element. Nodes are immutable once compiled.
 type node struct {
 	method method
+	row    int // in the table of rules
 	// modifier marks an element that changes what its holder says: when it
 	// cannot be kept the holder goes too.
 	modifier bool
@@ -122,4 +125,5 @@ type Engine struct {
 	resources map[string]*resource
 	systems   addresses
 	profiles  addresses
+	rules     []stream.Rule
 }

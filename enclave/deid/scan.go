@@ -17,9 +17,16 @@ type scanner struct {
 	depth int
 	max   int
 	// deep is set when an object or array lies deeper than max.
-	deep bool
+	deep   bool
+	deepAt int // the first
 	// scratch holds unescaped strings; earlier ones stay valid as it grows.
 	scratch []byte
+}
+
+func (s *scanner) tooDeep() {
+	if !s.deep {
+		s.deep, s.deepAt = true, s.i
+	}
 }
 
 func (s *scanner) space() {
@@ -32,7 +39,7 @@ func (s *scanner) space() {
 // first member; an empty one is left again.
 func (s *scanner) enter() bool {
 	if s.depth++; s.depth > s.max {
-		s.deep = true
+		s.tooDeep()
 	}
 	s.i++
 	s.space()
@@ -153,7 +160,7 @@ func (s *scanner) skipNested() {
 			continue
 		case '{', '[':
 			if s.depth++; s.depth > s.max {
-				s.deep = true
+				s.tooDeep()
 			}
 		case '}', ']':
 			if s.depth--; s.depth == outside {

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/stream"
 	"anchorhold/protocol/code"
 )
 
@@ -25,33 +26,33 @@ func lineOf(id int) string { return fmt.Sprintf(`{"resourceType":"Patient","id":
 func TestRejects(t *testing.T) {
 	const marker = "MARKER"
 	deep := strings.Repeat(`[`, 70) + strings.Repeat(`]`, 70)
-	lines := []struct{ in, code string }{
-		{lineOf(1), ""},
-		{`{"resourceType":"Patient","a":"MARKER"`, "json-malformed"},
-		{`{"resourceType":"Patient"} MARKER`, "json-malformed"},
-		{`{"resourceType":"Patient","id":"MARKER","id":"b"}`, "json-duplicate-name"},
-		{`{"resourceType":"Patient","x":{"MARKER":1,"\u004dARKER":1}}`, "json-duplicate-name"},
-		{`{"resourceType":"Patient","x":"MARKER` + "\xff" + `"}`, "utf8-invalid"},
-		{`{"resourceType":"Patient","x":"MARKER\ud800"}`, "json-malformed"},
-		{`{"resourceType":"Patient","gender":"male","MARKER":` + deep + `}`, "json-too-deep"},
-		{strings.Repeat(`{"MARKER":`, 20000), "json-too-deep"},
-		{`{"resourceType":"Observation","id":"MARKER"}`, "resource-type-not-allowed"},
-		{`{"resourceType":"MARKER"}`, "resource-type-not-allowed"},
-		{`{"id":"MARKER"}`, "resource-malformed"},
-		{`{"resourceType":["Patient"],"id":"MARKER"}`, "resource-malformed"},
-		{`{"resourceType":"Patient","id":7,"x":"MARKER"}`, "resource-malformed"},
-		{`["MARKER"]`, "resource-malformed"},
-		{`"MARKER"`, "resource-malformed"},
-		{`{"resourceType":"Patient","id":"MARKER","gender":"male","modifierExtension":[]}`, "modifier-extension"},
-		{`{"resourceType":"Patient","x":"` + strings.Repeat("MARKER", 60000) + `"}`, "record-too-long"},
-		{lineOf(2), ""},
+	lines := []struct{ in, code, place string }{
+		{lineOf(1), "", ""},
+		{`{"resourceType":"Patient","a":"MARKER"`, "json-malformed", ""},
+		{`{"resourceType":"Patient"} MARKER`, "json-malformed", ""},
+		{`{"resourceType":"Patient","id":"MARKER","id":"b"}`, "json-duplicate-name", "/id"},
+		{`{"resourceType":"Patient","x":{"MARKER":1,"\u004dARKER":1}}`, "json-duplicate-name", "/x/MARKER"},
+		{`{"resourceType":"Patient","x":"MARKER` + "\xff" + `"}`, "utf8-invalid", "/x"},
+		{`{"resourceType":"Patient","x":"MARKER\ud800"}`, "json-malformed", "/x"},
+		{`{"resourceType":"Patient","gender":"male","MARKER":` + deep + `}`, "json-too-deep", "/MARKER" + strings.Repeat("/0", 63)},
+		{strings.Repeat(`{"MARKER":`, 20000), "json-too-deep", ""},
+		{`{"resourceType":"Observation","id":"MARKER"}`, "resource-type-not-allowed", ""},
+		{`{"resourceType":"MARKER"}`, "resource-type-not-allowed", ""},
+		{`{"id":"MARKER"}`, "resource-malformed", ""},
+		{`{"resourceType":["Patient"],"id":"MARKER"}`, "resource-malformed", ""},
+		{`{"resourceType":"Patient","id":7,"x":"MARKER"}`, "resource-malformed", ""},
+		{`["MARKER"]`, "resource-malformed", ""},
+		{`"MARKER"`, "resource-malformed", ""},
+		{`{"resourceType":"Patient","id":"MARKER","gender":"male","modifierExtension":[]}`, "modifier-extension", "/modifierExtension"},
+		{`{"resourceType":"Patient","x":"` + strings.Repeat("MARKER", 60000) + `"}`, "record-too-long", ""},
+		{lineOf(2), "", ""},
 	}
 	var in strings.Builder
 	var want []deid.Reject
 	for i, l := range lines {
 		in.WriteString(l.in + "\n")
 		if l.code != "" {
-			want = append(want, deid.Reject{Line: int64(i + 1), Code: l.code})
+			want = append(want, deid.Reject{Line: int64(i + 1), Code: l.code, Pointer: l.place})
 		}
 	}
 	o := options()
@@ -60,7 +61,10 @@ func TestRejects(t *testing.T) {
 	if got := fmt.Sprint(report.Rejects); got != fmt.Sprint(want) {
 		t.Errorf("got  %s\nwant %s", got, fmt.Sprint(want))
 	}
-	text, err := json.Marshal(report)
+	// Where a reject lies is told by the names on the way, and by nothing else of the record.
+	named := *report
+	named.Rejects = nil
+	text, err := json.Marshal(named)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,9 +97,12 @@ func TestReportNamesAtMostTenThousandRejects(t *testing.T) {
 }
 
 func TestReportIsThatOfTheSpec(t *testing.T) {
-	_, report := process(t, lineOf(1)+"\n")
+	_, report := process(t, `{"resourceType":"Patient","id":"1","x":1}`+"\n"+`{"resourceType":"Patient","id":"2","y":1,"modifierExtension":[]}`+"\n")
 	got, err := json.Marshal(report)
-	want := `{"records_in":1,"records_out":1,"records_rejected":0,"reference_date":"2026-12-31","by_type":{"Patient":{"in":1,"out":1}},"rejects":[],"rejects_omitted":0}`
+	want := `{"records_in":2,"records_out":1,"records_rejected":1,"reference_date":"2026-12-31","by_type":{"Patient":{"in":2,"out":1}},` +
+		`"by_rule":[{"letters":"R","path":"Resource.id","method":"surrogate","count":1,"removed":0}],` +
+		`"unknown":[{"path":"Patient.x","count":1}],"unknown_omitted":0,"reject_codes":{"modifier-extension":1},` +
+		`"rejects":[{"line":2,"code":"modifier-extension","pointer":"/modifierExtension"}],"rejects_omitted":0,"not_proven":"` + stream.NotProven + `"}`
 	if err != nil || string(got) != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

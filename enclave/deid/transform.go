@@ -14,9 +14,12 @@ type transformer struct {
 	year   int // of the reference date
 	out    []byte
 	sink   *stream.Sink
+	word   [96]byte // room for a name that is put together
 
 	// The record at hand:
 	failed code.Record // why it is rejected
+	at     int         // where that was found
+	row    int         // of the rule at hand, in the table
 	kind   []byte      // its type
 	inside bool        // a contained resource of it
 	locals *locals     // its contained resources; nil until one is asked for
@@ -43,7 +46,7 @@ func (t *transformer) rollback(m mark) {
 
 func (t *transformer) reject(c code.Record) bool {
 	if t.failed == "" {
-		t.failed = c
+		t.failed, t.at = c, t.i
 	}
 	return false
 }
@@ -54,10 +57,13 @@ func (t *transformer) reject(c code.Record) bool {
 func (t *transformer) value(n *node) bool {
 	if n.method == drop {
 		t.skip()
+		t.sink.Applied(n.row, false)
 		return false
 	}
 	if t.b[t.i] != '[' {
-		return t.single(n)
+		ok := t.single(n)
+		t.sink.Applied(n.row, ok)
+		return ok
 	}
 	t.out = append(t.out, '[')
 	kept := false
@@ -70,10 +76,13 @@ func (t *transformer) value(n *node) bool {
 		if t.b[t.i] == '[' {
 			t.skip()
 			t.rollback(m)
-		} else if t.single(n) {
+			t.sink.Applied(n.row, false)
+		} else if ok := t.single(n); ok {
 			kept = true
+			t.sink.Applied(n.row, true)
 		} else {
 			t.rollback(m)
+			t.sink.Applied(n.row, false)
 		}
 		if t.failed != "" {
 			return false
@@ -130,6 +139,7 @@ func measured(v []byte) bool {
 
 // composite applies n to the object at hand.
 func (t *transformer) composite(n *node) bool {
+	t.row = n.row
 	switch n.method {
 	case group:
 		outer := t.holder
@@ -165,6 +175,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 			child = n
 		}
 		if child == nil {
+			t.row = n.row
 			if t.unknown(name); t.failed != "" {
 				return false
 			}
@@ -203,6 +214,9 @@ func (t *transformer) unknown(name []byte) {
 	if string(name) == "modifierExtension" {
 		t.reject(code.ModifierExtension)
 		return
+	}
+	if string(name) != "resourceType" { // the engine writes that
+		t.sink.Unknown(t.row, name)
 	}
 	t.skip()
 }
@@ -248,14 +262,18 @@ func (t *transformer) extension(n *node) bool {
 		rule = n.extensions[string(url)]
 	}
 	if rule == nil || rule.method != group {
+		if rule != nil {
+			t.sink.Applied(rule.row, false)
+		} else {
+			t.sink.Unknown(n.row, append(append(append(t.word[:0], "extension('"...), url...), "')"...))
+		}
 		t.skip()
 		return false
 	}
 	t.out = append(t.out, rule.head...)
 	m := t.mark()
-	if !t.members(rule, true) || len(t.out) == m.out {
-		return false // only the address would be left
-	}
+	ok = t.members(rule, true) && len(t.out) > m.out // or only the address would be left
+	t.sink.Applied(rule.row, ok)
 	t.out = append(t.out, '}')
-	return true
+	return ok
 }

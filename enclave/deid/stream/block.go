@@ -18,14 +18,17 @@ type block struct {
 	records  int64
 	rejects  []Reject
 	rejected int64
+	codes    map[string]int64
 	types    []TypeCounts // by place in the engine's list
+	rules    []int64      // two for each rule: values, and of those the removed
+	unknown  unknowns
 	err      error
 
 	done chan struct{}
 }
 
-func newBlock(types int) *block {
-	return &block{types: make([]TypeCounts, types), done: make(chan struct{}, 1)}
+func newBlock(types, rules int) *block {
+	return &block{types: make([]TypeCounts, types), rules: make([]int64, 2*rules), done: make(chan struct{}, 1)}
 }
 
 func (b *block) reset(lines []byte, first int64) {
@@ -33,6 +36,8 @@ func (b *block) reset(lines []byte, first int64) {
 	b.out, b.patches, b.rejects = b.out[:0], b.patches[:0], b.rejects[:0]
 	b.records, b.rejected, b.err = 0, 0, nil
 	clear(b.types)
+	clear(b.rules)
+	clear(b.codes)
 }
 
 // trim gives up the memory that an unusual block took, so that one long line
@@ -52,7 +57,9 @@ func (b *block) trim() {
 // transform rewrites the records of the block.
 func (b *block) transform(d *desk, o *Options) {
 	d.sink.patches = b.patches
+	d.sink.tally.begin()
 	defer func() {
+		d.sink.tally.end(&b.unknown)
 		b.patches, d.sink.patches = d.sink.patches, nil // idle workers hold nothing
 		if recover() != nil {
 			b.err = code.New(code.Internal, errPanic)
@@ -64,30 +71,37 @@ func (b *block) transform(d *desk, o *Options) {
 		l, rest, _ = bytes.Cut(rest, []byte{'\n'})
 		l = bytes.TrimSuffix(l, []byte{'\r'})
 		if len(l) > o.MaxRecord {
-			b.count(n, Verdict{-1, code.RecordTooLong})
+			b.count(n, Verdict{Type: -1, Code: code.RecordTooLong}, "")
 		} else if len(bytes.Trim(l, " \t\r")) > 0 {
-			b.count(n, b.record(d, l, o.MaxNesting))
+			v, place := b.record(d, l, o.MaxNesting)
+			b.count(n, v, place)
 		}
 	}
 }
 
-// record rewrites one record and appends it with a newline. A rejected one leaves no trace in the output.
-func (b *block) record(d *desk, l []byte, maxNesting int) Verdict {
-	if c := judge(l, maxNesting); c != "" {
-		return Verdict{-1, c}
+// record rewrites one record and appends it with a newline. A rejected one leaves no trace in the output; place says where in it the
+// reason lies.
+func (b *block) record(d *desk, l []byte, maxNesting int) (v Verdict, place string) {
+	if c, place := judge(l, maxNesting); c != "" {
+		return Verdict{Type: -1, Code: c}, place
 	}
-	end, m := len(b.out), d.sink.Mark()
+	end, patches := len(b.out), len(d.sink.patches)
+	d.sink.tally.start()
 	out, v := d.worker.Resource(b.out, l, &d.sink)
 	if v.Code == "" {
 		b.out = append(out, '\n')
-		return v
+		d.sink.tally.accept(b.rules)
+		return v, ""
 	}
-	b.out = out[:end]
-	d.sink.Rollback(m)
-	return v
+	b.out, d.sink.patches = out[:end], d.sink.patches[:patches]
+	d.sink.tally.reject()
+	if v.At > 0 && len(b.rejects) < maxRejects {
+		place = pointer(l, v.At)
+	}
+	return v, place
 }
 
-func (b *block) count(line int64, v Verdict) {
+func (b *block) count(line int64, v Verdict, place string) {
 	b.records++
 	if v.Type >= 0 {
 		b.types[v.Type].In++
@@ -95,8 +109,12 @@ func (b *block) count(line int64, v Verdict) {
 	switch {
 	case v.Code != "":
 		b.rejected++
+		if b.codes == nil {
+			b.codes = map[string]int64{}
+		}
+		b.codes[string(v.Code)]++
 		if len(b.rejects) < maxRejects {
-			b.rejects = append(b.rejects, Reject{line, string(v.Code)})
+			b.rejects = append(b.rejects, Reject{line, string(v.Code), place})
 		}
 	case v.Type >= 0:
 		b.types[v.Type].Out++

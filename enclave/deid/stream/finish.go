@@ -10,19 +10,23 @@ import (
 // finisher ends blocks in the order of the input: it numbers surrogates,
 // writes records and counts. It belongs to one goroutine.
 type finisher struct {
-	names   []string // of the types
+	engine  Engine
 	options *Options
 	out     io.Writer
 	table   *table
 	total   Report
 	types   []TypeCounts
+	rules   []int64
+	dropped dropped
 }
 
-func newFinisher(names []string, o *Options, out io.Writer) *finisher {
+func newFinisher(e Engine, o *Options, out io.Writer) *finisher {
 	return &finisher{
-		names: names, options: o, out: out,
-		table: newTable(&o.SurrogateKey, o.MaxIdentifiers),
-		types: make([]TypeCounts, len(names)),
+		engine: e, options: o, out: out,
+		table:   newTable(&o.SurrogateKey, o.MaxIdentifiers),
+		types:   make([]TypeCounts, len(e.Types())),
+		rules:   make([]int64, 2*len(e.Rules())),
+		dropped: dropped{counts: map[member]int64{}},
 	}
 }
 
@@ -38,15 +42,7 @@ func (f *finisher) finish(b *block) error {
 	if b.rejected > 0 && f.options.Raise {
 		return code.New(code.RecordRejected, nil)
 	}
-	r.RecordsRejected += b.rejected
-	r.RecordsOut += b.records - b.rejected
-	room := min(len(b.rejects), maxRejects-len(r.Rejects))
-	r.Rejects = append(r.Rejects, b.rejects[:room]...)
-	r.RejectsOmitted += b.rejected - int64(room)
-	for i, c := range b.types {
-		f.types[i].In += c.In
-		f.types[i].Out += c.Out
-	}
+	f.count(b)
 	for _, p := range b.patches {
 		if err := f.table.write(b.out[p.at:p.at+SurrogateLen], p.id); err != nil {
 			return err
@@ -61,17 +57,50 @@ func (f *finisher) finish(b *block) error {
 	return nil
 }
 
+// count adds a block to the report.
+func (f *finisher) count(b *block) {
+	r := &f.total
+	r.RecordsRejected += b.rejected
+	r.RecordsOut += b.records - b.rejected
+	for c, n := range b.codes {
+		r.addCode(c, n)
+	}
+	room := min(len(b.rejects), maxRejects-len(r.Rejects))
+	r.Rejects = append(r.Rejects, b.rejects[:room]...)
+	r.RejectsOmitted += b.rejected - int64(room)
+	for i, c := range b.types {
+		f.types[i].In += c.In
+		f.types[i].Out += c.Out
+	}
+	for i, n := range b.rules {
+		f.rules[i] += n
+	}
+	f.dropped.add(&b.unknown)
+}
+
 func (f *finisher) report() *Report {
 	r := f.total
 	r.ReferenceDate = f.options.ReferenceDate
+	r.NotProven = NotProven
 	r.ByType = map[string]TypeCounts{}
-	for i, c := range f.types {
-		if c != (TypeCounts{}) {
-			r.ByType[f.names[i]] = c
+	for i, name := range f.engine.Types() {
+		if c := f.types[i]; c != (TypeCounts{}) {
+			r.ByType[name] = c
 		}
 	}
+	rules := f.engine.Rules()
+	r.ByRule = []RuleCounts{} // SPEC 5.1: arrays and maps, not null
+	for i, rule := range rules {
+		if n := f.rules[2*i]; n > 0 {
+			r.ByRule = append(r.ByRule, RuleCounts{rule.Letters, rule.Path, rule.Method, n, f.rules[2*i+1]})
+		}
+	}
+	r.Unknown, r.UnknownOmitted = f.dropped.list(rules), f.dropped.omitted
 	if r.Rejects == nil {
-		r.Rejects = []Reject{} // SPEC 5.1: an array, not null
+		r.Rejects = []Reject{}
+	}
+	if r.RejectCodes == nil {
+		r.RejectCodes = map[string]int64{}
 	}
 	return &r
 }

@@ -3,6 +3,7 @@ package stream
 import (
 	"bytes"
 	"errors"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -13,21 +14,53 @@ import (
 // judge says what is wrong with the JSON of a record, "" for nothing. jsontext
 // decides: grammar, UTF-8 and duplicate names, in what is dropped too. A
 // duplicate name is an attack: two readers, two records.
-func judge(b []byte, maxDepth int) code.Record {
+func judge(b []byte, maxDepth int) (c code.Record, pointer string) {
 	if jsontext.Value(b).IsValid() {
-		return ""
+		return "", ""
 	}
-	if !utf8.Valid(b) {
-		return code.UTF8Invalid
-	}
-	if nesting(b) > maxDepth {
-		return code.JSONTooDeep
+	if utf8.Valid(b) && nesting(b) > maxDepth {
+		return code.JSONTooDeep, ""
 	}
 	_, err := jsontext.NewDecoder(bytes.NewReader(b)).ReadValue()
-	if errors.Is(err, jsontext.ErrDuplicateName) {
-		return code.JSONDuplicateName
+	if err == nil {
+		return code.JSONMalformed, "" // something stands behind the value
 	}
-	return code.JSONMalformed
+	if s, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
+		pointer = bound(s.JSONPointer)
+	}
+	switch {
+	case !utf8.Valid(b):
+		return code.UTF8Invalid, pointer
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		return code.JSONDuplicateName, pointer
+	}
+	return code.JSONMalformed, pointer
+}
+
+// pointer returns where in the valid JSON b an offset lies.
+func pointer(b []byte, at int) string {
+	d := jsontext.NewDecoder(bytes.NewReader(b))
+	for d.InputOffset() <= int64(at) {
+		if _, err := d.ReadToken(); err != nil {
+			return ""
+		}
+	}
+	return bound(d.StackPointer())
+}
+
+const maxPointer = 512 // bytes of a pointer in the report
+
+// bound shortens the names in a pointer, which are of the record, and takes away what is too deep to show.
+func bound(p jsontext.Pointer) string {
+	var b []byte
+	for token := range p.Tokens() {
+		next := jsontext.Pointer("").AppendToken(string(clip([]byte(token))))
+		if len(b)+len(next) > maxPointer {
+			break
+		}
+		b = append(b, next...)
+	}
+	return strings.ToValidUTF8(string(b), "\ufffd")
 }
 
 // nesting is how deep brackets lie in text that need not be JSON.

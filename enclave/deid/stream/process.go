@@ -46,7 +46,7 @@ func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pipeline{types: e.Types(), options: o}
+	p := &pipeline{engine: e, types: len(e.Types()), rules: len(e.Rules()), options: o}
 	j := &Job{ReferenceDate: day, MaxNesting: o.MaxNesting, Values: o.Values, key: &p.options.SurrogateKey}
 	for range o.Workers {
 		w, err := e.NewWorker(j)
@@ -54,7 +54,7 @@ func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
 			p.forget()
 			return nil, err
 		}
-		p.desks = append(p.desks, &desk{w, Sink{hasher: newHasher(&p.options.SurrogateKey)}})
+		p.desks = append(p.desks, &desk{w, Sink{hasher: newHasher(&p.options.SurrogateKey), tally: newTally(p.rules)}})
 	}
 	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	return p, nil
@@ -62,7 +62,7 @@ func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
 
 // run carries the whole stream through and zeroes the keys. It is called once.
 func (p *pipeline) run(in io.Reader, out io.Writer) (*Report, error) {
-	f := newFinisher(p.types, &p.options, out)
+	f := newFinisher(p.engine, &p.options, out)
 	p.start(in)
 	var err error
 	for b := range p.ordered {
@@ -141,7 +141,9 @@ func defaults[T int | int64](v *T, d T) {
 // pipeline carries blocks from the reader through the workers to the finisher.
 // Blocks are passed along: whoever holds one owns it.
 type pipeline struct {
-	types   []string // of the engine
+	engine  Engine
+	types   int // how many the engine has
+	rules   int
 	options Options
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
@@ -191,7 +193,7 @@ func (p *pipeline) read(in io.Reader) {
 			return
 		}
 		if b == nil {
-			b = newBlock(len(p.types))
+			b = newBlock(p.types, p.rules)
 		}
 		lines, first, err := s.next(b.in)
 		if err != nil {

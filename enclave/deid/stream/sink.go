@@ -5,6 +5,7 @@ package stream
 type Sink struct {
 	hasher  *hasher
 	patches []patch
+	tally   *tally
 }
 
 // patch says where a surrogate belongs in an output, and whose it is. The
@@ -15,13 +16,25 @@ type patch struct {
 }
 
 // Mark is a state of a Sink to which Rollback returns.
-type Mark int
+type Mark struct{ patches, applied int }
 
 // Mark returns the present state.
-func (s *Sink) Mark() Mark { return Mark(len(s.patches)) }
+func (s *Sink) Mark() Mark { return Mark{len(s.patches), len(s.tally.applied)} }
 
-// Rollback forgets what was said since m. The caller takes its output back to the same point.
-func (s *Sink) Rollback(m Mark) { s.patches = s.patches[:m] }
+// Rollback takes back what was said since m because its output goes: the caller takes that back to the same point. What was kept
+// since m counts as removed.
+func (s *Sink) Rollback(m Mark) {
+	s.patches = s.patches[:m.patches]
+	for i := m.applied; i < len(s.tally.applied); i++ {
+		s.tally.applied[i] |= removed
+	}
+}
+
+// Undo is Rollback of what was only tried: it counts for nothing.
+func (s *Sink) Undo(m Mark) {
+	s.patches = s.patches[:m.patches]
+	s.tally.applied = s.tally.applied[:m.applied]
+}
 
 // Surrogate appends the place of the surrogate of (scope, id) to dst, the slice that the worker was given with what it has appended.
 // All places of one identifier in a job are filled with the same SurrogateLen letters.
@@ -31,3 +44,15 @@ func (s *Sink) Surrogate(dst []byte, k Kind, scope, id []byte) []byte {
 }
 
 const blank = "________________________________" // SurrogateLen
+
+// Applied counts a value that a rule, by its place in the engine's list, was applied to, and whether anything of it stays.
+func (s *Sink) Applied(rule int, kept bool) {
+	a := uint32(rule) << 1
+	if !kept {
+		a |= removed
+	}
+	s.tally.applied = append(s.tally.applied, a)
+}
+
+// Unknown counts a member that is dropped because no rule names it, below the place of a rule.
+func (s *Sink) Unknown(rule int, name []byte) { s.tally.unknown(rule, name) }

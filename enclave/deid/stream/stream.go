@@ -16,6 +16,9 @@ import (
 type Engine interface {
 	// Types are the names of the resource types that the report may name. They are of the rules, never of a record.
 	Types() []string
+	// Rules is the table of the rules, and DefaultDeny whether what no rule names is dropped.
+	Rules() []Rule
+	DefaultDeny() bool
 	// NewWorker returns what one goroutine of a job works with. Errors carry a code of SPEC 9 and no secret.
 	NewWorker(j *Job) (Worker, error)
 }
@@ -34,6 +37,7 @@ type Worker interface {
 type Verdict struct {
 	Type int         // place in Types, or -1
 	Code code.Record // why the record is rejected; "" when it is not
+	At   int         // where in r the reason begins, for a place to point to
 }
 
 // Job is what a worker may know of its job.

@@ -45,7 +45,9 @@ func TestInvariant1_PseudonymKeysAreZeroed(t *testing.T) {
 // surrogates are rules that replace every record by a surrogate.
 type surrogates struct{}
 
-func (surrogates) Types() []string { return nil }
+func (surrogates) Types() []string   { return nil }
+func (surrogates) Rules() []Rule     { return nil }
+func (surrogates) DefaultDeny() bool { return true }
 
 func (surrogates) NewWorker(j *Job) (Worker, error) {
 	return &surrogateWorker{secret: j.Secret("anchorhold/v1 test")}, nil
