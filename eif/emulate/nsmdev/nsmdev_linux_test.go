@@ -1,0 +1,141 @@
+package nsmdev_test
+
+import (
+	"bytes"
+	"testing"
+	"time"
+
+	"github.com/fxamacker/cbor/v2"
+	"github.com/hf/nsm/request"
+	"github.com/hf/nsm/response"
+	"go.uber.org/goleak"
+
+	"anchorhold/eif/emulate/guesttest"
+	"anchorhold/eif/emulate/nsmdev"
+	"anchorhold/protocol/attest"
+	"anchorhold/protocol/measure"
+	"anchorhold/protocol/protocoltest/softnsm"
+	"anchorhold/protocol/protocoltest/testca"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var measured = measure.Compute([]byte("kernel"), "cmdline", []byte("rd0"), []byte("rd1"))
+
+func guest(t testing.TB) (*guesttest.Guest, *testca.CA) {
+	ca := testca.New(time.Now)
+	return guesttest.New(t, nsmdev.New(softnsm.New(softnsm.Config{CA: ca, Image: measured, Now: time.Now}))), ca
+}
+
+// ask sends a request as Linux's driver does: one buffer to read, one to write.
+func ask(g *guesttest.Guest, in []byte, room int) []byte {
+	r, at := g.Ring(0), g.Buffers()
+	copy(g.At(at, len(in)), in)
+	r.Describe(0, guesttest.Descriptor{Address: guesttest.Address(at), Length: uint32(len(in)), Flags: guesttest.Next, Next: 1})
+	r.Describe(1, guesttest.Descriptor{Address: guesttest.Address(at + 0x10000), Length: uint32(room), Flags: guesttest.Write})
+	r.Offer(0)
+	r.Kick()
+	_, n := r.Next()
+	return append([]byte{}, g.At(at+0x10000, int(n))...)
+}
+
+func exchange(t *testing.T, g *guesttest.Guest, r request.Request) response.Response {
+	t.Helper()
+	b, err := cbor.Marshal(r.Encoded())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var res response.Response
+	if err := cbor.Unmarshal(ask(g, b, softnsm.MaxResponse), &res); err != nil {
+		t.Fatal(err)
+	}
+	return res
+}
+
+// The documents hold the image's registers and verify under the test root.
+func TestDocuments(t *testing.T) {
+	g, ca := guest(t)
+	res := exchange(t, g, &request.Attestation{Nonce: []byte("nonce")})
+	if res.Attestation == nil {
+		t.Fatalf("got %+v", res)
+	}
+	doc, err := attest.Verify(res.Attestation.Document, ca.Roots(), time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := doc.Document()
+	if !bytes.Equal(d.PCRs[0], measured.PCR0[:]) || !bytes.Equal(d.PCRs[1], measured.PCR1[:]) || !bytes.Equal(d.PCRs[2], measured.PCR2[:]) || string(d.Nonce) != "nonce" {
+		t.Errorf("got PCRs %x and nonce %q", d.PCRs, d.Nonce)
+	}
+	if res := exchange(t, g, &request.GetRandom{}); res.GetRandom == nil || len(res.GetRandom.Random) != 256 {
+		t.Errorf("random: got %+v", res)
+	}
+}
+
+// Requests that are too long, and buffers that are too short for the answer.
+func TestSizes(t *testing.T) {
+	g, _ := guest(t)
+	code := func(b []byte) response.ErrorCode {
+		var res response.Response
+		if err := cbor.Unmarshal(b, &res); err != nil {
+			t.Fatalf("%x: %v", b, err)
+		}
+		return res.Error
+	}
+	if got := code(ask(g, make([]byte, 4097), softnsm.MaxResponse)); got != response.ECInputTooLarge {
+		t.Errorf("4097 bytes: got %q", got)
+	}
+	if got := code(ask(g, nil, softnsm.MaxResponse)); got == "" {
+		t.Error("no bytes: got no error")
+	}
+	describe, err := cbor.Marshal("DescribeNSM")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := code(ask(g, describe, 40)); got != response.ECBufferTooSmall {
+		t.Errorf("answer buffer of 40 bytes: got %q", got)
+	}
+	if b := ask(g, describe, 3); len(b) != 3 {
+		t.Errorf("answer buffer of 3 bytes: %d were written", len(b))
+	}
+	if b := ask(g, describe, 0); len(b) != 0 {
+		t.Errorf("no answer buffer: %d were written", len(b))
+	}
+}
+
+// More requests at once than one batch.
+func TestManyAtOnce(t *testing.T) {
+	g, _ := guest(t)
+	r, at := g.Ring(0), g.Buffers()
+	copy(g.At(at, 10), "\x69GetRandom")
+	for i := range guesttest.Entries / 2 {
+		head := uint16(2 * i)
+		r.Describe(2*i, guesttest.Descriptor{Address: guesttest.Address(at), Length: 10, Flags: guesttest.Next, Next: head + 1})
+		r.Describe(2*i+1, guesttest.Descriptor{Address: guesttest.Address(at + 0x1000*(i+1)), Length: 0x1000, Flags: guesttest.Write})
+		r.Offer(head)
+	}
+	for i := range guesttest.Entries / 2 { // the ring holds each chain twice
+		r.Offer(uint16(2 * i))
+	}
+	r.Kick()
+	for range guesttest.Entries {
+		if _, n := r.Next(); n < 256 {
+			t.Fatalf("answer of %d bytes", n)
+		}
+	}
+}
+
+// FuzzRequest: whatever a guest asks, the answer fits.
+func FuzzRequest(f *testing.F) {
+	f.Add([]byte("\x69GetRandom"), uint16(0x3000))
+	f.Add([]byte("\xa1\x6bAttestation\xa3\x69user_data\xf6\x65nonce\xf6\x6apublic_key\xf6"), uint16(100))
+	f.Fuzz(func(t *testing.T, in []byte, room uint16) {
+		if len(in) > 0x10000 {
+			return
+		}
+		g, _ := guest(t)
+		if b := ask(g, in, int(room)); len(b) > int(room) {
+			t.Errorf("%d bytes in a buffer of %d", len(b), room)
+		}
+	})
+}
