@@ -14,6 +14,9 @@ func (e *Engine) Rules() []stream.Rule { return e.rules }
 // DefaultDeny is true: what no rule names is dropped.
 func (e *Engine) DefaultDeny() bool { return true }
 
+// Surrogates is true: ids cannot stay in any other way.
+func (e *Engine) Surrogates() bool { return true }
+
 // spelling is the methods' words in a rule file.
 var spelling = func() map[method]string {
 	m := map[method]string{}

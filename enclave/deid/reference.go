@@ -2,6 +2,7 @@ package deid
 
 import (
 	"bytes"
+	"unicode/utf8"
 
 	"anchorhold/enclave/deid/stream"
 )
@@ -170,7 +171,7 @@ func unescapePercent(b []byte) ([]byte, bool) {
 		}
 		out = append(out, c)
 	}
-	return out, true
+	return out, utf8.Valid(out) // no record has an identifier that is not
 }
 
 func hexDigit(c byte) (byte, bool) {

@@ -18,6 +18,7 @@ const (
 	ImageMismatch          Code = "image-mismatch"
 	ReplyMismatch          Code = "reply-mismatch"
 	CrosswalkMismatch      Code = "crosswalk-mismatch"
+	CrosswalkMalformed     Code = "crosswalk-malformed"
 	Expired                Code = "expired"
 	NotAfterTooFar         Code = "not-after-too-far"
 	ContentTypeUnsupported Code = "content-type-unsupported"
@@ -73,6 +74,7 @@ var codes = map[Code]bool{
 	ImageMismatch:          true,
 	ReplyMismatch:          true,
 	CrosswalkMismatch:      true,
+	CrosswalkMalformed:     true,
 	Expired:                true,
 	NotAfterTooFar:         true,
 	ContentTypeUnsupported: true,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -28,6 +29,7 @@ const (
 	KeyReferenceDate = contextPrefix + "reference-date"
 	KeyParameters    = contextPrefix + "parameters"
 	KeyCrosswalk     = contextPrefix + "crosswalk"
+	KeyEarlier       = contextPrefix + "earlier-crosswalk"
 
 	contextPrefix = "anchorhold:"
 )
@@ -51,6 +53,7 @@ type Job struct {
 	ReferenceDate string    // YYYY-MM-DD, or empty
 	Parameters    *[32]byte // SHA-256 of the parameters message, or nil
 	Crosswalk     *[32]byte // SHA-256 of the crosswalk public key, or nil
+	Earlier       uint64    // bytes of the plaintext, from its beginning, that are an earlier job's crosswalk; 0: none
 }
 
 // Expired reports whether the job's last day is over at now.
@@ -83,6 +86,9 @@ func ParseContext(c map[string]string) (*Job, error) {
 	}
 	j.Parameters = p.optionalHash(KeyParameters)
 	j.Crosswalk = p.optionalHash(KeyCrosswalk)
+	if p.has(KeyEarlier) {
+		j.Earlier = p.size(KeyEarlier)
+	}
 	if p.err == nil && len(p.left) > 0 {
 		p.err = errors.New("unknown anchorhold entry in encryption context")
 	}
@@ -110,6 +116,9 @@ func (j *Job) Context() map[string]string {
 	}
 	if j.Crosswalk != nil {
 		c[KeyCrosswalk] = hex.EncodeToString(j.Crosswalk[:])
+	}
+	if j.Earlier != 0 {
+		c[KeyEarlier] = strconv.FormatUint(j.Earlier, 10)
 	}
 	return c
 }
@@ -166,6 +175,16 @@ func (p *contextParser) optionalHash(key string) *[32]byte {
 	var h [32]byte
 	p.hex(key, h[:])
 	return &h
+}
+
+// size reads a number of bytes, not zero, in the one spelling that it has.
+func (p *contextParser) size(key string) uint64 {
+	v := p.take(key)
+	n, err := strconv.ParseUint(v, 10, 63)
+	if err != nil || n == 0 || strconv.FormatUint(n, 10) != v {
+		p.fail(key, "malformed")
+	}
+	return n
 }
 
 // date reads a day that the calendar has.

@@ -27,12 +27,13 @@ func TestParseContext(t *testing.T) {
 	c["anchorhold:reference-date"] = "2028-02-29"
 	c["anchorhold:parameters"] = strings.Repeat("c3", 32)
 	c["anchorhold:crosswalk"] = strings.Repeat("d4", 32)
+	c["anchorhold:earlier-crosswalk"] = "1000000"
 	j, err := envelope.ParseContext(c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if j.Tenant != "clinic" || j.Pipeline != "deid" || j.ContentType != envelope.ContentRecords ||
-		j.Image[0] != 0xa1 || j.Reply[31] != 0xb2 || j.Parameters[0] != 0xc3 || j.Crosswalk[0] != 0xd4 ||
+		j.Image[0] != 0xa1 || j.Reply[31] != 0xb2 || j.Parameters[0] != 0xc3 || j.Crosswalk[0] != 0xd4 || j.Earlier != 1_000_000 ||
 		j.ReferenceDate != "2028-02-29" || !j.NotAfter.Equal(time.Date(2026, 12, 31, 0, 0, 0, 0, time.UTC)) {
 		t.Errorf("got %+v", j)
 	}
@@ -73,6 +74,10 @@ func TestParseContextRefuses(t *testing.T) {
 		"parameters empty":        set("parameters", ""),
 		"parameters long":         set("parameters", strings.Repeat("c3", 48)),
 		"crosswalk upper case":    set("crosswalk", strings.Repeat("D4", 32)),
+		"earlier zero":            set("earlier-crosswalk", "0"),
+		"earlier padded":          set("earlier-crosswalk", "01"),
+		"earlier signed":          set("earlier-crosswalk", "+1"),
+		"earlier over 63 bits":    set("earlier-crosswalk", "9223372036854775808"),
 	} {
 		c := jobContext()
 		change(c)

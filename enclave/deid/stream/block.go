@@ -15,6 +15,7 @@ type block struct {
 	// What the worker makes of it:
 	out      []byte
 	patches  []patch
+	behind   originals // of the patches, when a crosswalk is wanted
 	records  int64
 	rejects  []Reject
 	rejected int64
@@ -34,6 +35,7 @@ func newBlock(types, rules int) *block {
 func (b *block) reset(lines []byte, first int64) {
 	b.in, b.first = lines, first
 	b.out, b.patches, b.rejects = b.out[:0], b.patches[:0], b.rejects[:0]
+	b.behind.cut(0)
 	b.records, b.rejected, b.err = 0, 0, nil
 	clear(b.types)
 	clear(b.rules)
@@ -51,16 +53,23 @@ func (b *block) trim() {
 	}
 	if cap(b.patches) > blockSize/8 {
 		b.patches = nil
+		b.behind = originals{}
+	}
+	if cap(b.behind.text) > 2*blockSize {
+		b.behind = originals{}
 	}
 }
 
 // transform rewrites the records of the block.
 func (b *block) transform(d *desk, o *Options) {
 	d.sink.patches = b.patches
+	if o.Crosswalk != nil {
+		d.sink.behind = &b.behind
+	}
 	d.sink.tally.begin()
 	defer func() {
 		d.sink.tally.end(&b.unknown)
-		b.patches, d.sink.patches = d.sink.patches, nil // idle workers hold nothing
+		b.patches, d.sink.patches, d.sink.behind = d.sink.patches, nil, nil // idle workers hold nothing
 		if recover() != nil {
 			b.err = code.New(code.Internal, errPanic)
 		}
@@ -93,7 +102,8 @@ func (b *block) record(d *desk, l []byte, maxNesting int) (v Verdict, place stri
 		d.sink.tally.accept(b.rules)
 		return v, ""
 	}
-	b.out, d.sink.patches = out[:end], d.sink.patches[:patches]
+	b.out = out[:end]
+	d.sink.unpatch(patches)
 	d.sink.tally.reject()
 	if v.At > 0 && len(b.rejects) < maxRejects {
 		place = pointer(l, v.At)

@@ -18,6 +18,7 @@ type finisher struct {
 	types   []TypeCounts
 	rules   []int64
 	dropped dropped
+	pairs   []byte // lines of the crosswalk
 }
 
 func newFinisher(e Engine, o *Options, out io.Writer) *finisher {
@@ -43,16 +44,40 @@ func (f *finisher) finish(b *block) error {
 		return code.New(code.RecordRejected, nil)
 	}
 	f.count(b)
-	for _, p := range b.patches {
-		if err := f.table.write(b.out[p.at:p.at+SurrogateLen], p.id); err != nil {
-			return err
-		}
+	if err := f.number(b); err != nil {
+		return err
 	}
 	if len(b.out) == 0 {
 		return nil
 	}
 	if _, err := f.out.Write(b.out); err != nil {
 		return fmt.Errorf("write records: %w", err)
+	}
+	return nil
+}
+
+// number fills in the surrogates of a block, and writes the lines of those that are new.
+func (f *finisher) number(b *block) error {
+	f.pairs = f.pairs[:0]
+	for i, p := range b.patches {
+		dst := b.out[p.at : p.at+SurrogateLen]
+		fresh, err := f.table.write(dst, p.id)
+		if err != nil {
+			return err
+		}
+		if fresh && f.options.Crosswalk != nil {
+			o := b.behind.list[i]
+			f.pairs = appendLine(f.pairs, o.kind, b.behind.text[o.start:o.mid], b.behind.text[o.mid:o.stop], dst)
+		}
+	}
+	if len(f.pairs) == 0 {
+		return nil
+	}
+	if _, err := f.options.Crosswalk.Write(f.pairs); err != nil {
+		return fmt.Errorf("write crosswalk: %w", err)
+	}
+	if cap(f.pairs) > 4*blockSize {
+		f.pairs = nil
 	}
 	return nil
 }

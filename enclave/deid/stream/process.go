@@ -30,7 +30,7 @@ const (
 // It returns when all goroutines that it started have ended; an end of ctx is
 // seen between reads of in and writes to out, so the caller makes those end.
 // Errors of in and out are returned wrapped. Others carry a code: RecordRejected
-// (with Raise), TooManyRecords, TooManyIdentifiers, ReferenceDateMissing,
+// (with Raise), TooManyRecords, TooManyIdentifiers, CrosswalkMalformed, CrosswalkMismatch (the rules issue no surrogates), ReferenceDateMissing,
 // ContextInvalid (a reference date that is no date), Canceled, Timeout. After an
 // error, what was written is to be thrown away.
 func Process(ctx context.Context, e Engine, in io.Reader, out io.Writer, o Options) (*Report, error) {
@@ -45,6 +45,10 @@ func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
 	day, err := o.complete()
 	if err != nil {
 		return nil, err
+	}
+	// An empty crosswalk would be taken for "nothing was replaced".
+	if o.Crosswalk != nil && !e.Surrogates() {
+		return nil, code.New(code.CrosswalkMismatch, nil)
 	}
 	p := &pipeline{engine: e, types: len(e.Types()), rules: len(e.Rules()), options: o}
 	j := &Job{ReferenceDate: day, MaxNesting: o.MaxNesting, Values: o.Values, key: &p.options.SurrogateKey}
@@ -63,6 +67,15 @@ func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
 // run carries the whole stream through and zeroes the keys. It is called once.
 func (p *pipeline) run(in io.Reader, out io.Writer) (*Report, error) {
 	f := newFinisher(p.engine, &p.options, out)
+	if p.options.Earlier != nil {
+		h := newHasher(&p.options.SurrogateKey)
+		// A line is of one record's making: escapes may double it.
+		if err := f.table.earlier(p.options.Earlier, p.options.Crosswalk, h, 2*p.options.MaxRecord+blockSize); err != nil {
+			p.forget()
+			p.cancel(nil)
+			return nil, coded(err)
+		}
+	}
 	p.start(in)
 	var err error
 	for b := range p.ordered {

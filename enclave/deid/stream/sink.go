@@ -5,6 +5,7 @@ package stream
 type Sink struct {
 	hasher  *hasher
 	patches []patch
+	behind  *originals // of the patches; nil when no crosswalk is wanted
 	tally   *tally
 }
 
@@ -24,7 +25,7 @@ func (s *Sink) Mark() Mark { return Mark{len(s.patches), len(s.tally.applied)} }
 // Rollback takes back what was said since m because its output goes: the caller takes that back to the same point. What was kept
 // since m counts as removed.
 func (s *Sink) Rollback(m Mark) {
-	s.patches = s.patches[:m.patches]
+	s.unpatch(m.patches)
 	for i := m.applied; i < len(s.tally.applied); i++ {
 		s.tally.applied[i] |= removed
 	}
@@ -32,14 +33,24 @@ func (s *Sink) Rollback(m Mark) {
 
 // Undo is Rollback of what was only tried: it counts for nothing.
 func (s *Sink) Undo(m Mark) {
-	s.patches = s.patches[:m.patches]
+	s.unpatch(m.patches)
 	s.tally.applied = s.tally.applied[:m.applied]
+}
+
+func (s *Sink) unpatch(n int) {
+	s.patches = s.patches[:n]
+	if s.behind != nil {
+		s.behind.cut(n)
+	}
 }
 
 // Surrogate appends the place of the surrogate of (scope, id) to dst, the slice that the worker was given with what it has appended.
 // All places of one identifier in a job are filled with the same SurrogateLen letters.
 func (s *Sink) Surrogate(dst []byte, k Kind, scope, id []byte) []byte {
 	s.patches = append(s.patches, patch{len(dst), s.hasher.of(k, scope, id)})
+	if s.behind != nil {
+		s.behind.add(k, scope, id)
+	}
 	return append(dst, blank...)
 }
 

@@ -6,7 +6,10 @@
 // in a resource.
 package stream
 
+//go:generate go run generate.go
+
 import (
+	"io"
 	"time"
 
 	"anchorhold/protocol/code"
@@ -19,6 +22,8 @@ type Engine interface {
 	// Rules is the table of the rules, and DefaultDeny whether what no rule names is dropped.
 	Rules() []Rule
 	DefaultDeny() bool
+	// Surrogates says whether workers replace identifiers by surrogates: else no crosswalk can be asked for.
+	Surrogates() bool
 	// NewWorker returns what one goroutine of a job works with. Errors carry a code of SPEC 9 and no secret.
 	NewWorker(j *Job) (Worker, error)
 }
@@ -76,4 +81,9 @@ type Options struct {
 	Workers int
 	// Values are the secrets of a parameters message, by name.
 	Values map[string][]byte
+	// Earlier is the crosswalk of an earlier job (SPEC 5.3), whose identifiers
+	// keep their surrogates; it is read to its end before the records. Nil: none.
+	Earlier io.Reader
+	// Crosswalk gets the identifiers and surrogates of this job. Nil: unwanted.
+	Crosswalk io.Writer
 }

@@ -7,6 +7,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"math"
+	"strings"
 
 	"anchorhold/protocol/code"
 )
@@ -92,6 +93,9 @@ func (h *hasher) forget() {
 // goroutine that finishes blocks in the order of the input.
 type table struct {
 	numbers map[identity]uint32
+	known   [][aes.BlockSize]byte // surrogates of an earlier job, which have the first numbers
+	next    uint32                // what is enciphered for the next new one
+	taken   map[uint32]bool       // what would give one that is known
 	limit   int64
 	block   cipher.Block
 	buf     [aes.BlockSize]byte
@@ -104,24 +108,48 @@ func newTable(key *[32]byte, limit int64) *table {
 	if err != nil {
 		panic("stream: " + err.Error()) // unreachable: the key has 32 bytes
 	}
-	return &table{numbers: make(map[identity]uint32), limit: min(limit, math.MaxUint32), block: b}
+	return &table{numbers: make(map[identity]uint32), taken: map[uint32]bool{}, limit: min(limit, math.MaxUint32/2), block: b}
 }
 
-// write puts the surrogate of id into dst, which has SurrogateLen bytes.
-func (t *table) write(dst []byte, id identity) error {
+// write puts the surrogate of id into dst, which has SurrogateLen bytes, and reports whether it is the first time in this job and any
+// before it.
+func (t *table) write(dst []byte, id identity) (fresh bool, err error) {
 	n, ok := t.numbers[id]
 	if !ok {
 		if int64(len(t.numbers)) >= t.limit {
-			return code.New(code.TooManyIdentifiers, nil)
+			return false, code.New(code.TooManyIdentifiers, nil)
 		}
-		n = uint32(len(t.numbers))
+		for t.taken[t.next] {
+			t.next++
+		}
+		n = uint32(len(t.known)) + t.next
+		t.next++
 		t.numbers[id] = n
 	}
-	clear(t.buf[:])
-	binary.BigEndian.PutUint64(t.buf[8:], uint64(n))
-	t.block.Encrypt(t.buf[:], t.buf[:])
+	if int(n) < len(t.known) {
+		t.buf = t.known[n]
+	} else {
+		clear(t.buf[:])
+		binary.BigEndian.PutUint64(t.buf[8:], uint64(n)-uint64(len(t.known)))
+		t.block.Encrypt(t.buf[:], t.buf[:])
+	}
 	for i, x := range t.buf {
 		dst[2*i], dst[2*i+1] = alphabet[x>>4], alphabet[x&15]
 	}
-	return nil
+	return !ok, nil
+}
+
+// unspell returns what a surrogate spells.
+func unspell(s string) (raw [aes.BlockSize]byte, ok bool) {
+	if len(s) != SurrogateLen {
+		return raw, false
+	}
+	for i := range s {
+		n := strings.IndexByte(alphabet, s[i])
+		if n < 0 {
+			return raw, false
+		}
+		raw[i/2] = raw[i/2]<<4 | byte(n)
+	}
+	return raw, true
 }

@@ -48,6 +48,7 @@ type surrogates struct{}
 func (surrogates) Types() []string   { return nil }
 func (surrogates) Rules() []Rule     { return nil }
 func (surrogates) DefaultDeny() bool { return true }
+func (surrogates) Surrogates() bool  { return true }
 
 func (surrogates) NewWorker(j *Job) (Worker, error) {
 	return &surrogateWorker{secret: j.Secret("anchorhold/v1 test")}, nil

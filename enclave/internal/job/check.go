@@ -92,10 +92,6 @@ func (c *claims) checkRecords(file *jobfile.Header) error {
 	case !matches(c.Parameters, file.Parameters):
 		return code.New(code.ParametersMismatch, nil)
 	}
-	// No pipeline makes a crosswalk yet: an empty one would be taken for "nothing was replaced".
-	if c.Crosswalk != nil {
-		return code.New(code.CrosswalkMismatch, nil)
-	}
 	return nil
 }
 
@@ -126,7 +122,7 @@ func (c *claims) referenceDate() (string, error) {
 // checkParameters makes the checks that concern a parameters message p of the job c (SPEC 3.4).
 func (c *claims) checkParameters(p *claims) error {
 	if p.ContentType != envelope.ContentParameters || p.Image != c.Image || p.Tenant != c.Tenant ||
-		p.Pipeline != c.Pipeline || p.Reply != c.Reply || p.Parameters != nil || p.Crosswalk != nil {
+		p.Pipeline != c.Pipeline || p.Reply != c.Reply || p.Parameters != nil || p.Crosswalk != nil || p.Earlier != 0 {
 		return code.New(code.ParametersMismatch, nil)
 	}
 	return nil

@@ -54,19 +54,68 @@ func (o *output) Write(p []byte) (int, error) {
 
 func (o *output) digest() digest.Digest { return digest.Digest(o.hash.Sum(nil)) }
 
-// records is the writer that a pipeline gets.
-type records struct{ sealer *result.Sealer }
+// sealed is the writer of one sealed stream of the job.
+type sealed struct {
+	*output
+	stream result.Stream
+	sealer *result.Sealer
+}
 
-var _ io.Writer = records{}
+var _ io.Writer = (*sealed)(nil)
 
-func (r records) Write(p []byte) (int, error) {
+// sealed starts a stream to the key that the job file names for it.
+func (r *run) sealed(ctx context.Context, s result.Stream) (*sealed, error) {
+	kind, key := frame.Result, r.file.ReplyKey
+	if s == result.Crosswalk {
+		kind, key = frame.Crosswalk, r.file.CrosswalkKey
+	}
+	out := newOutput(ctx, r.conn, kind)
+	sealer, err := result.NewSealer(out, s, key, result.Binding{Header: r.fileSum, Nonce: r.file.Nonce, Policy: r.s.digest})
+	if err != nil {
+		return nil, first(out.err, err)
+	}
+	return &sealed{out, s, sealer}, nil
+}
+
+// Write seals records, or lines of the crosswalk.
+func (s *sealed) Write(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if err := r.sealer.Records(p); err != nil {
+	write := s.sealer.Records
+	if s.stream == result.Crosswalk {
+		write = s.sealer.CrosswalkEntries
+	}
+	if err := write(p); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// failure returns why the stream could not be sent, or nil. A stream that is not wanted is nil.
+func (s *sealed) failure() error {
+	if s == nil {
+		return nil
+	}
+	return s.err
+}
+
+// report ends a result with its report.
+func (s *sealed) report(encoded []byte) error {
+	if err := s.sealer.Report(encoded); err != nil {
+		return first(s.err, err)
+	}
+	return s.close()
+}
+
+func (s *sealed) close() error {
+	if s == nil {
+		return nil
+	}
+	if err := s.sealer.Close(); err != nil {
+		return first(s.err, err)
+	}
+	return nil
 }
 
 // watched remembers why a reader failed: a pipeline may wrap or replace the error, and the code must not change by that.

@@ -72,7 +72,7 @@ func (o *order) sealParameters(t testing.TB, b *bench) {
 	t.Helper()
 	if o.parameter.Tenant == "" {
 		o.parameter = o.claims
-		o.parameter.ContentType, o.parameter.Parameters, o.parameter.Crosswalk = envelope.ContentParameters, nil, nil
+		o.parameter.ContentType, o.parameter.Parameters, o.parameter.Crosswalk, o.parameter.Earlier = envelope.ContentParameters, nil, nil, 0
 	}
 	o.file.Parameters = sealMessage(t, b, o, o.parameter, nil, o.values)
 	hash := sha256.Sum256(o.file.Parameters)
@@ -108,8 +108,9 @@ type peer struct {
 
 // outcome is what the parent got for a job.
 type outcome struct {
-	result []byte
-	last   message.Message
+	result    []byte
+	crosswalk []byte
+	last      message.Message
 }
 
 // run sends a job file and reads until it is answered.
@@ -147,6 +148,8 @@ func (p *peer) receive(t testing.TB) outcome {
 			return o
 		case kind == frame.Result:
 			o.result = append(o.result, body...)
+		case kind == frame.Crosswalk:
+			o.crosswalk = append(o.crosswalk, body...)
 		default:
 			t.Fatalf("got a frame of kind %v", kind)
 		}
@@ -168,7 +171,12 @@ func (o outcome) code() code.Code {
 // open opens a result as the owner does after the receipt's check.
 func (o *order) open(t testing.TB, b *bench, sealed []byte) (records, report []byte, err error) {
 	t.Helper()
-	opener, err := result.NewOpener(bytes.NewReader(sealed), result.Result, o.reply, result.Binding{
+	return o.openStream(b, sealed, result.Result, o.reply)
+}
+
+// openStream returns the segments of a stream: reports apart from the others.
+func (o *order) openStream(b *bench, sealed []byte, s result.Stream, key *result.PrivateKey) (records, report []byte, err error) {
+	opener, err := result.NewOpener(bytes.NewReader(sealed), s, key, result.Binding{
 		Header: digest.Sum(o.header), Nonce: o.file.Nonce, Policy: b.policy.Digest(),
 	})
 	if err != nil {

@@ -78,11 +78,14 @@ var withoutKey = map[string]refusal{
 	"reply key swapped":     {before: func(o *order) { o.file.ReplyKey = someKey() }, want: code.ReplyMismatch},
 	"crosswalk key added":   {before: func(o *order) { o.file.CrosswalkKey = someKey() }, want: code.CrosswalkMismatch},
 	"crosswalk key missing": {before: func(o *order) { o.claims.Crosswalk = &[32]byte{1} }, want: code.CrosswalkMismatch},
-	"crosswalk nobody makes": {before: func(o *order) {
-		o.file.CrosswalkKey = someKey()
+	"crosswalk key is no key": {before: func(o *order) {
+		o.file.CrosswalkKey = make([]byte, 1216)
+		for i := range o.file.CrosswalkKey {
+			o.file.CrosswalkKey[i] = 0xff
+		}
 		hash := sha256.Sum256(o.file.CrosswalkKey)
 		o.claims.Crosswalk = &hash
-	}, want: code.CrosswalkMismatch},
+	}, want: code.JobMalformed},
 	"parameters added":          {before: func(o *order) { o.file.Parameters = []byte("parameters") }, want: code.ParametersMismatch},
 	"parameters swapped":        {before: func(o *order) { o.claims.Parameters, o.file.Parameters = &[32]byte{1}, []byte("p") }, want: code.ParametersMismatch},
 	"parameters missing":        {before: func(o *order) { o.claims.Parameters = &[32]byte{1} }, want: code.ParametersMissing},

@@ -13,7 +13,6 @@ import (
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
-	"anchorhold/protocol/frame"
 	"anchorhold/protocol/jobfile"
 	"anchorhold/protocol/receipt"
 	"anchorhold/protocol/result"
@@ -79,8 +78,13 @@ func (r *run) judge() (err error) {
 	if r.file, r.fileSum, err = jobfile.ReadHeader(r.in); err != nil {
 		return code.New(code.JobMalformed, err)
 	}
-	if err := result.CheckPublicKey(r.file.ReplyKey); err != nil {
-		return code.New(code.JobMalformed, err)
+	for _, key := range [][]byte{r.file.ReplyKey, r.file.CrosswalkKey} {
+		if key == nil {
+			continue // the reply key is there, or the header would not have parsed
+		}
+		if err := result.CheckPublicKey(key); err != nil {
+			return code.New(code.JobMalformed, err)
+		}
 	}
 	r.message = &digesting{r: r.in, hash: sha512.New384()}
 	if r.header, err = envelope.ReadHeader(r.message, r.s.envelopeLimits()); err != nil {
@@ -130,19 +134,26 @@ func (r *run) options(values map[string][]byte) stream.Options {
 	}
 }
 
-// transform streams the records through the pipeline and the sealer, and returns the leaf. The last chunk is sealed only after the
+// transform streams the records through the pipeline and the sealers, and returns the leaf. The last chunks are sealed only after the
 // last byte of input has authenticated itself.
 func (r *run) transform(ctx context.Context, plain io.Reader, options stream.Options) (*receipt.Leaf, error) {
-	out := newOutput(ctx, r.conn, frame.Result)
-	sealer, err := result.NewSealer(out, result.Result, r.file.ReplyKey, result.Binding{
-		Header: r.fileSum, Nonce: r.file.Nonce, Policy: r.s.digest,
-	})
+	out, err := r.sealed(ctx, result.Result)
 	if err != nil {
-		return nil, first(out.err, err)
+		return nil, err
 	}
 	source := &watched{r: plain}
-	report, err := r.s.config.Engines[r.claims.Pipeline].Process(ctx, source, records{sealer}, options)
-	if err := first(r.in.failure(), out.err, source.err, err); err != nil {
+	var walk *sealed
+	if r.claims.Crosswalk != nil {
+		if walk, err = r.sealed(ctx, result.Crosswalk); err != nil {
+			return nil, err
+		}
+		options.Crosswalk = walk
+	}
+	if options.Earlier, err = r.earlier(source, options.Values); err != nil {
+		return nil, err
+	}
+	report, err := r.s.config.Engines[r.claims.Pipeline].Process(ctx, source, out, options)
+	if err := first(r.in.failure(), out.failure(), walk.failure(), source.err, err); err != nil {
 		return nil, err
 	}
 	// Whatever the pipeline says: no success before the whole message is authentic.
@@ -153,13 +164,18 @@ func (r *run) transform(ctx context.Context, plain io.Reader, options stream.Opt
 	if err != nil {
 		return nil, err
 	}
-	if err := sealer.Report(encoded); err != nil {
-		return nil, first(out.err, err)
+	if err := out.report(encoded); err != nil {
+		return nil, err
 	}
-	if err := sealer.Close(); err != nil {
-		return nil, first(out.err, err)
+	if err := walk.close(); err != nil {
+		return nil, err
 	}
-	return r.leaf(out, report), nil
+	leaf := r.leaf(out.output, report)
+	if walk != nil {
+		sum := walk.digest()
+		leaf.Crosswalk = &sum
+	}
+	return leaf, nil
 }
 
 // leaf fills the receipt (SPEC 7.1). The parent reads it: counts are bucketed.

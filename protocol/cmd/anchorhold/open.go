@@ -2,10 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +23,10 @@ pinned, PCR0, 1 and 2 together, with PCR2 recomputed from the policy; the receip
 input, this result, this policy, tenant, pipeline and KMS key. On any failure nothing is written and the exit code is 3.
 
 DIR must not exist or be empty; it appears when it is complete. Exit code 4: verified and written, but the enclave rejected
-records; report.json lists them by code and line.
+records; report.json lists them by code, line and place.
+
+A job that asked for a crosswalk has a second sealed stream, which is always verified. With --crosswalk-key it is opened too, into
+crosswalk.ndjson of DIR or into the file that --crosswalk-out names. Who holds the crosswalk's key alone leaves out --key and --out.
 
 The document must come from AWS. --root replaces AWS's root, for tests: such a result is marked NOT AWS.`
 
@@ -34,6 +37,7 @@ type openFlags struct {
 	policy, pins      string
 	key, crosswalkKey string
 	root, out         string
+	crosswalkOut      string
 	asJSON            bool
 	parts             []records.Part // known in run: leads a rejected line back to its file
 }
@@ -61,17 +65,36 @@ func (a *app) open() *cobra.Command {
 	flags.StringVar(&f.root, "root", "", "`FILE` with a root certificate instead of AWS's: NOT AWS, for tests")
 	flags.StringVarP(&f.out, "out", "o", "", "`DIR` to write")
 	flags.BoolVar(&f.asJSON, "json", false, "print checks and report as JSON")
-	cli.Required(cmd, "job", "result", "receipt", "policy", "pins", "key", "out")
+	flags.StringVar(&f.crosswalkOut, "crosswalk-out", "", "`FILE` to write the opened crosswalk to, instead of crosswalk.ndjson in DIR")
+	cli.Required(cmd, "job", "result", "receipt", "policy", "pins")
 	return cmd
 }
 
+// check wants a key with each place to write, and one of the two at least.
+func (f openFlags) check() error {
+	switch {
+	case (f.key == "") != (f.out == ""):
+		return cli.Usage("--key and --out belong together")
+	case f.crosswalkOut != "" && f.crosswalkKey == "":
+		return cli.Usage("--crosswalk-out needs --crosswalk-key")
+	case f.crosswalkKey != "" && f.paths.crosswalk == "":
+		return cli.Usage("--crosswalk-key needs --crosswalk, the sealed stream")
+	case f.out == "" && f.crosswalkOut == "":
+		return cli.Usage("missing --key and --out, or --crosswalk-key and --crosswalk-out")
+	}
+	return nil
+}
+
+// keys are the private keys that the flags name; nil where there is none.
+type keys struct{ result, crosswalk *result.PrivateKey }
+
 // openResult verifies, opens and prints. It returns errRejected when all is well but records are missing.
 func (a *app) openResult(ctx context.Context, f openFlags) error {
-	key, err := readPrivateKey(f.key, result.Result)
-	if err != nil {
+	if err := f.check(); err != nil {
 		return err
 	}
-	if err := outfile.FreeFolder(f.out); err != nil {
+	k, err := f.readKeys()
+	if err != nil {
 		return err
 	}
 	evidence, closeFiles, err := a.evidence(ctx, f)
@@ -87,38 +110,100 @@ func (a *app) openResult(ctx context.Context, f openFlags) error {
 		a.printRefusal(err, f.asJSON)
 		return err
 	}
-	report, err := a.write(f, accepted, key)
+	report, err := f.write(accepted, k)
 	if err != nil {
 		return err
 	}
 	return a.printOpened(f, accepted, report)
 }
 
-// write decrypts into the folder, which appears whole or not at all.
-func (a *app) write(f openFlags, accepted *opening.Accepted, key *result.PrivateKey) (*opening.Report, error) {
-	folder, err := outfile.CreateFolder(f.out)
-	if err != nil {
-		return nil, err
-	}
-	defer folder.Abort()
-	report, err := accepted.Open(key, folder)
-	if err != nil {
-		return nil, err
+// readKeys reads the keys, and looks whether what they are to write has a free name.
+func (f openFlags) readKeys() (k keys, err error) {
+	if f.key != "" {
+		if k.result, err = readPrivateKey(f.key, result.Result); err != nil {
+			return keys{}, err
+		}
+		if err := outfile.FreeFolder(f.out); err != nil {
+			return keys{}, err
+		}
 	}
 	if f.crosswalkKey != "" {
-		other, err := readPrivateKey(f.crosswalkKey, result.Crosswalk)
+		if k.crosswalk, err = readPrivateKey(f.crosswalkKey, result.Crosswalk); err != nil {
+			return keys{}, err
+		}
+	}
+	if f.crosswalkOut != "" {
+		return k, outfile.Free(f.crosswalkOut)
+	}
+	return k, nil
+}
+
+// write decrypts into folder and file, each of which appears whole or not at all, and neither before both are. It returns a nil report
+// when the crosswalk alone was wanted.
+func (f openFlags) write(accepted *opening.Accepted, k keys) (report *opening.Report, err error) {
+	var folder *outfile.Folder
+	if k.result != nil {
+		if folder, err = outfile.CreateFolder(f.out); err != nil {
+			return nil, err
+		}
+		defer folder.Abort()
+		if report, err = accepted.Open(k.result, folder); err != nil {
+			return nil, err
+		}
+	}
+	if k.crosswalk != nil {
+		commit, err := f.writeCrosswalk(accepted, k.crosswalk, folder)
 		if err != nil {
 			return nil, err
 		}
-		if err := accepted.OpenCrosswalk(other, folder); err != nil {
+		defer commit.Abort()
+		if err := commit.Commit(); err != nil {
 			return nil, err
 		}
 	}
-	if err := folder.Commit(); err != nil {
-		return nil, err
+	if folder != nil {
+		if err := folder.Commit(); err != nil {
+			return nil, err
+		}
 	}
 	return report, nil
 }
+
+// writeCrosswalk decrypts the crosswalk into a file that is to be committed: of its own, or in the folder.
+func (f openFlags) writeCrosswalk(accepted *opening.Accepted, key *result.PrivateKey, folder *outfile.Folder) (unfinished, error) {
+	if f.crosswalkOut == "" {
+		inside, err := folder.File("crosswalk.ndjson")
+		if err != nil {
+			return nil, err
+		}
+		if err := accepted.OpenCrosswalk(key, inside); err != nil {
+			inside.Close()
+			return nil, err
+		}
+		return insideFolder{inside}, nil
+	}
+	own, err := outfile.Create(f.crosswalkOut, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := accepted.OpenCrosswalk(key, own); err != nil {
+		own.Abort()
+		return nil, err
+	}
+	return own, nil
+}
+
+// unfinished is an output that Commit makes durable.
+type unfinished interface {
+	Commit() error
+	Abort()
+}
+
+// insideFolder is a file that appears with its folder.
+type insideFolder struct{ *os.File }
+
+func (f insideFolder) Commit() error { return errors.Join(f.Sync(), f.Close()) }
+func (f insideFolder) Abort()        { f.Close() }
 
 // evidence reads and opens the files that the flags name. The caller calls closeFiles.
 func (a *app) evidence(ctx context.Context, f openFlags) (e opening.Evidence, closeFiles func(), err error) {
@@ -185,64 +270,4 @@ func (f interruptible) Read(p []byte) (int, error) {
 // WriteTo would read past Read; it keeps io.Copy on it.
 func (f interruptible) WriteTo(w io.Writer) (int64, error) {
 	return io.Copy(w, struct{ io.Reader }{f})
-}
-
-// openedSummary is what open prints for a machine.
-type openedSummary struct {
-	Verified bool              `json:"verified"`
-	AWS      bool              `json:"aws"`
-	Image    string            `json:"image"`
-	Checks   []check           `json:"checks"`
-	Out      string            `json:"out"`
-	Files    map[string]uint64 `json:"files"`
-	Report   *opening.Report   `json:"report"`
-}
-
-func (a *app) printOpened(f openFlags, accepted *opening.Accepted, report *opening.Report) error {
-	files := make(map[string]uint64)
-	var rows [][]string
-	for _, file := range report.Files {
-		files[file.Type+".ndjson"] = file.Records
-		rows = append(rows, []string{file.Type + ".ndjson", fmt.Sprintf("%d records", file.Records)})
-	}
-	checks := passed(accepted.Receipt.Lines)
-	if f.asJSON {
-		s := openedSummary{true, f.root == "", accepted.Receipt.Image.Name, checks, f.out, files, report}
-		if err := cli.WriteJSON(a.out, s); err != nil {
-			return err
-		}
-	} else {
-		a.printChecks(checks)
-		if f.root != "" {
-			fmt.Fprintln(a.out, "verified, NOT AWS")
-		} else {
-			fmt.Fprintln(a.out, "verified")
-		}
-		fmt.Fprintf(a.out, "%s: %d records in, %d out, %d rejected; ages counted to %s\n",
-			f.out, report.RecordsIn, report.RecordsOut, report.RecordsRejected, safe(report.ReferenceDate))
-		a.table(rows)
-	}
-	if report.RecordsRejected == 0 {
-		return nil
-	}
-	a.printRejects(report, f.parts)
-	return errRejected
-}
-
-// maxShown is how many rejects a person is shown; report.json has the rest.
-const maxShown = 20
-
-func (a *app) printRejects(report *opening.Report, parts []records.Part) {
-	a.notice("%d records were rejected and are not in the output:", report.RecordsRejected)
-	for i, r := range report.Rejects {
-		if i == maxShown {
-			a.notice("  … the rest is in report.json")
-			break
-		}
-		where := fmt.Sprintf("line %d of the job", r.Line)
-		if path, line, ok := records.Locate(parts, r.Line); ok {
-			where = fmt.Sprintf("%s:%d", filepath.Base(path), line)
-		}
-		a.notice("  %s: %s", where, safe(string(r.Code)))
-	}
 }

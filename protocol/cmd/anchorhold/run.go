@@ -41,6 +41,7 @@ func (a *app) runAll() *cobra.Command {
 	flags := cmd.Flags()
 	flags.StringVar(&f.open.key, "key", "", "private key `FILE` (NAME.key.pem)")
 	flags.StringVar(&f.open.crosswalkKey, "crosswalk-key", "", "private key `FILE` for the crosswalk")
+	flags.StringVar(&f.open.crosswalkOut, "crosswalk-out", "", "`FILE` to write the opened crosswalk to, instead of crosswalk.ndjson in DIR")
 	flags.StringVar(&f.open.root, "root", "", "`FILE` with a root certificate instead of AWS's: NOT AWS, for tests")
 	flags.StringVarP(&f.open.out, "out", "o", "", "`DIR` to write; the evidence stands beside it")
 	flags.BoolVar(&f.open.asJSON, "json", false, "print checks and report as JSON")
@@ -53,6 +54,9 @@ func (a *app) runSteps(ctx context.Context, f runFlags, paths []string) error {
 	f.open.job = f.open.out + ".ahjob"
 	f.open.policy, f.open.pins = f.seal.policy, f.seal.pins
 	f.open.paths = fetchPaths{f.open.out + ".ahres", f.open.out + ".receipt", f.open.out + ".ahxwk"}
+	if f.seal.crosswalk == "" {
+		f.open.paths.crosswalk = ""
+	}
 	// Faults of the later steps that can be known now must show before KMS is asked.
 	if err := a.checkRun(f); err != nil {
 		return err
@@ -66,9 +70,6 @@ func (a *app) runSteps(ctx context.Context, f runFlags, paths []string) error {
 		return fmt.Errorf("%w\nto go on: anchorhold submit --parent %s %s, then anchorhold open", err, f.submit.parent, f.open.job)
 	}
 	a.notice("2/3 fetched %s and %s, not verified yet", f.open.paths.result, f.open.paths.receipt)
-	if f.seal.crosswalk == "" {
-		f.open.paths.crosswalk = ""
-	}
 	f.open.parts = sealed.Files
 	a.notice("3/3 verifying")
 	return a.openResult(ctx, f.open)
@@ -76,6 +77,9 @@ func (a *app) runSteps(ctx context.Context, f runFlags, paths []string) error {
 
 // checkRun looks for what would fail after the job is sealed.
 func (a *app) checkRun(f runFlags) error {
+	if err := f.open.check(); err != nil {
+		return err
+	}
 	if err := samePair(f.seal.reply, f.open.key); err != nil {
 		return err
 	}

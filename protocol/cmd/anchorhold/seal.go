@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -36,13 +37,16 @@ one of text, base64 and file, a path relative to the file:
     site: {text: north}
     salt: {base64: 3q2+7w==}
 
+--crosswalk asks for a second sealed stream, which says what each surrogate stands for. --earlier-crosswalk gives the enclave that of an
+earlier job, as open writes it: what it names keeps its surrogates, and the new crosswalk begins with it, so the last one is always whole.
+
 AWS credentials and endpoints come from the usual places (AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_CA_BUNDLE, …).
 The Region is that of the key. The role needs kms:GenerateDataKey and nothing else.`
 
 // sealFlags are shared by seal and run.
 type sealFlags struct {
 	policy, pins, image, tenant, pipeline, key string
-	reply, crosswalk, parameters               string
+	reply, crosswalk, earlier, parameters      string
 	notAfter, referenceDate                    string
 	frameLength                                uint32
 }
@@ -57,6 +61,7 @@ func (f *sealFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.key, "kms-key", "", "KMS key `ARN`, when the tenant has several")
 	flags.StringVar(&f.reply, "reply", "", "public key `FILE` that the result is sealed to")
 	flags.StringVar(&f.crosswalk, "crosswalk", "", "public key `FILE` that the crosswalk is sealed to, if one is wanted")
+	flags.StringVar(&f.earlier, "earlier-crosswalk", "", "opened crosswalk `FILE` of an earlier job: its identifiers keep their surrogates")
 	flags.StringVar(&f.parameters, "parameters", "", "YAML `FILE` of secrets for the pipeline (anchorhold: parameters/v1), sealed as well")
 	flags.StringVar(&f.notAfter, "not-after", "", "last `DAY`, UTC, on which the job may be decrypted (default 7 days ahead, or the policy's limit)")
 	flags.StringVar(&f.referenceDate, "reference-date", "", "`DAY` that ages are counted to, no earlier than the records: later years are dropped (default today, UTC)")
@@ -128,7 +133,7 @@ func (s *sealSummary) print(a *app) {
 }
 
 // plan reads the files that the flags name and checks what is asked.
-func (a *app) plan(f sealFlags) (*sealing.Approved, error) {
+func (a *app) plan(f sealFlags, earlier *os.File, size int64) (*sealing.Approved, error) {
 	compiled, _, err := readPolicy(f.policy)
 	if err != nil {
 		return nil, err
@@ -149,6 +154,9 @@ func (a *app) plan(f sealFlags) (*sealing.Approved, error) {
 	if plan.Parameters, err = readParameters(f.parameters); err != nil {
 		return nil, err
 	}
+	if earlier != nil {
+		plan.Earlier, plan.EarlierSize = earlier, size
+	}
 	approved, err := plan.Check()
 	if err != nil {
 		return nil, err
@@ -157,6 +165,36 @@ func (a *app) plan(f sealFlags) (*sealing.Approved, error) {
 		a.warnNotAWS()
 	}
 	return approved, nil
+}
+
+// crosswalkHead is how each line of a crosswalk begins (SPEC 5.3). The enclave reads all of it; here a mistaken file is to show early.
+const crosswalkHead = `{"kind":"`
+
+// openEarlier opens an earlier crosswalk, or returns nil for no name. The caller closes it.
+func openEarlier(path string) (*os.File, int64, error) {
+	if path == "" {
+		return nil, 0, nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	info, err := f.Stat()
+	head := make([]byte, len(crosswalkHead))
+	switch {
+	case err != nil:
+	case !info.Mode().IsRegular():
+		err = fmt.Errorf("%s is not a file: how long it is goes into the encryption context", path)
+	case info.Size() > 0:
+		if _, err = io.ReadFull(io.NewSectionReader(f, 0, info.Size()), head); err != nil || string(head) != crosswalkHead {
+			err = fmt.Errorf("%s: expected a crosswalk as anchorhold open writes it (crosswalk.ndjson)", path)
+		}
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, err
+	}
+	return f, info.Size(), nil
 }
 
 // readParameters reads the author's parameters; paths in it are relative to the file.
@@ -182,7 +220,14 @@ func readParameters(path string) (map[string][]byte, error) {
 
 // sealJob writes the job file out, whole or not at all.
 func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []string) (*sealSummary, error) {
-	approved, err := a.plan(f)
+	earlier, size, err := openEarlier(f.earlier)
+	if err != nil {
+		return nil, err
+	}
+	if earlier != nil {
+		defer earlier.Close()
+	}
+	approved, err := a.plan(f, earlier, size)
 	if err != nil {
 		return nil, err
 	}

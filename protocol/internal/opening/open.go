@@ -60,23 +60,21 @@ func (a *Accepted) Open(key *result.PrivateKey, folder *outfile.Folder) (*Report
 	return parsed, nil
 }
 
-// OpenCrosswalk decrypts the accepted crosswalk into crosswalk.ndjson of the folder.
-func (a *Accepted) OpenCrosswalk(key *result.PrivateKey, folder *outfile.Folder) error {
+// OpenCrosswalk decrypts the accepted crosswalk to out. Only when err is nil is it whole.
+func (a *Accepted) OpenCrosswalk(key *result.PrivateKey, out io.Writer) error {
+	if a.e.Crosswalk == nil {
+		return refuse("the job asked for no crosswalk")
+	}
 	if !bytes.Equal(key.PublicKey(), a.e.Job.Header.CrosswalkKey) {
 		return refuse("the private key is not the one whose crosswalk public key the job names")
 	}
-	f, err := folder.File("crosswalk.ndjson")
-	if err != nil {
-		return err
-	}
-	err = a.stream(a.e.Crosswalk, result.Crosswalk, key, *a.Receipt.Leaf.Crosswalk, func(kind result.SegmentType, p []byte) error {
+	return a.stream(a.e.Crosswalk, result.Crosswalk, key, *a.Receipt.Leaf.Crosswalk, func(kind result.SegmentType, p []byte) error {
 		if kind != result.CrosswalkEntries {
 			return refuse("crosswalk holds a segment of kind %d", kind)
 		}
-		_, err := f.Write(p)
+		_, err := out.Write(p)
 		return err
 	})
-	return errors.Join(err, f.Sync(), f.Close())
 }
 
 // stream decrypts one sealed stream and hashes it a second time on the way: the file that was checked could have been

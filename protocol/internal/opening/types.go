@@ -84,12 +84,12 @@ func (t *typeWriter) abort() {
 	}
 }
 
-// files lists what was written, sorted by type.
+// files lists what was written, sorted by name.
 func (t *typeWriter) files() []File {
 	var files []File
 	for name, out := range t.open {
-		files = append(files, File{Type: name, Records: out.count})
+		files = append(files, File{Name: name + ".ndjson", Records: out.count})
 	}
-	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Type, b.Type) })
+	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return files
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"time"
 
@@ -42,6 +43,10 @@ type Plan struct {
 
 	Reply     []byte // public key that the result is sealed to
 	Crosswalk []byte // public key of the crosswalk stream, or nil
+
+	// Earlier is the crosswalk of an earlier job, of EarlierSize bytes, whose surrogates are to stay; nil or of no bytes: none.
+	Earlier     io.Reader
+	EarlierSize int64
 
 	NotAfter      string // YYYY-MM-DD; empty: the policy's longest, at most 7 days
 	ReferenceDate string // YYYY-MM-DD; empty: today, where the policy does not fix it

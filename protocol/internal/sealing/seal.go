@@ -49,6 +49,10 @@ func (a *Approved) Seal(ctx context.Context, kms KeyMaker, records io.Reader, ou
 		hash := sha256.Sum256(message)
 		job.Parameters = &hash
 	}
+	if a.plan.Earlier != nil && a.plan.EarlierSize > 0 {
+		job.Earlier = uint64(a.plan.EarlierSize)
+		records = io.MultiReader(&exactly{a.plan.Earlier, a.plan.EarlierSize}, records)
+	}
 	head, err := header.Encode()
 	if err != nil {
 		return nil, err
@@ -86,6 +90,23 @@ func (a *Approved) encrypt(ctx context.Context, kms KeyMaker, encryptionContext 
 		return err
 	}
 	return w.Close()
+}
+
+// exactly gives left bytes of r: as many as the context says, whatever becomes of the file meanwhile.
+type exactly struct {
+	r    io.Reader
+	left int64
+}
+
+func (e *exactly) Read(p []byte) (int, error) {
+	if e.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := e.r.Read(p[:min(int64(len(p)), e.left)])
+	if e.left -= int64(n); errors.Is(err, io.EOF) && e.left > 0 {
+		err = errors.New("the earlier crosswalk has become shorter while it was read")
+	}
+	return n, err
 }
 
 // ErrTooLarge says that the job file would be over the policy's job-bytes.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hf/nsm/request"
@@ -109,7 +110,11 @@ func (w *World) openJob(file []byte) (*job, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	return j, plain, nil
+	// An earlier crosswalk before the records is taken for what it says (SPEC 5.3).
+	if uint64(len(plain)) < j.context.Earlier {
+		return nil, nil, errors.New("earlier crosswalk is cut short")
+	}
+	return j, plain[j.context.Earlier:], nil
 }
 
 // report is that of SPEC 5.1.
@@ -187,7 +192,7 @@ func sealCrosswalk(key []byte, b result.Binding) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := errors.Join(s.CrosswalkEntries([]byte(`{"surrogate":"1","original":"Patient/a"}`+"\n")), s.Close()); err != nil {
+	if err := errors.Join(s.CrosswalkEntries([]byte(`{"kind":"id","scope":"Patient","original":"a","surrogate":"`+strings.Repeat("b", 32)+`"}`+"\n")), s.Close()); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
