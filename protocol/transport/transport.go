@@ -21,6 +21,10 @@ const (
 	JobPort         = 9101 // the enclave listens
 	RelayPort       = 9102 // the parent listens
 	CredentialsPort = 9103 // the parent listens
+	EventPort       = 9104 // the parent listens
+
+	// HeartbeatPort is where the hypervisor expects the first word of an enclave, at CID 3.
+	HeartbeatPort = 9000
 )
 
 // ParentCID is the context id of the parent instance as its enclaves see it. Nitro gives it 3 where other

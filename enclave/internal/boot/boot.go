@@ -1,8 +1,8 @@
 // Package boot brings the enclave up and keeps it: memory that does not leak, an NSM that answers, a policy that parses, and then the
 // services over them.
 //
-// The main call is [Run]. It refuses to serve without an NSM, in a debug enclave, and under a policy that it cannot fulfil. It does not
-// yet check the composition of the image (command line and root file system).
+// The main call is [Run]. It refuses to serve without an NSM, in a debug enclave, with a policy that was not measured, and under one that it
+// cannot fulfil. What comes before it in an enclave (mounts, composition check, heartbeat) is in package pid1.
 //
 // Keys are zeroed after use as far as Go allows. It does not where the standard library holds copies: key schedules of AES and
 // HPKE contexts, crypto/rsa's own form of the recipient key, and what the collector has moved when a slice or a stack grew. Those
@@ -19,12 +19,14 @@ import (
 	"time"
 
 	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/internal/compose"
 	"anchorhold/enclave/internal/job"
 	"anchorhold/enclave/internal/keycache"
 	"anchorhold/enclave/internal/kms"
 	"anchorhold/enclave/internal/nsm"
 	"anchorhold/enclave/internal/receipts"
 	"anchorhold/protocol/code"
+	"anchorhold/protocol/event"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/transport"
 )
@@ -33,7 +35,6 @@ import (
 const Version = "0.1.0"
 
 const (
-	maxPolicy = 16 << 20 // bytes of a compiled policy
 	// maxKeys bounds the key cache.
 	maxKeys = 1024
 	// startTimeout bounds what must work before the enclave serves.
@@ -45,6 +46,8 @@ type Config struct {
 	// Policy is the compiled policy, as ReadPolicy returns it. Trusted: it is measured. Bytes and not a path, or what is measured and what is
 	// served could be two readings of a file.
 	Policy []byte
+	// Layout is that of the image. In our own PCR2 must be that of the policy.
+	Layout compose.Layout
 	// Listen, Relay and Credentials are addresses. The parent is at the other end whatever they say.
 	Listen, Relay, Credentials string
 	// NSM is the module. Run closes it.
@@ -52,17 +55,19 @@ type Config struct {
 	// Log gets lines of fixed words and codes, each after Prefix.
 	Log    io.Writer
 	Prefix string
+	// Event, if set, is called with each stage that is reached.
+	Event func(event.Code)
 	// Ready, if set, is called once with the address that accepts connections.
 	Ready func(address string)
 }
 
-// Run serves until ctx ends, and returns nil then. It returns an error when the enclave must not or cannot serve.
+// Run serves until ctx ends, and returns nil then. It returns an error when the enclave must not or cannot serve; event.Of has its code.
 func Run(ctx context.Context, c Config) error {
 	defer c.NSM.Close()
 	logger := log.New(c.Log, c.Prefix, 0)
 	locked, err := harden()
 	if err != nil {
-		return fmt.Errorf("harden the process: %w", err)
+		return event.Fault(event.HardenFailed, fmt.Errorf("harden the process: %w", err))
 	}
 	if !locked {
 		logger.Print("memory is not locked: swap must be off")
@@ -73,10 +78,17 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	c.reached(event.Identified)
 	if id.policy.NotAWS() {
 		logger.Print("policy is NOT AWS: it names a test KMS")
 	}
 	return serve(ctx, c, id, logger)
+}
+
+func (c *Config) reached(e event.Code) {
+	if c.Event != nil {
+		c.Event(e)
+	}
 }
 
 // serve assembles the services, from the ground up, and takes them down in the opposite order.
@@ -87,7 +99,7 @@ func serve(ctx context.Context, c Config, id *identity, logger *log.Logger) erro
 	}
 	engines, err := compile(id.policy)
 	if err != nil {
-		return err
+		return event.Fault(event.PolicyInvalid, err)
 	}
 	client := kms.New(kmsConfig)
 	defer client.Close()
@@ -106,7 +118,7 @@ func serve(ctx context.Context, c Config, id *identity, logger *log.Logger) erro
 	}
 	listener, err := transport.Listen(c.Listen)
 	if err != nil {
-		return fmt.Errorf("listen for jobs: %w", err)
+		return event.Fault(event.ListenFailed, fmt.Errorf("listen for jobs: %w", err))
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -117,6 +129,7 @@ func serve(ctx context.Context, c Config, id *identity, logger *log.Logger) erro
 		c.Ready(c.Listen)
 	}
 	logger.Print("serving")
+	c.reached(event.Serving)
 	return service.Serve(ctx, listener)
 }
 
@@ -149,11 +162,11 @@ func ReadPolicy(path string) ([]byte, error) {
 		return nil, fmt.Errorf("open the policy: %w", err)
 	}
 	defer f.Close()
-	compiled, err := io.ReadAll(io.LimitReader(f, maxPolicy+1))
+	compiled, err := io.ReadAll(io.LimitReader(f, compose.MaxPolicy+1))
 	if err != nil {
 		return nil, fmt.Errorf("read the policy: %w", err)
 	}
-	if len(compiled) > maxPolicy {
+	if len(compiled) > compose.MaxPolicy {
 		return nil, errors.New("policy is too long")
 	}
 	return compiled, nil

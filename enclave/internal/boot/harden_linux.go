@@ -2,7 +2,6 @@ package boot
 
 import (
 	"fmt"
-	"os"
 
 	"golang.org/x/sys/unix"
 )
@@ -22,15 +21,4 @@ func harden() (locked bool, err error) {
 		return false, nil
 	}
 	return unix.Mlockall(unix.MCL_CURRENT|unix.MCL_FUTURE|unix.MCL_ONFAULT) == nil, nil
-}
-
-// mixEntropy adds bytes to the kernel's pool, from which crypto/rand reads.
-func mixEntropy(b []byte) error {
-	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	_, err = f.Write(b)
-	return err
 }

@@ -7,17 +7,16 @@ import (
 	"errors"
 	"fmt"
 
+	"anchorhold/enclave/internal/compose"
 	"anchorhold/enclave/internal/kms"
 	"anchorhold/enclave/internal/nsm"
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/event"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/transport"
 )
-
-// entropySize is how much of the NSM's randomness goes into the kernel's pool.
-const entropySize = 64
 
 // errDebug: the parent reads the console of a debug enclave, and its attestation documents hold zeros.
 var errDebug = errors.New("pcr0, pcr1 or pcr2 is zero: debug enclaves do not serve")
@@ -35,23 +34,26 @@ type identity struct {
 func identify(ctx context.Context, c Config) (*identity, error) {
 	id := &identity{nsm: c.NSM, compiled: c.Policy}
 	if _, err := c.NSM.Describe(ctx); err != nil {
-		return nil, fmt.Errorf("nsm does not describe itself: %w", err)
+		return nil, event.Fault(event.NSMFailed, fmt.Errorf("nsm does not describe itself: %w", err))
 	}
-	entropy, err := c.NSM.Random(ctx, entropySize)
+	entropy, err := seed(ctx, c.NSM)
 	if err != nil {
-		return nil, fmt.Errorf("nsm gives no randomness: %w", err)
+		return nil, err
 	}
-	if err := mixEntropy(entropy); err != nil {
-		return nil, fmt.Errorf("mix the nsm's randomness: %w", err)
-	}
+	c.reached(event.Seeded)
 	id.boot = bootID(entropy)
 	if id.policy, err = policy.Parse(c.Policy); err != nil {
-		return nil, fmt.Errorf("parse the policy: %w", err)
+		return nil, event.Fault(event.PolicyInvalid, fmt.Errorf("parse the policy: %w", err))
 	}
 	for i, pcr := range []*digest.Digest{&id.image.PCR0, &id.image.PCR1, &id.image.PCR2} {
 		if *pcr, err = measured(ctx, c.NSM, uint16(i)); err != nil {
 			return nil, err
 		}
+	}
+	// Another ramdisk 1, or one whose beginning was moved into ramdisk 0, has another PCR2 whatever it unpacks to. In layout nitro-cli it
+	// covers the program too, and cannot be computed from inside.
+	if want := measure.PolicyPCR2(c.Policy); c.Layout == compose.Anchorhold && id.image.PCR2 != want {
+		return nil, event.Fault(event.PolicyDiffers, fmt.Errorf("pcr2 is %s, that of the policy is %s", id.image.PCR2, want))
 	}
 	return id, id.checkDocument(ctx)
 }
@@ -68,13 +70,13 @@ func bootID(entropy []byte) [16]byte {
 func measured(ctx context.Context, n *nsm.Client, index uint16) (digest.Digest, error) {
 	value, locked, err := n.PCR(ctx, index)
 	if err != nil {
-		return digest.Digest{}, fmt.Errorf("pcr%d: %w", index, err)
+		return digest.Digest{}, event.Fault(event.NSMFailed, fmt.Errorf("pcr%d: %w", index, err))
 	}
 	if value.IsZero() {
-		return digest.Digest{}, errDebug
+		return digest.Digest{}, event.Fault(event.DebugEnclave, errDebug)
 	}
 	if !locked {
-		return digest.Digest{}, fmt.Errorf("pcr%d is not locked", index)
+		return digest.Digest{}, event.Fault(event.RegistersDiffer, fmt.Errorf("pcr%d is not locked", index))
 	}
 	return value, nil
 }
@@ -85,15 +87,15 @@ func (id *identity) checkDocument(ctx context.Context) error {
 	rand.Read(nonce)
 	b, err := id.attestChallenge(ctx, nonce)
 	if err != nil {
-		return fmt.Errorf("nsm makes no document: %w", err)
+		return event.Fault(event.NSMFailed, fmt.Errorf("nsm makes no document: %w", err))
 	}
 	document, err := attest.Parse(b)
 	if err != nil {
-		return fmt.Errorf("parse the first document: %w", err)
+		return event.Fault(event.NSMFailed, fmt.Errorf("parse the first document: %w", err))
 	}
 	for i, want := range []digest.Digest{id.image.PCR0, id.image.PCR1, id.image.PCR2} {
 		if got := document.PCRs[i]; string(got) != string(want[:]) {
-			return fmt.Errorf("pcr%d is %x in the document, want %x", i, got, want)
+			return event.Fault(event.RegistersDiffer, fmt.Errorf("pcr%d is %x in the document, want %x", i, got, want))
 		}
 	}
 	return nil
