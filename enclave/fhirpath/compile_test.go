@@ -99,7 +99,7 @@ func TestUnknownElements(t *testing.T) {
 }
 
 func TestCustomFunctions(t *testing.T) {
-	named := fhirpath.CustomFunc{MinArgs: 1, MaxArgs: 1, Call: func(in []*fhirpath.Node, args []string) ([]*fhirpath.Node, error) {
+	named := fhirpath.CustomFunc{MinArgs: 1, MaxArgs: 1, Call: func(in []*fhirpath.Node, args []string, _ func(int) error) ([]*fhirpath.Node, error) {
 		var out []*fhirpath.Node
 		for _, n := range in {
 			for _, c := range n.Children(nil) {
@@ -110,7 +110,9 @@ func TestCustomFunctions(t *testing.T) {
 		}
 		return out, nil
 	}}
-	broken := fhirpath.CustomFunc{Call: func([]*fhirpath.Node, []string) ([]*fhirpath.Node, error) { return nil, errors.New("broken") }}
+	broken := fhirpath.CustomFunc{Call: func([]*fhirpath.Node, []string, func(int) error) ([]*fhirpath.Node, error) {
+		return nil, errors.New("broken")
+	}}
 	o := fhirpath.Options{Functions: map[string]fhirpath.CustomFunc{"named": named, "broken": broken}}
 	n := resource(t, "patient")
 	for _, r := range []row{

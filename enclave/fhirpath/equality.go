@@ -159,6 +159,33 @@ func (ev *evaluator) distinct(e *expr, in []Item) ([]Item, error) {
 	return out, nil
 }
 
+// unite leaves out what is there twice. With Exact an element is only itself:
+// of two people of one name a rule would change the first alone.
+func (ev *evaluator) unite(e *expr, in []Item) ([]Item, error) {
+	if !e.exact {
+		return ev.distinct(e, in)
+	}
+	seen := map[*Node]bool{}
+	var out, values []Item
+	for _, i := range in {
+		if n, ok := i.(*Node); ok {
+			if !seen[n] {
+				seen[n] = true
+				out = append(out, n)
+			}
+			continue
+		}
+		found, err := ev.has(e, values, i)
+		if err != nil {
+			return nil, err
+		}
+		if !found {
+			out, values = append(out, i), append(values, i)
+		}
+	}
+	return out, nil
+}
+
 // equivalence is ~ and !~, which are never unknown (6.1.2). Order doesn't count.
 func (ev *evaluator) equivalence(e *expr, a, b []Item, sense bool) ([]Item, error) {
 	ok, err := ev.equivalentAll(e, a, b)

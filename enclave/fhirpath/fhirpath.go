@@ -18,6 +18,11 @@ type Options struct {
 	// Clock allows now(), today() and timeOfDay(), which read Env.Now.
 	Clock bool
 
+	// Exact reads types and unions as rules for change need them: is, as and
+	// ofType() ask for the very type, as keeps what is of it of a collection, and
+	// a union leaves out no element because another has an equal value.
+	Exact bool
+
 	// Functions are more functions, by name.
 	Functions map[string]CustomFunc
 }
@@ -25,8 +30,9 @@ type Options struct {
 // A CustomFunc is a function of the caller. Its arguments are string literals.
 type CustomFunc struct {
 	MinArgs, MaxArgs int
-	// Call returns nodes for the nodes it is called on. It must not change either.
-	Call func(in []*Node, args []string) ([]*Node, error)
+	// Call returns nodes for the nodes it is called on. It must not change
+	// either, and asks spend before it looks at so many nodes.
+	Call func(in []*Node, args []string, spend func(nodes int) error) ([]*Node, error)
 }
 
 // Limits of an evaluation, when Env does not say otherwise.
@@ -40,11 +46,13 @@ const (
 type Env struct {
 	Now      time.Time // for now() and its like; see Options.Clock
 	MaxSteps int       // 0 means DefaultSteps
+	Budget   *int      // steps that several evaluations share, in place of MaxSteps
 }
 
 // An Expression is ready to be evaluated, by many goroutines at a time.
 type Expression struct {
-	root *expr
+	root  *expr
+	gives static
 }
 
 // Compile parses and checks an expression. Its errors are *CompileError.
@@ -62,10 +70,22 @@ func Compile(source string, o Options) (*Expression, error) {
 		}
 		this = static{types: []*Type{t}}
 	}
-	if _, err := r.resolve(e, this); err != nil {
+	gives, err := r.resolve(e, this)
+	if err != nil {
 		return nil, err
 	}
-	return &Expression{e}, nil
+	return &Expression{e, gives}, nil
+}
+
+// Types returns the types that results can be of, as far as the expression
+// tells; known is false when it doesn't tell.
+func (x *Expression) Types() (types []*Type, known bool) {
+	for _, t := range x.gives.types {
+		if t.abstract() {
+			return nil, false
+		}
+	}
+	return x.gives.types, !x.gives.open
 }
 
 // String prints the expression in one form; it compiles to the same again.
@@ -82,6 +102,10 @@ func (x *Expression) Evaluate(context *Node, env Env) ([]Item, error) {
 	ev := evaluator{context: context, env: env, budget: env.MaxSteps}
 	if ev.budget == 0 {
 		ev.budget = DefaultSteps
+	}
+	if env.Budget != nil {
+		ev.budget = *env.Budget
+		defer func() { *env.Budget = max(ev.budget, 0) }()
 	}
 	return ev.eval(x.root, scope{this: []Item{context}})
 }

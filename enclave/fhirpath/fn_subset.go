@@ -48,7 +48,7 @@ func combiningFunctions() []function {
 			if err != nil {
 				return nil, err
 			}
-			return c.ev.distinct(c.e, out)
+			return c.ev.unite(c.e, out)
 		}},
 		{name: "combine", min: 1, max: 1, gives: both, eval: func(c *call) ([]Item, error) { return c.combined() }},
 	}

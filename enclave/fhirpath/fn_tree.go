@@ -100,19 +100,11 @@ func extension(c *call) ([]Item, error) {
 
 // typeFunctions are those of FHIRPath 6.3 and type().
 func typeFunctions() []function {
-	test := func(c *call) ([]Item, error) { return typeTest(c.in, c.e.types, c.e.name) }
+	test := func(c *call) ([]Item, error) { return c.e.typeTest(c.in) }
 	return []function{
 		{name: "is", min: 1, max: 1, eval: test},
 		{name: "as", min: 1, max: 1, eval: test},
-		{name: "ofType", min: 1, max: 1, eval: func(c *call) ([]Item, error) {
-			var out []Item
-			for _, i := range c.in {
-				if ofType(i, c.e.types) {
-					out = append(out, i)
-				}
-			}
-			return out, nil
-		}},
+		{name: "ofType", min: 1, max: 1, eval: func(c *call) ([]Item, error) { return c.e.filter(c.in), nil }},
 		{name: "type", gives: given(typeInfoType), eval: func(c *call) ([]Item, error) {
 			out := make([]Item, len(c.in))
 			for i, item := range c.in {

@@ -224,6 +224,6 @@ func callCustom(c *call) ([]Item, error) {
 	for i, a := range c.e.args {
 		args[i] = string(a.literal.(String))
 	}
-	out, err := c.e.function.custom.Call(nodes, args)
+	out, err := c.e.function.custom.Call(nodes, args, func(n int) error { return c.ev.spend(c.e, n) })
 	return items(out), err
 }

@@ -9,14 +9,15 @@ import (
 
 // A Node is an element of a FHIR resource: a resource, a complex value, or a
 // primitive with its value and, from the member with the underscore, its id
-// and extensions. Nodes are made by Read and never change. Two results are
-// the same element when their pointers are the same.
+// and extensions. Nodes are made by Read; what changes them stands in edit.go.
+// Two results are the same element when their pointers are the same.
 type Node struct {
 	parent *Node
 	member string // name in JSON: valueQuantity
 	name   string // name in paths: value
 	index  int    // in the array of JSON, or -1
 	typ    *Type  // nil for what R4 does not define
+	many   bool   // R4 lets the element repeat
 	kind   jsontext.Kind
 	text   string // of a primitive: string without quotes, number as written
 	fields []field
@@ -44,6 +45,9 @@ func (n *Node) Member() string { return n.member }
 
 // Index returns the place of n in its JSON array, or -1.
 func (n *Node) Index() int { return n.index }
+
+// Repeats reports whether R4 lets the element repeat: then it stands in an array.
+func (n *Node) Repeats() bool { return n.many }
 
 // Type returns the type of n, or nil for an element that R4 doesn't define.
 func (n *Node) Type() *Type { return n.typ }

@@ -16,7 +16,7 @@ var operators = map[string]operator{
 	"<=": ordering(func(c int) bool { return c <= 0 }),
 	">=": ordering(func(c int) bool { return c >= 0 }),
 	"|": func(ev *evaluator, e *expr, a, b []Item) ([]Item, error) {
-		return ev.distinct(e, append(a[:len(a):len(a)], b...))
+		return ev.unite(e, append(a[:len(a):len(a)], b...))
 	},
 	"in":       func(ev *evaluator, e *expr, a, b []Item) ([]Item, error) { return ev.membership(e, a, b) },
 	"contains": func(ev *evaluator, e *expr, a, b []Item) ([]Item, error) { return ev.membership(e, b, a) },
@@ -127,7 +127,7 @@ func (ev *evaluator) typeOperator(e *expr, sc scope) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := typeTest(in, e.types, e.name)
+	out, err := e.typeTest(in)
 	if err != nil {
 		return nil, ev.named(e, err)
 	}
@@ -135,23 +135,34 @@ func (ev *evaluator) typeOperator(e *expr, sc scope) ([]Item, error) {
 }
 
 // typeTest is is and as, which take one item.
-func typeTest(in []Item, types []*Type, name string) ([]Item, error) {
+func (e *expr) typeTest(in []Item) ([]Item, error) {
 	switch {
 	case len(in) == 0:
 		return nil, nil
+	case e.name == "as" && e.exact:
+		return e.filter(in), nil
 	case len(in) > 1:
 		return nil, errSingle
-	case name == "is":
-		return truthOf(ofType(in[0], types)).items(), nil
-	case ofType(in[0], types):
-		return in, nil
+	case e.name == "is":
+		return truthOf(e.ofType(in[0])).items(), nil
 	}
-	return nil, nil
+	return e.filter(in), nil
 }
 
-func ofType(i Item, types []*Type) bool {
-	for _, t := range types {
-		if i.Type().is(t) {
+// filter is ofType().
+func (e *expr) filter(in []Item) []Item {
+	var out []Item
+	for _, i := range in {
+		if e.ofType(i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+func (e *expr) ofType(i Item) bool {
+	for _, t := range e.types {
+		if u := i.Type(); u == t || !e.exact && u.is(t) {
 			return true
 		}
 	}

@@ -42,6 +42,7 @@ type expr struct {
 	types    []*Type   // of opType, of is(), as() and ofType(), and of opMember when it names a type
 	pattern  *pattern  // of a function whose regular expression is a literal
 	operator operator  // of opBinary
+	exact    bool      // see Options.Exact
 }
 
 // precedence of operators, from the grammar of FHIRPath N1: higher binds closer.

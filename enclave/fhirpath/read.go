@@ -22,21 +22,46 @@ const MaxNesting = 64
 // resource are ErrMalformed. Members that R4 does not define become nodes
 // without a type, so that nothing of the resource is out of sight.
 func Read(data []byte) (*Node, error) {
-	r := reader{data: data, d: jsontext.NewDecoder(bytes.NewBuffer(data))}
-	n := r.node(nil, "", "", -1)
-	if err := r.read(n, r4().types["Resource"]); err != nil {
-		return nil, err
-	}
-	if len(bytes.Trim(data[r.d.InputOffset():], " \t\r\n")) != 0 {
+	r := reader{data: data, depth: MaxNesting}
+	return r.document(r4().types["Resource"])
+}
+
+// ReadLoose is Read for JSON as it is found: null stands for nothing anywhere,
+// and only one half of a primitive need be an array. It follows nesting to depth.
+func ReadLoose(data []byte, depth int) (*Node, error) {
+	r := reader{data: data, depth: depth, loose: true}
+	return r.document(r4().types["Resource"])
+}
+
+// ReadAs is ReadLoose for a value of a type, which may be a complex type or a
+// resource, and not the type of a primitive.
+func ReadAs(data []byte, t *Type) (*Node, error) {
+	if t.primitive() {
 		return nil, ErrMalformed
 	}
-	return n, nil
+	r := reader{data: data, depth: MaxNesting, loose: true}
+	return r.document(t)
 }
 
 type reader struct {
 	data  []byte
 	d     *jsontext.Decoder
+	depth int
+	loose bool
 	block []Node // nodes are allocated by the block
+}
+
+// document reads all of the data as one value.
+func (r *reader) document(t *Type) (*Node, error) {
+	r.d = jsontext.NewDecoder(bytes.NewBuffer(r.data))
+	n := r.node(nil, "", "", -1)
+	if err := r.read(n, t); err != nil {
+		return nil, err
+	}
+	if len(bytes.Trim(r.data[r.d.InputOffset():], " \t\r\n")) != 0 {
+		return nil, ErrMalformed
+	}
+	return n, nil
 }
 
 func (r *reader) node(parent *Node, member, name string, index int) *Node {
@@ -51,7 +76,7 @@ func (r *reader) node(parent *Node, member, name string, index int) *Node {
 
 // read fills n with the value at hand, which is of type t, or unknown.
 func (r *reader) read(n *Node, t *Type) error {
-	if r.d.StackDepth() >= MaxNesting {
+	if r.d.StackDepth() >= r.depth {
 		return ErrTooDeep
 	}
 	n.typ = t
@@ -167,12 +192,12 @@ func (r *reader) member(n *Node) error {
 	}
 	if n.typ != nil {
 		if m, ok := n.typ.members[string(name)]; ok {
-			return r.values(n, n.find(m), m.typ, false)
+			return r.values(n, n.find(m), &m, false)
 		}
 		// The member with the underscore holds what hangs on primitives.
 		if bare, ok := bytes.CutPrefix(name, []byte("_")); ok {
 			if m, ok := n.typ.members[string(bare)]; ok && m.typ.primitive() {
-				return r.values(n, n.find(m), m.typ, true)
+				return r.values(n, n.find(m), &m, true)
 			}
 		}
 	}
@@ -196,17 +221,18 @@ func (n *Node) add(f field) int {
 	return len(n.fields) - 1
 }
 
-// values reads the value of a member, or each of its array.
-func (r *reader) values(n *Node, at int, t *Type, extra bool) error {
+// values reads the value of a member, or each of its array. m is nil for a
+// member that R4 does not define.
+func (r *reader) values(n *Node, at int, m *member, extra bool) error {
 	if r.d.PeekKind() != '[' {
-		return r.one(n, at, 0, -1, t, extra)
+		return r.one(n, at, 0, -1, m, extra)
 	}
 	if _, err := r.d.ReadToken(); err != nil {
 		return ErrMalformed
 	}
 	i := 0
 	for ; r.d.PeekKind() != ']'; i++ {
-		if err := r.one(n, at, i, i, t, extra); err != nil {
+		if err := r.one(n, at, i, i, m, extra); err != nil {
 			return err
 		}
 	}
@@ -217,16 +243,21 @@ func (r *reader) values(n *Node, at int, t *Type, extra bool) error {
 }
 
 // one reads the value, or the extra, of the element at place i of a field.
-func (r *reader) one(n *Node, at, i, index int, t *Type, extra bool) error {
+func (r *reader) one(n *Node, at, i, index int, m *member, extra bool) error {
 	f := &n.fields[at]
 	if i == len(f.nodes) {
 		f.nodes = append(f.nodes, r.node(n, f.member, f.name, index))
 	}
 	c := f.nodes[i]
-	if c.index != index {
+	if c.index != index && !r.loose {
 		return ErrMalformed // one half is an array, the other is not
 	}
-	if r.d.PeekKind() == 'n' && (index >= 0 && t != nil && t.primitive() || t == nil) {
+	c.index = max(c.index, index)
+	var t *Type
+	if m != nil {
+		t, c.many = m.typ, m.element.many
+	}
+	if r.d.PeekKind() == 'n' && (r.loose || index >= 0 && t != nil && t.primitive() || t == nil) {
 		c.typ = t
 		if r.d.SkipValue() != nil {
 			return ErrMalformed
@@ -241,7 +272,7 @@ func (r *reader) one(n *Node, at, i, index int, t *Type, extra bool) error {
 
 // extra reads the object of the member with the underscore into a primitive.
 func (r *reader) extra(c *Node, t *Type) error {
-	if r.d.PeekKind() != '{' || r.d.StackDepth() >= MaxNesting {
+	if r.d.PeekKind() != '{' || r.d.StackDepth() >= r.depth {
 		return ErrMalformed
 	}
 	kind, value := c.kind, c.value

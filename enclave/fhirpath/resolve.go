@@ -61,6 +61,7 @@ type resolver struct {
 }
 
 func (r *resolver) resolve(e *expr, this static) (static, error) {
+	e.exact = r.options.Exact
 	in := this
 	if e.focus != nil {
 		var err error
