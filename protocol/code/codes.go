@@ -59,6 +59,7 @@ const (
 	ResourceTypeNotAllowed Record = "resource-type-not-allowed"
 	ResourceMalformed      Record = "resource-malformed"
 	ModifierExtension      Record = "modifier-extension"
+	ProcessingFailed       Record = "processing-failed"
 )
 
 var codes = map[Code]bool{
@@ -111,6 +112,7 @@ var records = map[Record]bool{
 	ResourceTypeNotAllowed: true,
 	ResourceMalformed:      true,
 	ModifierExtension:      true,
+	ProcessingFailed:       true,
 }
 
 // Valid reports whether c is one of the job codes. Check it on everything from a peer: a code is

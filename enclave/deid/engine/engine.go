@@ -1,13 +1,16 @@
 // Package engine turns a pipeline's rules, of whatever kind, into what runs them.
 //
-// The main call is [Compile]. Rule files (package deid) begin with "anchorhold: rules/v1".
+// The main call is [Compile]. Rule files (package deid) begin with "anchorhold: rules/v1"; what begins with a brace is a
+// configuration of Microsoft's FHIR anonymizer (package anonymizer).
 package engine
 
 import (
+	"bytes"
 	"context"
 	"io"
 
 	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/anonymizer"
 	"anchorhold/enclave/deid/stream"
 )
 
@@ -16,11 +19,32 @@ type Engine struct{ rules stream.Engine }
 
 // Compile reads the rules of a pipeline. Its error names every fault.
 func Compile(rules []byte) (*Engine, error) {
-	e, err := deid.Compile(rules)
+	var e stream.Engine
+	var err error
+	if IsConfiguration(rules) {
+		e, err = anonymizer.Compile(rules)
+	} else {
+		e, err = deid.Compile(rules)
+	}
 	if err != nil {
 		return nil, err
 	}
 	return &Engine{e}, nil
+}
+
+// IsConfiguration reports whether rules are JSON, and so a configuration of Microsoft's FHIR anonymizer. No rule file begins with
+// a brace.
+func IsConfiguration(rules []byte) bool {
+	rest := bytes.TrimLeft(bytes.TrimPrefix(rules, []byte("\xef\xbb\xbf")), " \t\r\n")
+	return len(rest) > 0 && rest[0] == '{'
+}
+
+// Warnings says what the author of the rules should know. It is empty for rules that promise nothing more than they do.
+func (e *Engine) Warnings() []string {
+	if w, ok := e.rules.(interface{ Warnings() []string }); ok {
+		return w.Warnings()
+	}
+	return nil
 }
 
 // Process de-identifies the records of in to out, as stream.Process does.

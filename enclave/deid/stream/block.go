@@ -84,6 +84,10 @@ func (b *block) transform(d *desk, o *Options) {
 		} else if len(bytes.Trim(l, " \t\r")) > 0 {
 			v, place := b.record(d, l, o.MaxNesting)
 			b.count(n, v, place)
+			if v.Stop {
+				b.err = code.New(code.RecordRejected, nil)
+				return
+			}
 		}
 	}
 }

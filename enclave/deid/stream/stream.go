@@ -43,6 +43,7 @@ type Verdict struct {
 	Type int         // place in Types, or -1
 	Code code.Record // why the record is rejected; "" when it is not
 	At   int         // where in r the reason begins, for a place to point to
+	Stop bool        // the rules have the whole job fail with a record that is rejected
 }
 
 // Job is what a worker may know of its job.

@@ -26,13 +26,13 @@ func (a *app) policy() *cobra.Command {
 		Example: "  anchorhold policy compile -o policy.cbor policy.yaml",
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return cli.Usage("unknown command %q: expected compile, digest or show", args[0])
+				return cli.Usage("unknown command %q: expected compile, split, digest or show", args[0])
 			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(a.policyCompile(), a.policyDigest(), a.policyShow())
+	cmd.AddCommand(a.policyCompile(), a.policySplit(), a.policyDigest(), a.policyShow())
 	return cmd
 }
 
@@ -42,12 +42,13 @@ func (a *app) policyCompile() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "compile -o FILE POLICY.yaml",
 		Short: "Compile a policy's YAML, with the rules of its pipelines",
-		Long: `Compile reports every fault with its line. Rules are those of a preset or of a file, named relative to the policy; they are
-compiled as the enclave will compile them, so that a fault shows here and not at its start.`,
+		Long: `Compile reports every fault with its line. Rules are those of a preset or of a file, named relative to the policy: a rule file
+or a configuration of Microsoft's FHIR anonymizer. They are compiled as the enclave will compile them, so that a fault shows here
+and not at its start.`,
 		Example: "  anchorhold policy compile -o policy.cbor policy.yaml",
 		Args:    cli.ExactArgs("POLICY.yaml"),
 		RunE: func(_ *cobra.Command, args []string) error {
-			compiled, err := compilePolicy(args[0])
+			compiled, err := a.compilePolicy(args[0])
 			if err != nil {
 				return err
 			}
@@ -66,7 +67,7 @@ compiled as the enclave will compile them, so that a fault shows here and not at
 }
 
 // compilePolicy compiles a policy and, as the enclave does at its start, the rules in it.
-func compilePolicy(path string) ([]byte, error) {
+func (a *app) compilePolicy(path string) ([]byte, error) {
 	src, err := readSmall(path)
 	if err != nil {
 		return nil, err
@@ -85,8 +86,12 @@ func compilePolicy(path string) ([]byte, error) {
 		return nil, err
 	}
 	for _, p := range pol.Pipelines {
-		if _, err := engine.Compile(p.Rules); err != nil {
+		e, err := engine.Compile(p.Rules)
+		if err != nil {
 			return nil, fmt.Errorf("%s: rules of pipeline %s: %w", path, p.Name, err)
+		}
+		for _, w := range e.Warnings() {
+			a.notice("warning: pipeline %s: %s", p.Name, w)
 		}
 	}
 	return compiled, nil

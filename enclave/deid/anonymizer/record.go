@@ -1,0 +1,258 @@
+package anonymizer
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"anchorhold/enclave/deid/stream"
+	"anchorhold/enclave/fhirpath"
+)
+
+// Steps that all rules together may take on a record, beside what its elements add: some hundred rules that walk through all of
+// it. A path that was made to explode ends here.
+const (
+	startBudget = 1 << 22
+	nodeBudget  = 256
+)
+
+// record is one record at work.
+type record struct {
+	worker  *worker
+	sink    *stream.Sink
+	root    *fhirpath.Node
+	bytes   []byte
+	visited map[*fhirpath.Node]bool // elements that a rule has processed
+	budget  int
+	digest  []byte // of bytes, once it's asked for
+}
+
+// A Touch is a rule at work on an element.
+type Touch struct {
+	Rule    int    // from 1
+	Path    string // of the rule
+	Method  string
+	Pointer string // of the element as it was read
+	Label   bool   // the element is a security label that was added
+}
+
+// ruleError says which rule has failed. The reason holds nothing of the record.
+type ruleError struct {
+	rule *rule
+	err  error
+}
+
+func (e *ruleError) Error() string {
+	return fmt.Sprintf("rule %d (%s): %v", e.rule.number, e.rule.path, e.err)
+}
+
+func (e *ruleError) Unwrap() error { return e.err }
+
+// failure is an error of FHIRPath as one of a rule; its text is fixed words and the rule's own.
+func failure(err error) error { return err }
+
+func (r *record) env() fhirpath.Env { return fhirpath.Env{Budget: &r.budget} }
+
+// resource runs the rules on n, then on the resources below it, and labels it. It returns what was done to all of them.
+func (r *record) resource(n *fhirpath.Node) (ops, error) {
+	done, err := r.rules(n)
+	if err != nil {
+		return 0, err
+	}
+	below, err := r.below(n)
+	if err != nil {
+		return 0, err
+	}
+	done |= below
+	if done != 0 && n.Name() != "contained" {
+		err = label(n, done)
+	}
+	return done, err
+}
+
+// below finds the resources below n.
+func (r *record) below(n *fhirpath.Node) (ops, error) {
+	var done ops
+	for _, c := range n.Children(nil) {
+		next := r.below
+		if c.IsResource() {
+			next = r.resource
+		}
+		o, err := next(c)
+		if err != nil {
+			return 0, err
+		}
+		done |= o
+	}
+	return done, nil
+}
+
+// rules runs the rules that are for a resource of the type of n.
+func (r *record) rules(n *fhirpath.Node) (ops, error) {
+	var done ops
+	index := r.index(n)
+	for _, u := range r.worker.engine.rules {
+		switch u.resource {
+		case "", "Resource", "DomainResource", n.Type().Name(): // upstream doesn't ask whether it is a DomainResource
+		default:
+			continue
+		}
+		nodes, err := r.match(u, n, index)
+		if err != nil {
+			return 0, &ruleError{u, err}
+		}
+		for _, m := range nodes {
+			o, err := r.process(m, u)
+			if err != nil {
+				return 0, &ruleError{u, err}
+			}
+			done |= o
+		}
+	}
+	return done, nil
+}
+
+// index is what nodesByType and nodesByName find below a resource when they stand alone.
+type index map[string]map[string][]*fhirpath.Node
+
+func (r *record) index(n *fhirpath.Node) index {
+	e := r.worker.engine
+	x := index{"nodesByType": {}, "nodesByName": {}}
+	if len(e.types) == 0 && len(e.names) == 0 {
+		return x
+	}
+	var walk func(n *fhirpath.Node)
+	walk = func(n *fhirpath.Node) {
+		for _, c := range n.Children(nil) {
+			if t := typeName(c); e.types[t] {
+				x["nodesByType"][t] = append(x["nodesByType"][t], c)
+			}
+			if e.names[c.Name()] {
+				x["nodesByName"][c.Name()] = append(x["nodesByName"][c.Name()], c)
+			}
+			if !c.IsResource() {
+				walk(c)
+			}
+		}
+	}
+	walk(n)
+	return x
+}
+
+// match returns the elements that a rule is for.
+func (r *record) match(u *rule, n *fhirpath.Node, x index) ([]*fhirpath.Node, error) {
+	switch {
+	case u.whole:
+		return []*fhirpath.Node{n}, nil
+	case u.lookup == "":
+		return u.expression.Nodes(n, r.env())
+	case u.expression == nil:
+		return x[u.lookup][u.key], nil
+	}
+	var out []*fhirpath.Node
+	for _, found := range x[u.lookup][u.key] {
+		nodes, err := u.expression.Nodes(found, r.env())
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, nodes...)
+	}
+	return out, nil
+}
+
+// process does what the rule says to an element and all below it that no rule has processed, without resources below.
+func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
+	if r.visited[n] {
+		return 0, nil
+	}
+	had := n.HasValue()
+	done, err := r.apply(n, u)
+	if err != nil {
+		return 0, err
+	}
+	r.visited[n] = true
+	if had || done != 0 {
+		r.sink.Applied(u.number-1, n.HasValue() || !had)
+	}
+	if t := r.worker.trace; t != nil {
+		t(Touch{Rule: u.number, Path: u.path, Method: u.method.String(), Pointer: n.Pointer()})
+	}
+	for _, c := range n.Children(nil) {
+		if c.IsResource() {
+			continue
+		}
+		o, err := r.process(c, u)
+		if err != nil {
+			return 0, err
+		}
+		done |= o
+	}
+	return done, nil
+}
+
+func (r *record) apply(n *fhirpath.Node, u *rule) (ops, error) {
+	switch u.method {
+	case redact:
+		return r.redact(n)
+	case dateShift:
+		return r.dateShift(n)
+	case cryptoHash:
+		return r.cryptoHash(n), nil
+	case encrypt:
+		return r.encrypt(n), nil
+	case substitute:
+		return r.substitute(n, u)
+	case perturb:
+		return r.perturb(n, u)
+	case generalize:
+		return r.generalize(n, u)
+	}
+	return 0, nil // keep
+}
+
+// visitBelow takes all elements below n for processed.
+func (r *record) visitBelow(n *fhirpath.Node) {
+	for _, c := range n.Children(nil) {
+		r.visited[c] = true
+		r.visitBelow(c)
+	}
+}
+
+// secret makes 32 bytes for an element of the record. They depend on the whole record, so that equal values in two records get
+// others, and not on its line, so that the order of lines changes nothing.
+func (r *record) secret(key *[32]byte, n *fhirpath.Node) []byte {
+	if r.digest == nil {
+		d := sha256.Sum256(r.bytes)
+		r.digest = d[:]
+	}
+	h := hmac.New(sha256.New, key[:])
+	h.Write(r.digest)
+	h.Write([]byte(n.Pointer()))
+	return h.Sum(nil)
+}
+
+func child(n *fhirpath.Node, name string) *fhirpath.Node {
+	for _, c := range n.Children(nil) {
+		if c.Name() == name {
+			return c
+		}
+	}
+	return nil
+}
+
+func count(n *fhirpath.Node) int {
+	total := 1
+	for _, c := range n.Children(nil) {
+		total += count(c)
+	}
+	return total
+}
+
+// reason is what a person at the desk may read of a failure.
+func reason(err error) string {
+	if e, ok := errors.AsType[*ruleError](err); ok {
+		return e.Error()
+	}
+	return err.Error()
+}

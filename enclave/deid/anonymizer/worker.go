@@ -1,0 +1,145 @@
+package anonymizer
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/hmac"
+	"crypto/sha256"
+	"errors"
+	"hash"
+	"time"
+
+	"anchorhold/enclave/deid/stream"
+	"anchorhold/enclave/fhirpath"
+	"anchorhold/protocol/code"
+)
+
+// Names of the values in a parameters message (SPEC 8.1).
+const (
+	DateShiftKey    = "date-shift-key"
+	DateShiftPrefix = "date-shift-prefix"
+	CryptoHashKey   = "crypto-hash-key"
+	EncryptKey      = "encrypt-key"
+)
+
+// Failures of a rule on a record. They hold nothing of either.
+var (
+	errNumber        = errors.New("value is no number of at most 28 digits")
+	errAge           = errors.New("age is not a whole number of years")
+	errDate          = errors.New("value is not a date")
+	errRange         = errors.New("shifted date is out of the calendar")
+	errReplace       = errors.New("replacement does not fit the element")
+	errCase          = errors.New("case does not give a single value")
+	errNotApplicable = errors.New("generalize is for primitive elements")
+	errLabel         = errors.New("meta cannot take a security label")
+)
+
+// errMalformed is a record that is not FHIR R4.
+var errMalformed = errors.New("record is not FHIR R4")
+
+// worker anonymizes the records of one job. It belongs to one goroutine.
+type worker struct {
+	engine     *Engine
+	day        time.Time // that ages are counted to
+	maxNesting int
+	shift      string // prefix and key of dateShift; the prefix is empty for scope resource
+	scoped     bool
+	hash       hash.Hash    // HMAC with the key of cryptoHash
+	block      cipher.Block // of encrypt
+	ivKey      [32]byte
+	noiseKey   [32]byte
+	trace      func(Touch)
+}
+
+// NewWorker takes the keys that the rules use from the parameters. One that is lacking or empty is ParametersMissing.
+func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
+	w, err := e.newWorker(j)
+	if err != nil {
+		return nil, err
+	}
+	return w, nil
+}
+
+func (e *Engine) newWorker(j *stream.Job) (*worker, error) {
+	w := &worker{engine: e, day: j.ReferenceDate, maxNesting: j.MaxNesting}
+	for _, name := range e.Needs() {
+		if len(j.Values[name]) == 0 {
+			return nil, code.New(code.ParametersMissing, errors.New(name+" is missing"))
+		}
+	}
+	w.scoped = e.settings.scope != "resource"
+	w.shift = string(j.Values[DateShiftKey])
+	if w.scoped {
+		w.shift = string(j.Values[DateShiftPrefix]) + w.shift
+	}
+	if e.uses(cryptoHash) {
+		w.hash = hmac.New(sha256.New, j.Values[CryptoHashKey])
+	}
+	if e.uses(encrypt) {
+		var err error
+		if w.block, err = aes.NewCipher(j.Values[EncryptKey]); err != nil {
+			return nil, code.New(code.ParametersMalformed, err)
+		}
+	}
+	w.ivKey = j.Secret("anchorhold/v1 encrypt iv")
+	w.noiseKey = j.Secret("anchorhold/v1 perturb noise")
+	return w, nil
+}
+
+// Needs returns the names of the values that a job's parameters must have.
+func (e *Engine) Needs() []string {
+	var names []string
+	if e.uses(dateShift) && e.settings.fixedOffset == nil {
+		names = append(names, DateShiftKey)
+		if e.settings.scope != "resource" {
+			names = append(names, DateShiftPrefix)
+		}
+	}
+	if e.uses(cryptoHash) {
+		names = append(names, CryptoHashKey)
+	}
+	if e.uses(encrypt) {
+		names = append(names, EncryptKey)
+	}
+	return names
+}
+
+// Scope returns what dateShift's offsets are shared by: resource, file or folder.
+func (e *Engine) Scope() string { return e.settings.scope }
+
+// Forget zeroes the keys. Copies that HMAC and AES have made, and the string of dateShift, stay until they are collected.
+func (w *worker) Forget() {
+	clear(w.ivKey[:])
+	clear(w.noiseKey[:])
+	w.shift, w.hash, w.block = "", nil, nil
+}
+
+// Resource anonymizes one record.
+func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict) {
+	root, err := fhirpath.ReadLoose(b, w.maxNesting)
+	switch {
+	case errors.Is(err, fhirpath.ErrTooDeep):
+		return dst, stream.Verdict{Type: -1, Code: code.JSONTooDeep}
+	case err != nil:
+		return dst, stream.Verdict{Type: -1, Code: code.ResourceMalformed}
+	}
+	kind := w.engine.kinds[root.Type().Name()]
+	if tidy(root) != nil {
+		return dst, stream.Verdict{Type: kind, Code: code.ResourceMalformed}
+	}
+	mark := s.Mark()
+	r := record{worker: w, sink: s, root: root, bytes: b, visited: map[*fhirpath.Node]bool{}}
+	r.budget = startBudget + nodeBudget*count(root)
+	if _, err = r.resource(root); err == nil {
+		prune(root)
+		return write(dst, root), stream.Verdict{Type: kind}
+	}
+	switch {
+	case errors.Is(err, errDate), errors.Is(err, errMalformed):
+		return dst, stream.Verdict{Type: kind, Code: code.ResourceMalformed}
+	case w.engine.settings.skip && !errors.Is(err, errNotApplicable):
+		s.Rollback(mark)
+		return appendEmpty(dst, root.Type().Name()), stream.Verdict{Type: kind}
+	}
+	return dst, stream.Verdict{Type: kind, Code: code.ProcessingFailed, Stop: true}
+}
