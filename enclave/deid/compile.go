@@ -14,6 +14,8 @@ func Compile(rules []byte) (*Engine, error) {
 		sets:   map[string]map[string]bool{},
 		types:  map[string]*node{},
 		common: &node{method: group},
+
+		defines: map[string]definition{},
 	}
 	c.engine.systems.exact = map[string]address{}
 	c.engine.profiles.exact = map[string]address{}
@@ -26,11 +28,13 @@ func Compile(rules []byte) (*Engine, error) {
 			}
 		}
 	}
+	c.complete()
 	for _, s := range sections {
 		c.define(s)
 	}
 	for _, p := range c.typedNodes {
 		p[0].children, p[0].extensions = p[1].children, p[1].extensions
+		p[0].ages, p[0].padded = p[1].ages, p[1].padded
 	}
 	for _, e := range c.extended {
 		// The engine writes it: a second one would be for readers to choose from.
@@ -55,6 +59,8 @@ type compiler struct {
 	sets   map[string]map[string]bool
 	types  map[string]*node
 	common *node // what holds in every resource
+	// defines are the words that a rule file makes, for rules of one line.
+	defines map[string]definition
 	// extended are the extensions, once their members are known.
 	extended []numbered
 	// typedNodes are pairs of a node and the type whose members it gets.
@@ -95,8 +101,68 @@ func (c *compiler) declare(s *line) {
 		}
 		c.types[args[0]] = &node{method: group}
 	case kind == "resource" && len(args) == 1:
+	case kind == "define" && len(args) > 1:
+		c.short(s, args[0], args[1:])
+	case kind == "requires" && len(args) == 1 && requirements[args[0]]:
+		c.once(s, c.engine.requires != "")
+		c.engine.requires = args[0]
+	case kind == "surrogates" && len(args) == 1 && args[0] == "keyed":
+		c.once(s, c.engine.keyed)
+		c.engine.keyed = true
+	case kind == "patients" && len(args) > 0:
+		c.once(s, c.engine.patients != nil)
+		c.engine.patients = args
 	default:
 		c.add(s.number, "unknown section %q", strings.Join(s.words, " "))
+	}
+}
+
+// requirements are what a rule file can say that its output takes, beyond the file itself.
+var requirements = map[string]bool{"expert-determination": true, "data-use-agreement": true}
+
+// definition is a word of a rule file: what it is short for.
+type definition struct {
+	words   []string
+	letters string
+}
+
+// short reads `define NAME METHOD [arguments] [[LETTERS]]`.
+func (c *compiler) short(s *line, name string, w []string) {
+	if _, ok := methods[name]; ok || upper(name) || name == "modifier" || name == "extension" || name == "or" {
+		c.add(s.number, "%q cannot be defined: it means something already", name)
+	}
+	if _, ok := c.defines[name]; ok {
+		c.add(s.number, "%q is defined twice", name)
+	}
+	d := definition{words: w}
+	if last := w[len(w)-1]; strings.HasPrefix(last, "[") {
+		d.letters, d.words = c.letters(s, last), w[:len(w)-1]
+	}
+	if len(d.words) == 0 || d.words[0] == "group" || upper(d.words[0]) || len(s.children) > 0 {
+		c.add(s.number, "%q is not defined by a method for one value", name)
+		return
+	}
+	c.defines[name] = d
+}
+
+func (c *compiler) once(s *line, before bool) {
+	if before {
+		c.add(s.number, "%q stands twice", s.words[0])
+	}
+	if len(s.children) > 0 {
+		c.add(s.children[0].number, "indented too deep")
+	}
+}
+
+// complete wants of a rule file with keyed surrogates or shifted dates what belongs to them.
+func (c *compiler) complete() {
+	if c.engine.keyed && c.engine.requires == "" {
+		c.faults.add(1, "keyed surrogates are derived from identifiers, which is not Safe Harbor: say what that requires")
+	}
+	for _, name := range c.engine.patients {
+		if !only([]byte(name), letter) || upper(name) {
+			c.faults.add(1, "%q is not the name of an element that refers to a patient", name)
+		}
 	}
 }
 

@@ -11,6 +11,8 @@ package deid
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"io"
 
 	"anchorhold/enclave/deid/stream"
@@ -35,7 +37,18 @@ var _ stream.Engine = (*Engine)(nil)
 // Types returns the names of the resource types that the rules know.
 func (e *Engine) Types() []string { return e.types }
 
-// NewWorker returns a worker for a job.
+// NewWorker returns a worker for a job. A job without the keys that the rules
+// use has none: see Keys.
 func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
-	return &transformer{scanner: scanner{max: j.MaxNesting}, engine: e, year: j.ReferenceDate.Year()}, nil
+	if err := e.checkKeys(j.Values); err != nil {
+		return nil, err
+	}
+	t := &transformer{scanner: scanner{max: j.MaxNesting}, engine: e, year: j.ReferenceDate.Year(), asOf: j.ReferenceDate}
+	if e.keyed {
+		t.keyed = newKeyed(j.Values[PseudonymKey])
+	}
+	if e.shifts {
+		t.shifter = &shifter{hmac.New(sha256.New, j.Values[ShiftKey])}
+	}
+	return t, nil
 }

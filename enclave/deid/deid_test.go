@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"anchorhold/enclave/deid"
@@ -55,9 +56,15 @@ func gunzip(tb testing.TB, path string) []byte {
 	return b
 }
 
-func safeHarbor(tb testing.TB) *deid.Engine {
+// engines are compiled once.
+var engines sync.Map
+
+func engine(tb testing.TB, preset string) *deid.Engine {
 	tb.Helper()
-	rules, err := deid.Preset("safe-harbor")
+	if e, ok := engines.Load(preset); ok {
+		return e.(*deid.Engine)
+	}
+	rules, err := deid.Preset(preset)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -65,11 +72,43 @@ func safeHarbor(tb testing.TB) *deid.Engine {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	engines.Store(preset, e)
 	return e
 }
 
+func safeHarbor(tb testing.TB) *deid.Engine {
+	tb.Helper()
+	return engine(tb, "safe-harbor")
+}
+
+// forPresets runs a test for every preset.
+func forPresets(t *testing.T, f func(t *testing.T, preset string)) {
+	t.Helper()
+	for _, preset := range deid.Presets() {
+		t.Run(preset, func(t *testing.T) { f(t, preset) })
+	}
+}
+
+// run is what process is, for any preset.
+func run(tb testing.TB, preset, in string) (string, *deid.Report) {
+	tb.Helper()
+	return runWith(tb, engine(tb, preset), in, options())
+}
+
+func runWith(tb testing.TB, e *deid.Engine, in string, o deid.Options) (string, *deid.Report) {
+	tb.Helper()
+	var out bytes.Buffer
+	r, err := e.Process(context.Background(), strings.NewReader(in), &out, o)
+	if err != nil {
+		tb.Fatalf("process: %v", err)
+	}
+	return out.String(), r
+}
+
 func options() deid.Options {
-	return deid.Options{ReferenceDate: "2026-12-31", SurrogateKey: [32]byte{1, 2, 3}}
+	return deid.Options{ReferenceDate: "2026-12-31", SurrogateKey: [32]byte{1, 2, 3}, Values: map[string][]byte{
+		deid.PseudonymKey: bytes.Repeat([]byte{4}, 32), deid.ShiftKey: bytes.Repeat([]byte{5}, 32),
+	}}
 }
 
 // process runs the preset and fails the test on an error.
@@ -80,10 +119,5 @@ func process(tb testing.TB, in string) (string, *deid.Report) {
 
 func processWith(tb testing.TB, in string, o deid.Options) (string, *deid.Report) {
 	tb.Helper()
-	var out bytes.Buffer
-	r, err := safeHarbor(tb).Process(context.Background(), strings.NewReader(in), &out, o)
-	if err != nil {
-		tb.Fatalf("process: %v", err)
-	}
-	return out.String(), r
+	return runWith(tb, safeHarbor(tb), in, o)
 }

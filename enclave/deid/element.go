@@ -13,28 +13,60 @@ func (c *compiler) members(n *node, s *line) {
 			c.extension(n, l)
 			continue
 		}
-		name := l.words[0]
-		if !only([]byte(name), letter|digit) || upper(name) {
-			c.add(l.number, "%q is not the name of an element", name)
-			continue
+		names, rule := listed(l.words)
+		for _, name := range names {
+			c.member(n, l, name, rule)
+			// Both would write it: a member twice is no JSON.
+			if m := n.children[name]; m != nil && m.instead != "" {
+				if instead[m.instead] {
+					c.add(l.number, "%q is written instead of two elements", m.instead)
+				}
+				instead[m.instead] = true
+			}
 		}
-		// These are not for rules to allow: they change what other rules mean.
-		if name == "resourceType" || name == "modifierExtension" {
-			c.add(l.number, "%s cannot have a rule", name)
-			continue
+	}
+}
+
+// listed splits `a, b, c RULE` into the names and the rule that they share.
+func listed(w []string) (names, rule []string) {
+	for i := range w {
+		name, more := strings.CutSuffix(w[i], ",")
+		names = append(names, name)
+		if !more {
+			return names, w[i+1:]
 		}
-		if n.children[name] != nil {
-			c.add(l.number, "element %q has two rules", name)
-			continue
+	}
+	return names, nil
+}
+
+// member reads the rule of one element.
+func (c *compiler) member(n *node, l *line, name string, rule []string) {
+	if !only([]byte(name), letter|digit) || name == "" || upper(name) {
+		c.add(l.number, "%q is not the name of an element", name)
+		return
+	}
+	// These are not for rules to allow: they change what other rules mean.
+	if name == "resourceType" || name == "modifierExtension" {
+		c.add(l.number, "%s cannot have a rule", name)
+		return
+	}
+	if n.children[name] != nil {
+		c.add(l.number, "element %q has two rules", name)
+		return
+	}
+	child := &node{head: []byte(`"` + name + `":`)}
+	c.rule(child, l, rule)
+	put(&n.children, name, child)
+	switch child.method {
+	case zipPadded:
+		if n.padded != nil {
+			c.add(l.number, "zip3-padded stands twice in one object")
 		}
-		child := &node{head: []byte(`"` + name + `":`)}
-		c.rule(child, l, l.words[1:])
-		put(&n.children, name, child)
-		// Both would write it: a member twice is no JSON.
-		if child.instead != "" && instead[child.instead] {
-			c.add(l.number, "%q is written instead of two elements", child.instead)
-		}
-		instead[child.instead] = true
+		n.padded = child
+	case ageFrom:
+		c.add(l.number, "age-from is for an extension")
+	case shifted:
+		c.engine.shifts = true
 	}
 }
 
@@ -51,7 +83,12 @@ func (c *compiler) extension(n *node, l *line) {
 	}
 	child := &node{head: []byte(`{"url":"` + url + `"`)}
 	c.rule(child, l, l.words[2:])
-	if child.method != group && child.method != drop {
+	switch child.method {
+	case group, drop:
+	case ageFrom:
+		n.ages = append(n.ages, child)
+		child.children = map[string]*node{"valueQuantity": {method: age, head: []byte(`"valueQuantity":`), letters: "C"}}
+	default:
 		c.add(l.number, "extension is neither a group nor dropped")
 	}
 	put(&n.extensions, url, child)
@@ -70,6 +107,7 @@ func (c *compiler) rule(n *node, l *line, w []string) {
 		c.add(l.number, "no method")
 		return
 	}
+	w = c.defined(n, w)
 	word, args := w[0], w[1:]
 	if upper(word) {
 		c.typed(n, l, word, args)
@@ -80,7 +118,11 @@ func (c *compiler) rule(n *node, l *line, w []string) {
 			return
 		}
 		n.method = m.method
-		c.arguments(n, l, m.args, args)
+		if n.letters == "" {
+			n.letters = m.letters
+		}
+		c.arguments(n, l, m.args, c.or(n, l, args))
+		c.needs(l, word, m.needs)
 	}
 	switch {
 	case n.method == group && !upper(word):
@@ -90,6 +132,38 @@ func (c *compiler) rule(n *node, l *line, w []string) {
 	}
 	if n.modifier && n.method == drop {
 		c.add(l.number, "a modifier that is always dropped would drop its holder always")
+	}
+}
+
+// defined puts in the place of a word what the rule file says it is short for.
+func (c *compiler) defined(n *node, w []string) []string {
+	d, ok := c.defines[w[0]]
+	if !ok {
+		return w
+	}
+	if n.letters == "" {
+		n.letters = d.letters
+	}
+	return append(append([]string{}, d.words...), w[1:]...)
+}
+
+// or reads `or ELEMENT` behind a method for dates and returns what is before it.
+func (c *compiler) or(n *node, l *line, args []string) []string {
+	if len(args) < 2 || args[len(args)-2] != "or" || !n.method.dated() {
+		return args
+	}
+	name := args[len(args)-1]
+	if !only([]byte(name), letter) || upper(name) {
+		c.add(l.number, "no name of an element to write instead")
+	}
+	n.instead = name
+	return args[:len(args)-2]
+}
+
+// needs wants a rule file that makes use of a method to say what it takes to use its output.
+func (c *compiler) needs(l *line, word string, one bool) {
+	if one && c.engine.requires == "" {
+		c.add(l.number, "%s is not Safe Harbor: say what it requires, expert-determination or data-use-agreement", word)
 	}
 }
 
@@ -125,10 +199,10 @@ func (c *compiler) arguments(n *node, l *line, want arguments, args []string) {
 		n.limit = max
 	case element:
 		if len(args) != 1 || !only([]byte(args[0]), letter) || upper(args[0]) {
-			c.add(l.number, "no name of an element to write instead")
+			c.add(l.number, "no name of an element to take it from")
 			return
 		}
-		n.instead = args[0]
+		n.from = args[0]
 	case words:
 		c.set(n, l, args)
 	}

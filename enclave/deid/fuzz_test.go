@@ -42,7 +42,7 @@ func checkOutput(tb testing.TB, e *deid.Engine, in string) string {
 // FuzzProcess runs the preset on hostile records. No fuzzed text may hold the
 // marker's letters together but where the engine must drop it.
 func FuzzProcess(f *testing.F) {
-	e, o := safeHarbor(f), newOracle(f)
+	e, o := safeHarbor(f), newOracle(f, "safe-harbor")
 	for _, s := range []string{
 		patient(`"id":"1","name":[{"family":"%"}],"birthDate":"2000-01-01","address":[{"postalCode":"66801","line":["%"]}]`),
 		patient(`"gender":"%","extension":[{"url":"%","valueString":"%"},{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"}]`),

@@ -94,7 +94,7 @@ func TestRulesThatWriteAMemberTwice(t *testing.T) {
 	for rules, want := range map[string]string{
 		minimal + "  extension http://x.example group\n    url one-of a\n":                  "line 5: url cannot have a rule",
 		minimal + "  extension http://x.example A\ntype A\n  url one-of a\n  b boolean\n":   "line 5: url cannot have a rule",
-		minimal + "  a year-or x\n  b year-or x\n":                                          `line 6: "x" is written instead of two elements`,
+		minimal + "  a year or x\n  b year or x\n":                                          `line 6: "x" is written instead of two elements`,
 		minimal + "  extension http://x.example group\n    a boolean\n    extension drop\n": "line 7: no method",
 		"anchorhold: rules/v1\nresource *\n  id surrogate\n":                                "no resource section",
 	} {

@@ -1,6 +1,10 @@
 package deid
 
-import "bytes"
+import (
+	"bytes"
+
+	"anchorhold/enclave/deid/stream"
+)
 
 // ageCap is the age in years above which 164.514(b)(2)(i)(C) allows no year
 // that would tell it, and only one category for the age itself.
@@ -14,10 +18,16 @@ func (t *transformer) text(n *node, s []byte) bool {
 			return false
 		}
 		return t.quote(s)
-	case yearOf, yearOr:
+	case yearOf, dayOf, shifted:
 		return t.date(n, s)
-	case zip3:
-		return t.zip3(n, s)
+	case clock:
+		return isClock(s) && t.quote(s)
+	case place:
+		return isPlace(s) && t.quote(s)
+	case zip, zip3, zipPadded:
+		return t.zip(n, s)
+	case linkID:
+		return t.linkID(s)
 	case surrogate:
 		if len(s) == 0 {
 			return false
@@ -42,30 +52,18 @@ func (t *transformer) text(n *node, s []byte) bool {
 	return false
 }
 
-// date keeps the year. One that lies so far back that it tells an age over
-// the cap goes, whatever the date is of: whoever was there is that old. So does
-// one after the reference date: with a birth year that was just young enough it
-// would tell an age that the reference date has hidden.
-func (t *transformer) date(n *node, s []byte) bool {
-	y, digits, ok := year(s)
-	if !ok {
+// linkID keeps the id of a question that is a LOINC code, perhaps behind a
+// slash; another is the questionnaire's own and may say anything.
+func (t *transformer) linkID(s []byte) bool {
+	if code := bytes.TrimPrefix(s, []byte{'/'}); loinc(code) {
+		return t.quote(s)
+	}
+	if len(s) == 0 {
 		return false
 	}
-	if ago := t.year - y; 0 <= ago && ago <= ageCap {
-		return t.quote(digits)
-	}
-	// That somebody has died must not go with the year of it.
-	if n.method != yearOr || !bytes.HasSuffix(t.out, n.head) {
-		return false
-	}
-	object := t.scanner
-	object.i = t.holder
-	if _, taken := object.find(n.instead); taken {
-		return false
-	}
-	t.out = append(t.out[:len(t.out)-len(n.head)], '"')
-	t.out = append(t.out, n.instead...)
-	t.out = append(t.out, `":true`...)
+	t.out = append(t.out, '"')
+	t.put(stream.ID, []byte("linkId"), s)
+	t.out = append(t.out, '"')
 	return true
 }
 

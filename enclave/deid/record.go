@@ -18,8 +18,8 @@ func (t *transformer) Resource(dst, b []byte, s *stream.Sink) (out []byte, v str
 	return out, v
 }
 
-// Forget has nothing to zero: the worker has no secret of its own.
-func (t *transformer) Forget() {}
+// Forget lets go of the keys that the worker was given; HMAC's copies of them are not within reach.
+func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 
 // record returns the place of the type in the list, or -1, and the code with
 // which the record is rejected.
@@ -43,6 +43,7 @@ func (t *transformer) record(b []byte) (int, code.Record) {
 		return index, code.ResourceMalformed
 	}
 	t.kind = kind
+	t.whose()
 	if !t.resource(r) {
 		t.reject(code.ResourceMalformed)
 	}

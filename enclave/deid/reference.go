@@ -10,8 +10,12 @@ import (
 // surrogateSystem is the system of identifiers that the engine issued.
 const surrogateSystem = "urn:anchorhold:surrogate"
 
-// put appends the place of a surrogate.
+// put appends the place of a surrogate, or the surrogate where a key makes it.
 func (t *transformer) put(k stream.Kind, scope, id []byte) {
+	if t.keyed != nil {
+		t.out = stream.Spell(t.out, t.keyed.of(k, scope, id))
+		return
+	}
 	t.out = t.sink.Surrogate(t.out, k, scope, id)
 }
 
@@ -100,21 +104,28 @@ func (t *transformer) target(ref []byte) bool {
 		}
 		return t.search(kind, query)
 	}
-	id := lastSegment(path)
-	path = path[:len(path)-len(id)]
-	if rest, ok := bytes.CutSuffix(path, []byte("/_history/")); ok {
-		id = lastSegment(rest) // of one version there is nothing in the output
-		path = rest[:len(rest)-len(id)]
-	}
-	path, ok := bytes.CutSuffix(path, []byte("/"))
-	kind := lastSegment(path)
-	if !ok || len(id) == 0 || !t.isKind(kind) || !t.base(path[:len(path)-len(kind)]) {
+	kind, id, ok := t.literal(path)
+	if !ok {
 		return false
 	}
 	t.out = append(t.out, kind...)
 	t.out = append(t.out, '/')
 	t.put(stream.ID, kind, id)
 	return true
+}
+
+// literal takes [base/]Type/id apart, and leaves out of which version it is: of
+// one version there is nothing in the output.
+func (t *transformer) literal(path []byte) (kind, id []byte, ok bool) {
+	id = lastSegment(path)
+	path = path[:len(path)-len(id)]
+	if rest, ok := bytes.CutSuffix(path, []byte("/_history/")); ok {
+		id = lastSegment(rest)
+		path = rest[:len(rest)-len(id)]
+	}
+	path, ok = bytes.CutSuffix(path, []byte("/"))
+	kind = lastSegment(path)
+	return kind, id, ok && len(id) > 0 && !bytes.ContainsAny(id, "?#") && t.isKind(kind) && t.base(path[:len(path)-len(kind)])
 }
 
 // base reports whether b may stand before Type/id: nothing, or the address of

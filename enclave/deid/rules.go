@@ -13,8 +13,14 @@ const (
 	decimal           // a number, its text unchanged
 	oneOf             // a string of a set
 	yearOf            // a date or dateTime, of which the year stays
-	yearOr            // the same; when no year may stay, another element says true
+	dayOf             // a date, dateTime or instant, as it is
+	shifted           // the same, moved by the offset of the record's patient
+	clock             // a time of day
+	place             // the name of a city or town
+	zip               // a US ZIP code
 	zip3              // a US ZIP code, of which three digits stay
+	zipPadded         // the same with two zeros behind, or five zeros and why
+	linkID            // the id of a question in a questionnaire
 	surrogate         // an id, replaced
 	identifier        // an Identifier, system and value replaced
 	reference         // a Reference, its targets replaced
@@ -23,36 +29,51 @@ const (
 	age               // an Age; over 89 years in one bucket
 	ageLow            // lower bound of a range of ages
 	ageHigh           // upper bound of a range of ages
+	ageFrom           // an extension with the age, computed from a date of birth
 	canonical         // a canonical address that is listed
 	mediaType         // a media type of a set, without its parameters
 	contained         // contained resources, by the rules of their types
 )
 
-// methods are the words for them in a rule file, with their arguments.
+// dated reports whether a method is for dates.
+func (m method) dated() bool { return m == yearOf || m == dayOf || m == shifted }
+
+// methods are the words for them in a rule file, with their arguments, the
+// letters that a rule has if it says none, and whether a file that uses them
+// has to say what its output requires, because Safe Harbor has no such method.
 var methods = map[string]struct {
 	method
-	args arguments
+	args    arguments
+	letters string
+	needs   bool
 }{
-	"drop":       {drop, none},
-	"group":      {group, none},
-	"boolean":    {boolean, none},
-	"integer":    {integer, limit},
-	"decimal":    {decimal, none},
-	"one-of":     {oneOf, words},
-	"year":       {yearOf, none},
-	"year-or":    {yearOr, element},
-	"zip3":       {zip3, words},
-	"surrogate":  {surrogate, none},
-	"identifier": {identifier, none},
-	"reference":  {reference, none},
-	"coding":     {coding, none},
-	"quantity":   {quantity, words},
-	"age":        {age, none},
-	"age-low":    {ageLow, none},
-	"age-high":   {ageHigh, none},
-	"canonical":  {canonical, none},
-	"media-type": {mediaType, words},
-	"contained":  {contained, none},
+	"drop":        {drop, none, "", false},
+	"group":       {group, none, "", false},
+	"boolean":     {boolean, none, "", false},
+	"integer":     {integer, limit, "", false},
+	"decimal":     {decimal, none, "", false},
+	"one-of":      {oneOf, words, "", false},
+	"year":        {yearOf, none, "C", false},
+	"day":         {dayOf, none, "C", true},
+	"shift":       {shifted, none, "C", true},
+	"clock":       {clock, none, "C", true},
+	"place":       {place, none, "B", true},
+	"zip-code":    {zip, none, "B", true},
+	"zip3":        {zip3, words, "B", false},
+	"zip3-padded": {zipPadded, words, "B", false},
+	"surrogate":   {surrogate, none, "R", false},
+	"identifier":  {identifier, none, "R", false},
+	"reference":   {reference, none, "R", false},
+	"link-id":     {linkID, none, "R", false},
+	"coding":      {coding, none, "", false},
+	"quantity":    {quantity, words, "", false},
+	"age":         {age, none, "C", false},
+	"age-low":     {ageLow, none, "C", false},
+	"age-high":    {ageHigh, none, "C", false},
+	"age-from":    {ageFrom, element, "C", false},
+	"canonical":   {canonical, none, "", false},
+	"media-type":  {mediaType, words, "", false},
+	"contained":   {contained, none, "", false},
 }
 
 // arguments says what follows a method's word.
@@ -75,13 +96,21 @@ type node struct {
 	// head is the element's name as it is written: `"name":`.
 	head []byte
 	// letters name the identifiers of 164.514(b)(2)(i) that the rule is there for.
-	letters    string
-	limit      int
-	instead    string // the element of yearOr
+	letters string
+	limit   int
+	instead string // says true where no date may stay
+	from    string // the date of birth of ageFrom
+	// What members writes where the record has nothing of the kind: extensions
+	// of ageFrom, and the child whose method is zipPadded.
+	ages       []*node
+	padded     *node
 	set        map[string]bool
 	children   map[string]*node
 	extensions map[string]*node
 }
+
+// name is the element's name.
+func (n *node) name() string { return string(n.head[1 : len(n.head)-2]) }
 
 // resource is the rule for one resource type.
 type resource struct {
@@ -126,4 +155,13 @@ type Engine struct {
 	systems   addresses
 	profiles  addresses
 	rules     []stream.Rule
+	// requires says what the output takes, beyond the rules; empty for Safe Harbor.
+	requires string
+	keyed    bool     // surrogates are the same in every job with the same key
+	patients []string // elements that say whose record it is, in this order
+	shifts   bool     // some rule shifts dates
 }
+
+// Requires says what a user of the output must have beside it: nothing,
+// "expert-determination" (45 CFR 164.514(b)(1)) or "data-use-agreement" (164.514(e)).
+func (e *Engine) Requires() string { return e.requires }

@@ -36,7 +36,7 @@ func TestRejects(t *testing.T) {
 		{`{"resourceType":"Patient","x":"MARKER\ud800"}`, "json-malformed", "/x"},
 		{`{"resourceType":"Patient","gender":"male","MARKER":` + deep + `}`, "json-too-deep", "/MARKER" + strings.Repeat("/0", 63)},
 		{strings.Repeat(`{"MARKER":`, 20000), "json-too-deep", ""},
-		{`{"resourceType":"Observation","id":"MARKER"}`, "resource-type-not-allowed", ""},
+		{`{"resourceType":"MolecularSequence","id":"MARKER"}`, "resource-type-not-allowed", ""},
 		{`{"resourceType":"MARKER"}`, "resource-type-not-allowed", ""},
 		{`{"id":"MARKER"}`, "resource-malformed", ""},
 		{`{"resourceType":["Patient"],"id":"MARKER"}`, "resource-malformed", ""},
@@ -75,7 +75,7 @@ func TestRejects(t *testing.T) {
 		t.Errorf("got %d lines, %s", n, text)
 	}
 	patients := report.ByType["Patient"]
-	if patients.In != 5 || patients.Out != 2 || report.ByType["Observation"].In != 1 || len(report.ByType) != 2 {
+	if patients.In != 5 || patients.Out != 2 || report.ByType["MolecularSequence"].In != 1 || len(report.ByType) != 2 {
 		t.Errorf("got %v by type, want 5 and 2 patients and an observation", report.ByType)
 	}
 

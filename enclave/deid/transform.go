@@ -2,6 +2,7 @@ package deid
 
 import (
 	"bytes"
+	"time"
 
 	"anchorhold/enclave/deid/stream"
 	"anchorhold/protocol/code"
@@ -10,11 +11,14 @@ import (
 // transformer rewrites records. It belongs to one goroutine.
 type transformer struct {
 	scanner
-	engine *Engine
-	year   int // of the reference date
-	out    []byte
-	sink   *stream.Sink
-	word   [96]byte // room for a name that is put together
+	engine  *Engine
+	year    int       // of the reference date
+	asOf    time.Time // that date
+	keyed   *keyed    // nil where surrogates are counted
+	shifter *shifter  // nil where no date is shifted
+	out     []byte
+	sink    *stream.Sink
+	word    [96]byte // room for a name that is put together
 
 	// The record at hand:
 	failed code.Record // why it is rejected
@@ -24,6 +28,7 @@ type transformer struct {
 	inside bool        // a contained resource of it
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
+	offset offset      // of its patient's dates
 	// address remembers what foreign found out.
 	address struct {
 		known, foreign bool
@@ -204,6 +209,9 @@ func (t *transformer) members(n *node, kept bool) bool {
 			}
 		}
 	}
+	if n.ages != nil || n.padded != nil {
+		kept = t.late(n, kept)
+	}
 	return kept || before
 }
 
@@ -251,6 +259,7 @@ func (t *transformer) extensions(n *node) bool {
 			return false
 		}
 	}
+	kept = t.ages(n, kept)
 	t.out = append(t.out, ']')
 	return kept
 }
@@ -261,7 +270,7 @@ func (t *transformer) extension(n *node) bool {
 	if ok {
 		rule = n.extensions[string(url)]
 	}
-	if rule == nil || rule.method != group {
+	if rule == nil || rule.method == drop || rule.method == ageFrom && t.told(rule) {
 		if rule != nil {
 			t.sink.Applied(rule.row, false)
 		} else {
@@ -270,6 +279,9 @@ func (t *transformer) extension(n *node) bool {
 		t.skip()
 		return false
 	}
+	outer := t.holder
+	t.holder = t.i
+	defer func() { t.holder = outer }()
 	t.out = append(t.out, rule.head...)
 	m := t.mark()
 	ok = t.members(rule, true) && len(t.out) > m.out // or only the address would be left

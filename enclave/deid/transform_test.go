@@ -227,7 +227,7 @@ func TestOneServer(t *testing.T) {
 
 func TestContainedResources(t *testing.T) {
 	in := `{"resourceType":"Condition","id":"c","contained":[{"resourceType":"Practitioner","id":"p","name":[{"family":"Smith"}],"gender":"male"},` +
-		`{"resourceType":"Basic","id":"b"},{"resourceType":"Patient","contained":[{"resourceType":"Patient","id":"q"}]},7],` +
+		`{"resourceType":"Library","id":"b"},{"resourceType":"Patient","contained":[{"resourceType":"Patient","id":"q"}]},7],` +
 		`"recorder":{"reference":"#p"},"asserter":{"reference":"#b"},"subject":{"reference":"Practitioner/p"}}`
 	want := `{"resourceType":"Condition","id":"<0>","contained":[{"resourceType":"Practitioner","id":"<1>","gender":"male"},{"resourceType":"Patient"}],` +
 		`"recorder":{"reference":"#<1>"},"subject":{"reference":"Practitioner/<2>"}}`

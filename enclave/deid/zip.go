@@ -2,8 +2,11 @@ package deid
 
 import "bytes"
 
-// maxPlace is the length of the longest name in the sets below.
-const maxPlace = 24
+// maxName is the length of the longest name in the sets below, maxPlace of a town.
+const (
+	maxName  = 24
+	maxPlace = 40
+)
 
 // zipCountries use US ZIP codes. Upper case.
 var zipCountries = names(`US|USA|U.S.|U.S.A.|UNITED STATES|UNITED STATES OF AMERICA|PR|PRI|GU|GUM|VI|VIR|AS|ASM|MP|MNP`)
@@ -48,23 +51,60 @@ func (t *transformer) among(member string, set map[string]bool) bool {
 		return false
 	}
 	s := bytes.TrimSpace(v.str())
-	return len(s) <= maxPlace && set[string(bytes.ToUpper(s))]
+	return len(s) <= maxName && set[string(bytes.ToUpper(s))]
 }
 
-// zip3 keeps three digits of a US ZIP code, or 000 for the areas of a set. Of
-// a code of another country nobody has counted the people: it is dropped.
-func (t *transformer) zip3(n *node, s []byte) bool {
+// zip keeps a US ZIP code, or three digits of it, or 000 for the areas of a
+// set. Of a code of another country nobody has counted the people: it is dropped.
+func (t *transformer) zip(n *node, s []byte) bool {
 	if t.foreign() {
-		return false
+		return n.method == zipPadded && t.noZIP(n, "unsupported")
 	}
+	five := s
 	if len(s) == 10 && s[5] == '-' && only(s[6:], digit) {
-		s = s[:5]
+		five = s[:5]
 	}
-	if (len(s) != 5 && len(s) != 9) || !only(s, digit) {
-		return false
+	if (len(five) != 5 && len(five) != 9) || !only(five, digit) {
+		return n.method == zipPadded && t.noZIP(n, "unknown")
 	}
-	if s = s[:3]; n.set[string(s)] {
-		s = []byte("000")
+	three := five[:3]
+	switch {
+	case n.method == zip:
+		return t.quote(s)
+	case n.method == zip3 && n.set[string(three)]:
+		three = []byte("000")
+	case n.method == zipPadded && n.set[string(three)]:
+		return t.noZIP(n, "masked")
+	case n.method == zipPadded:
+		t.out = append(append(append(t.out, '"'), three...), `00"`...)
+		return true
 	}
-	return t.quote(s)
+	return t.quote(three)
+}
+
+// noZIP appends the ZIP code of nowhere and why there is no other, as HRSA's
+// UDS+ wants it.
+func (t *transformer) noZIP(n *node, why string) bool {
+	if !bytes.HasSuffix(t.out, n.head) {
+		return false // in an array
+	}
+	t.out = append(t.out, `"00000","_`...)
+	t.out = append(t.out, n.name()...)
+	t.out = append(t.out, `":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"`...)
+	t.out = append(t.out, why...)
+	t.out = append(t.out, `"}]}`...)
+	return true
+}
+
+// isPlace reports whether b may be the name of a town: letters, with single
+// spaces and . ' - between. No digits: what has some is a street or a number.
+func isPlace(b []byte) bool {
+	for i := 0; i < len(b); i++ {
+		switch c := b[i]; {
+		case classes[c]&letter != 0:
+		case i == 0 || i == len(b)-1 && c != '.' || c != ' ' && c != '.' && c != '\'' && c != '-' || c == ' ' && b[i-1] == ' ':
+			return false
+		}
+	}
+	return len(b) > 1 && len(b) <= maxPlace
 }

@@ -51,3 +51,19 @@ func (e *Engine) Warnings() []string {
 func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error) {
 	return stream.Process(ctx, e.rules, in, out, o)
 }
+
+// Requires says what use of the output takes beside the rules, or nothing: see deid.Engine.Requires.
+func (e *Engine) Requires() string {
+	if r, ok := e.rules.(interface{ Requires() string }); ok {
+		return r.Requires()
+	}
+	return ""
+}
+
+// Keys are the names of the values that a job's parameters must hold.
+func (e *Engine) Keys() []string {
+	if r, ok := e.rules.(interface{ Keys() []string }); ok {
+		return r.Keys()
+	}
+	return nil
+}

@@ -107,6 +107,9 @@ func (f *finisher) report() *Report {
 	r := f.total
 	r.ReferenceDate = f.options.ReferenceDate
 	r.NotProven = NotProven
+	if e, ok := f.engine.(interface{ Requires() string }); ok {
+		r.Requires = e.Requires()
+	}
 	r.ByType = map[string]TypeCounts{}
 	for i, name := range f.engine.Types() {
 		if c := f.types[i]; c != (TypeCounts{}) {

@@ -16,6 +16,7 @@ type Report struct {
 	RecordsOut      int64                 `json:"records_out"`
 	RecordsRejected int64                 `json:"records_rejected"`
 	ReferenceDate   string                `json:"reference_date"`
+	Requires        string                `json:"requires,omitempty"` // what the rules say that use of the output takes
 	ByType          map[string]TypeCounts `json:"by_type"`
 	ByRule          []RuleCounts          `json:"by_rule"`
 	Unknown         []Dropped             `json:"unknown"`

@@ -133,9 +133,7 @@ func (t *table) write(dst []byte, id identity) (fresh bool, err error) {
 		binary.BigEndian.PutUint64(t.buf[8:], uint64(n)-uint64(len(t.known)))
 		t.block.Encrypt(t.buf[:], t.buf[:])
 	}
-	for i, x := range t.buf {
-		dst[2*i], dst[2*i+1] = alphabet[x>>4], alphabet[x&15]
-	}
+	Spell(dst[:0], t.buf)
 	return !ok, nil
 }
 
@@ -152,4 +150,12 @@ func unspell(s string) (raw [aes.BlockSize]byte, ok bool) {
 		raw[i/2] = raw[i/2]<<4 | byte(n)
 	}
 	return raw, true
+}
+
+// Spell appends 128 bits as a surrogate.
+func Spell(dst []byte, b [aes.BlockSize]byte) []byte {
+	for _, x := range b {
+		dst = append(dst, alphabet[x>>4], alphabet[x&15])
+	}
+	return dst
 }

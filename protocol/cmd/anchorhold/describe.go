@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"anchorhold/enclave/deid/engine"
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/envelope"
@@ -168,7 +169,8 @@ func describePolicy(p *policy.Policy) fields {
 		if l.ReferenceDate != "" {
 			date = "reference date " + l.ReferenceDate
 		}
-		f.add("pipeline "+l.Name, "%s (%d bytes of rules), %s, %s, %s", source, len(l.Rules), strings.Join(l.ContentTypes, ", "), reject, date)
+		f.add("pipeline "+l.Name, "%s (%d bytes of rules), %s, %s, %s%s", source, len(l.Rules), strings.Join(l.ContentTypes, ", "), reject, date,
+			demands(l.Rules))
 	}
 	m := p.Limits
 	f.add("limits", "job %d B, record %d B, %d records, %d identifiers, nesting %d, frame %d B, %d keys, %d days, %d replays, %d jobs, %d s",
@@ -178,6 +180,22 @@ func describePolicy(p *policy.Policy) fields {
 		f.add("NOT AWS", "KMS at %s, roots of its own", p.Test.KMSHost)
 	}
 	return f
+}
+
+// demands says what the rules of a pipeline want beside a job, so that nobody takes every preset for Safe Harbor.
+func demands(rules []byte) string {
+	e, err := engine.Compile(rules)
+	if err != nil {
+		return ", RULES THAT NO ENCLAVE ACCEPTS"
+	}
+	s := ""
+	if r := e.Requires(); r != "" {
+		s += ", REQUIRES " + strings.ReplaceAll(strings.ToUpper(r), "-", " ")
+	}
+	if k := e.Keys(); len(k) > 0 {
+		s += ", parameters with " + strings.Join(k, " and ")
+	}
+	return s
 }
 
 func describePins(p *appraise.Pins) fields {

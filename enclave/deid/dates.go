@@ -1,0 +1,114 @@
+package deid
+
+import (
+	"bytes"
+	"time"
+)
+
+// moment is a FHIR date, dateTime or instant, taken apart.
+type moment struct {
+	year, month, day int    // month and day are 0 where the text has none
+	clock            []byte // hh:mm:ss, perhaps with a fraction; empty for a date
+	zone             []byte
+}
+
+// parseMoment reads a date by the grammar of FHIR R4, strictly: what it
+// accepts may be written again as it is.
+func parseMoment(b []byte) (m moment, ok bool) {
+	y, _, ok := year(b)
+	if !ok {
+		return m, false
+	}
+	m.year = y
+	rest := b[4:]
+	for _, part := range []*int{&m.month, &m.day} {
+		if len(rest) < 3 || rest[0] != '-' {
+			break
+		}
+		*part, rest = number(rest[1:3]), rest[3:]
+		if *part == 0 {
+			return m, false
+		}
+	}
+	if m.month > 12 || m.day > 0 && m.day > daysIn(m.year, m.month) {
+		return m, false
+	}
+	if len(rest) == 0 {
+		return m, true
+	}
+	m.clock = rest[1:] // year has seen the T
+	if i := bytes.IndexAny(m.clock, "Z+-"); i >= 0 {
+		m.clock, m.zone = m.clock[:i], m.clock[i:]
+	}
+	return m, isClock(m.clock) && isZone(m.zone)
+}
+
+func daysIn(year, month int) int {
+	return time.Date(year, time.Month(month+1), 0, 0, 0, 0, 0, time.UTC).Day()
+}
+
+// isClock reports whether b is hh:mm:ss with at most nine digits of a fraction.
+func isClock(b []byte) bool {
+	if len(b) < 8 || b[2] != ':' || b[5] != ':' || !upTo(b[:2], 23) || !upTo(b[3:5], 59) || !upTo(b[6:8], 60) { // 60: a leap second
+		return false
+	}
+	f := b[8:]
+	return len(f) == 0 || len(f) > 1 && len(f) <= 10 && f[0] == '.' && only(f[1:], digit)
+}
+
+// upTo reports whether b is a row of digits that means no more than most.
+func upTo(b []byte, most int) bool { return only(b, digit) && number(b) <= most }
+
+// isZone reports whether b is Z or an offset of at most 14 hours.
+func isZone(b []byte) bool {
+	if string(b) == "Z" {
+		return true
+	}
+	return len(b) == 6 && b[3] == ':' && upTo(b[1:3], 14) && upTo(b[4:], 59)
+}
+
+// date keeps of a date what the method lets stay.
+func (t *transformer) date(n *node, s []byte) bool {
+	switch n.method {
+	case yearOf:
+		if y, digits, ok := year(s); ok && t.recent(y) {
+			return t.quote(digits)
+		}
+	case dayOf:
+		if _, ok := parseMoment(s); ok {
+			return t.quote(s)
+		}
+	case shifted:
+		// Not moved is not an option: a record of nobody's has no dates.
+		if m, ok := parseMoment(s); ok && t.offset.known && t.recent(m.year) {
+			return t.moved(m)
+		}
+	}
+	return n.instead != "" && t.instead(n)
+}
+
+// recent reports whether a year may stay. One that lies so far back that it
+// tells an age over the cap goes, whatever the date is of: whoever was there is
+// that old. So does one after the reference date: with a birth year that was
+// just young enough it would tell an age that the reference date has hidden.
+func (t *transformer) recent(y int) bool {
+	ago := t.year - y
+	return 0 <= ago && ago <= ageCap
+}
+
+// instead writes that something has been, in the place of when: that somebody
+// has died must not go with the year of it.
+func (t *transformer) instead(n *node) bool {
+	if !bytes.HasSuffix(t.out, n.head) {
+		return false // in an array
+	}
+	object := t.scanner
+	object.i = t.holder
+	if _, taken := object.find(n.instead); taken {
+		return false
+	}
+	t.out = append(t.out[:len(t.out)-len(n.head)], '"')
+	t.out = append(t.out, n.instead...)
+	t.out = append(t.out, `":true`...)
+	return true
+}
