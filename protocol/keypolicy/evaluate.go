@@ -75,7 +75,7 @@ func (c Condition) holds(have []string) bool {
 		return false // unreachable after Parse
 	}
 	if len(have) == 0 {
-		return c.Operator.holdsAbsent(cmp.negated)
+		return c.Operator.HoldsAbsent()
 	}
 	// one tells whether a request value is as the operator wants it: equal to some policy value, or, negated, to none.
 	one := func(value string) bool {
@@ -92,15 +92,15 @@ func (c Condition) holds(have []string) bool {
 	return slices.ContainsFunc(have, one)
 }
 
-// holdsAbsent is the outcome for a key that the request lacks: a negated operator holds, a positive one does not; ForAllValues
-// always holds, ForAnyValue never; IfExists holds.
-func (o Operator) holdsAbsent(negated bool) bool {
+// HoldsAbsent is the outcome for a key that the request lacks: a negated operator holds, a positive one does not; ForAllValues always
+// holds, ForAnyValue never; IfExists holds. Null is not asked: its values say what it wants.
+func (o Operator) HoldsAbsent() bool {
 	switch {
 	case o.IfExists || o.Set == "ForAllValues":
 		return true
 	case o.Set == "ForAnyValue":
 		return false
 	default:
-		return negated
+		return comparisons[o.Name].negated
 	}
 }

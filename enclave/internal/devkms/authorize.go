@@ -21,7 +21,12 @@ func (s *Server) arnPrefix() string {
 	return "arn:aws:kms:" + s.users.Region + ":" + s.users.Account + ":"
 }
 
-func (s *Server) keyARN(k *key) string { return s.arnPrefix() + "key/" + k.ID }
+func (s *Server) keyARN(k *key) string {
+	if k.Region != "" {
+		return "arn:aws:kms:" + k.Region + ":" + s.users.Account + ":key/" + k.ID
+	}
+	return s.arnPrefix() + "key/" + k.ID
+}
 
 // resolve finds a key by id, key ARN, alias name or alias ARN. A bare id or alias name means one in the caller's own account, so callers
 // of other accounts must send an ARN, as with KMS.
@@ -30,6 +35,11 @@ func (s *Server) resolve(c *call, id string) (*target, error) {
 		return nil, validation("KeyId must have 1 to 2048 characters")
 	}
 	missing := notFound("the key or alias does not exist in this account and Region")
+	for _, k := range s.store.keys() {
+		if k.Region != "" && s.keyARN(k) == id { // a replica, which only its ARN names
+			return &target{key: k}, nil
+		}
+	}
 	local, isARN := strings.CutPrefix(id, s.arnPrefix())
 	if !isARN && (strings.HasPrefix(id, "arn:") || c.user.account() != s.users.Account) {
 		return nil, missing
@@ -64,18 +74,25 @@ type use struct {
 	context   map[string]string // encryption context
 	crypto    bool              // the operation takes an encryption algorithm
 	recipient *recipient
-	extra     map[string]string // further condition keys
+	extra     map[string][]string // further condition keys
+	action    string              // when it is not the operation's own name
 }
 
-// authorize asks the key's policy and notes the key in the event.
+// authorize asks the key's policy and grants, and notes the key in the event.
 func (s *Server) authorize(c *call, t *target, u use) error {
+	_, err := s.decide(c, t, u)
+	return err
+}
+
+func (s *Server) decide(c *call, t *target, u use) (keypolicy.Decision, error) {
 	arn := s.keyARN(t.key)
 	c.event.resource(s.users.Account, arn)
-	decision := t.key.policy.Evaluate(s.request(c, arn, t, u))
+	r := s.request(c, arn, t, u)
+	decision := keypolicy.Authorize(t.key.policy, t.key.grants(), r)
 	if !decision.Allowed {
-		return accessDenied(c.user.ARN, "kms:"+c.op, arn)
+		return keypolicy.Decision{}, accessDenied(c.user.ARN, r.Action, arn)
 	}
-	return nil
+	return decision, nil
 }
 
 // request makes the condition keys of KMS and AWS that this server has values for ("Condition keys for AWS KMS"; "AWS global condition
@@ -90,10 +107,13 @@ func (s *Server) request(c *call, resource string, t *target, u use) keypolicy.R
 		"aws:CurrentTime":      {now.Format(time.RFC3339)},
 		"aws:EpochTime":        {strconv.FormatInt(now.Unix(), 10)},
 		"kms:CallerAccount":    {c.user.account()},
-		"kms:KeySpec":          {algorithmName},
-		"kms:KeyUsage":         {"ENCRYPT_DECRYPT"},
-		"kms:KeyOrigin":        {"AWS_KMS"},
-		"kms:MultiRegion":      {"false"},
+	}
+	if c.event.SourceIPAddress != "" {
+		context["aws:SourceIp"] = []string{c.event.SourceIPAddress}
+	}
+	if t != nil {
+		context["kms:KeySpec"], context["kms:KeyUsage"] = []string{t.key.spec()}, []string{t.key.usage()}
+		context["kms:KeyOrigin"], context["kms:MultiRegion"] = []string{t.key.origin()}, []string{boolText(t.key.multiRegion())}
 	}
 	if t != nil && t.alias != "" {
 		context["kms:RequestAlias"] = []string{t.alias}
@@ -107,12 +127,14 @@ func (s *Server) request(c *call, resource string, t *target, u use) keypolicy.R
 	}
 	slices.Sort(context["kms:EncryptionContextKeys"])
 	for name, value := range u.extra {
-		context[name] = []string{value}
+		context[name] = value
 	}
 	u.recipient.conditions(context)
-	return keypolicy.Request{
-		Principal: c.user.ARN, Account: c.user.account(), Action: "kms:" + c.op, Resource: resource, Context: context,
+	action := "kms:" + c.op
+	if u.action != "" {
+		action = "kms:" + u.action
 	}
+	return keypolicy.Request{Principal: c.user.ARN, Account: c.user.account(), Action: action, Resource: resource, Context: context}
 }
 
 // ownAccount refuses callers of other accounts for operations that no key policy governs.

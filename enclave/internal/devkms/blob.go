@@ -25,6 +25,10 @@ func blobKeyID(blob []byte) (string, bool) {
 	if len(blob) < blobMin || blob[0] != blobVersion {
 		return "", false
 	}
+	// Of a multi-Region key the id has another form and the same 16 bytes, whose version says which.
+	if id := blob[1:blobPrefix]; id[6]>>4 == multiRegionVersion {
+		return multiRegionPrefix + hex.EncodeToString(id), true
+	}
 	return formatUUID(blob[1:blobPrefix]), true
 }
 
@@ -84,8 +88,27 @@ func formatUUID(b []byte) string {
 	return s[:8] + "-" + s[8:12] + "-" + s[12:16] + "-" + s[16:20] + "-" + s[20:]
 }
 
-// parseUUID returns the 16 bytes of an id that newUUID made; of anything else nil.
+// Ids of multi-Region keys, as KMS writes them: mrk- and 32 hex digits.
+const (
+	multiRegionPrefix  = "mrk-"
+	multiRegionVersion = 0x8 // RFC 9562: free for private use
+)
+
+func newMultiRegionID() string {
+	b := parseUUID(newUUID())
+	b[6] = b[6]&0x0f | multiRegionVersion<<4
+	return multiRegionPrefix + hex.EncodeToString(b)
+}
+
+// parseUUID returns the 16 bytes of an id that newUUID or newMultiRegionID made; of anything else nil.
 func parseUUID(s string) []byte {
+	if digits, ok := strings.CutPrefix(s, multiRegionPrefix); ok {
+		b, err := hex.DecodeString(digits)
+		if err != nil || len(b) != 16 || b[6]>>4 != multiRegionVersion {
+			return nil
+		}
+		return b
+	}
 	b, err := hex.DecodeString(strings.ReplaceAll(s, "-", ""))
 	if err != nil || len(b) != 16 || formatUUID(b) != s {
 		return nil

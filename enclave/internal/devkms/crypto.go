@@ -39,7 +39,7 @@ type dataKeyInput struct {
 }
 
 // check refuses what an operation on a symmetric key can't have, and notes the rest in the event.
-func (in *cryptoInput) check(c *call) error {
+func (in *cryptoInput) check(s *Server, c *call) error {
 	size := 0
 	for name, value := range in.EncryptionContext {
 		size += len(name) + len(value)
@@ -50,8 +50,8 @@ func (in *cryptoInput) check(c *call) error {
 	if !oneOf(in.EncryptionAlgorithm, algorithmName) {
 		return &Error{Type: "InvalidKeyUsageException", Message: "the key does not support this encryption algorithm"}
 	}
-	if len(in.GrantTokens) > 0 {
-		return unsupported("there are no grants here")
+	if err := s.checkTokens(in.GrantTokens); err != nil {
+		return err
 	}
 	c.event.request("keyId", in.KeyId)
 	c.event.context(in.EncryptionContext)
@@ -63,7 +63,27 @@ func (in *cryptoInput) dryRun() error {
 	if !in.DryRun {
 		return nil
 	}
+	return dryRunPassed()
+}
+
+func dryRunPassed() error {
 	return &Error{Type: "DryRunOperationException", Message: "The request would have succeeded, but the DryRun option is set."}
+}
+
+// checkTokens wants tokens of grants that exist. They open nothing: here a grant acts at once.
+func (s *Server) checkTokens(tokens []string) error {
+	known := map[string]bool{}
+	for _, k := range s.store.keys() {
+		for _, g := range k.Grants {
+			known[g.token()] = true
+		}
+	}
+	for _, t := range tokens {
+		if !known[t] {
+			return &Error{Type: "InvalidGrantTokenException", Message: "a grant token is not valid"}
+		}
+	}
+	return nil
 }
 
 // permit checks document, policy and dry run, in this order.
@@ -74,6 +94,12 @@ func (s *Server) permit(c *call, t *target, in *cryptoInput) (*recipient, error)
 	}
 	if err := s.authorize(c, t, use{context: in.EncryptionContext, crypto: true, recipient: r}); err != nil {
 		return nil, err
+	}
+	if t.key.spec() != algorithmName {
+		return nil, &Error{Type: "InvalidKeyUsageException", Message: "the key is no symmetric encryption key"}
+	}
+	if t.key.origin() != "AWS_KMS" {
+		return nil, &Error{Type: "KMSInvalidStateException", Message: "the key is pending import."}
 	}
 	if err := in.dryRun(); err != nil {
 		return nil, err
@@ -86,7 +112,7 @@ func (s *Server) encrypt(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.check(c); err != nil {
+	if err := in.check(s, c); err != nil {
 		return nil, err
 	}
 	if n := len(in.Plaintext); n == 0 || n > maxPlaintext {
@@ -111,7 +137,7 @@ func (s *Server) decrypt(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.check(c); err != nil {
+	if err := in.check(s, c); err != nil {
 		return nil, err
 	}
 	if n := len(in.CiphertextBlob); n == 0 || n > maxCiphertext {
@@ -154,7 +180,7 @@ func (s *Server) decryptionKey(c *call, in *decryptInput) (*target, error) {
 		return t, nil
 	}
 	k, ok := s.store.key(id)
-	if !ok {
+	if !ok || k.Region != "" {
 		return nil, invalidCiphertext()
 	}
 	return &target{key: k}, nil
@@ -173,7 +199,7 @@ func (s *Server) dataKey(c *call, reveal bool) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := in.check(c); err != nil {
+	if err := in.check(s, c); err != nil {
 		return nil, err
 	}
 	n, err := in.length()

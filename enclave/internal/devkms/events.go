@@ -51,7 +51,10 @@ type resource struct {
 }
 
 // changes lists the operations that are not read-only, in CloudTrail's sense.
-var changes = map[string]bool{"CreateKey": true, "CreateAlias": true, "DeleteAlias": true, "PutKeyPolicy": true}
+var changes = map[string]bool{
+	"CreateKey": true, "CreateAlias": true, "DeleteAlias": true, "PutKeyPolicy": true,
+	"CreateGrant": true, "RevokeGrant": true, "RetireGrant": true, "ReplicateKey": true,
+}
 
 func (s *Server) newEvent(r *http.Request) *event {
 	host, _, _ := net.SplitHostPort(r.RemoteAddr)

@@ -36,9 +36,9 @@ func (s *Server) createKey(c *call) (Answer, error) {
 	if err := s.ownAccount(c); err != nil {
 		return nil, err
 	}
-	if !oneOf(in.KeySpec, algorithmName) || !oneOf(in.CustomerMasterKeySpec, algorithmName) || !oneOf(in.KeyUsage, "ENCRYPT_DECRYPT") ||
-		!oneOf(in.Origin, "AWS_KMS") || in.MultiRegion || in.CustomKeyStoreId != "" || in.XksKeyId != "" {
-		return nil, unsupported("only single-Region symmetric encryption keys with AWS_KMS origin exist here")
+	k, err := in.newKey()
+	if err != nil {
+		return nil, err
 	}
 	if len(in.Description) > 8192 || len(in.Tags) > 50 {
 		return nil, validation("Description or Tags are too long")
@@ -46,11 +46,7 @@ func (s *Server) createKey(c *call) (Answer, error) {
 	if in.Policy == "" {
 		in.Policy = s.defaultPolicy()
 	}
-	k := &key{
-		ID: newUUID(), Material: make([]byte, 32), Description: in.Description, Created: c.time.UTC().Truncate(time.Millisecond),
-		Policy: in.Policy,
-	}
-	rand.Read(k.Material)
+	k.Description, k.Created, k.Policy = in.Description, c.time.UTC().Truncate(time.Millisecond), in.Policy
 	materialID := make([]byte, 32)
 	rand.Read(materialID)
 	k.MaterialID = hex.EncodeToString(materialID)
@@ -62,6 +58,34 @@ func (s *Server) createKey(c *call) (Answer, error) {
 		return nil, err
 	}
 	return Answer{"KeyMetadata": s.metadata(k)}, nil
+}
+
+// newKey makes id and material: of a symmetric encryption key, or of a key agreement key on a NIST curve. A key whose material would have to
+// be imported stays without use.
+func (in *createKeyInput) newKey() (*key, error) {
+	curve := curves[in.KeySpec]
+	symmetric := oneOf(in.KeySpec, algorithmName) && oneOf(in.KeyUsage, "ENCRYPT_DECRYPT")
+	agreement := curve != nil && in.KeyUsage == "KEY_AGREEMENT" && !in.MultiRegion
+	if !symmetric && !agreement || !oneOf(in.CustomerMasterKeySpec, algorithmName) || !oneOf(in.Origin, "AWS_KMS", "EXTERNAL") ||
+		in.CustomKeyStoreId != "" || in.XksKeyId != "" {
+		return nil, unsupported("only symmetric encryption keys and key agreement keys on NIST curves exist here, in no custom key store")
+	}
+	k := &key{ID: newUUID(), Material: make([]byte, 32)}
+	rand.Read(k.Material)
+	if in.MultiRegion {
+		k.ID = newMultiRegionID()
+	}
+	if in.Origin == "EXTERNAL" {
+		k.Origin = in.Origin
+	}
+	if agreement {
+		var err error
+		if k.Material, _, err = newPair(curve); err != nil {
+			return nil, err
+		}
+		k.Spec = in.KeySpec
+	}
+	return k, nil
 }
 
 // defaultPolicy is what KMS gives a key that is created without one: the whole account may do everything (KMS Developer Guide,
@@ -90,23 +114,26 @@ func (s *Server) acceptPolicy(c *call, k *key, text string, bypass bool) (*keypo
 
 // metadata is KeyMetadata of the API reference. Times are seconds since 1970.
 func (s *Server) metadata(k *key) map[string]any {
-	return map[string]any{
+	m := map[string]any{
 		"AWSAccountId":          s.users.Account,
 		"KeyId":                 k.ID,
 		"Arn":                   s.keyARN(k),
 		"CreationDate":          float64(k.Created.UnixMilli()) / 1000,
 		"CurrentKeyMaterialId":  k.MaterialID,
-		"CustomerMasterKeySpec": algorithmName,
+		"CustomerMasterKeySpec": k.spec(),
 		"Description":           k.Description,
-		"Enabled":               true,
-		"EncryptionAlgorithms":  []string{algorithmName},
+		"Enabled":               k.state() == "Enabled",
 		"KeyManager":            "CUSTOMER",
-		"KeySpec":               algorithmName,
-		"KeyState":              "Enabled",
-		"KeyUsage":              "ENCRYPT_DECRYPT",
-		"MultiRegion":           false,
-		"Origin":                "AWS_KMS",
+		"KeySpec":               k.spec(),
+		"KeyState":              k.state(),
+		"KeyUsage":              k.usage(),
+		"MultiRegion":           k.multiRegion(),
+		"Origin":                k.origin(),
 	}
+	if k.Spec == "" {
+		m["EncryptionAlgorithms"] = []string{algorithmName}
+	}
+	return m
 }
 
 type keyInput struct {

@@ -232,13 +232,13 @@ func refusedElsewhere(f *fixture, key string) map[string]refused {
 		"grant token": {func() error {
 			_, err := owner.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{KeyId: &key, KeySpec: types.DataKeySpecAes256, GrantTokens: []string{"x"}})
 			return err
-		}, "UnsupportedOperationException"},
+		}, "InvalidGrantTokenException"},
 		"asymmetric key": {func() error {
 			_, err := owner.CreateKey(ctx, &kms.CreateKeyInput{KeySpec: types.KeySpecRsa2048})
 			return err
 		}, "UnsupportedOperationException"},
-		"multi-Region key": {func() error {
-			_, err := owner.CreateKey(ctx, &kms.CreateKeyInput{MultiRegion: new(true)})
+		"key in a custom store": {func() error {
+			_, err := owner.CreateKey(ctx, &kms.CreateKeyInput{CustomKeyStoreId: new("cks-1")})
 			return err
 		}, "UnsupportedOperationException"},
 		"key in another account": {func() error {
@@ -246,7 +246,7 @@ func refusedElsewhere(f *fixture, key string) map[string]refused {
 			return err
 		}, "AccessDeniedException"},
 		"unknown operation": {func() error {
-			_, err := owner.CreateGrant(ctx, &kms.CreateGrantInput{KeyId: &key, GranteePrincipal: new("x"), Operations: []types.GrantOperation{types.GrantOperationDecrypt}})
+			_, err := owner.GenerateMac(ctx, &kms.GenerateMacInput{KeyId: &key, MacAlgorithm: types.MacAlgorithmSpecHmacSha256, Message: []byte("x")})
 			return err
 		}, "UnknownOperationException"},
 		"unknown policy name": {func() error {

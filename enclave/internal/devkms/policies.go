@@ -8,8 +8,16 @@ type policyInput struct {
 	KeyId, Policy, PolicyName      string
 }
 
-// policyTarget resolves a policy request and checks the caller's right.
-func (s *Server) policyTarget(c *call, id, name string, u use) (*target, error) {
+// ownTarget is keyTarget for operations that KMS keeps to the key's own account (API reference: "Cross-account use: No").
+func (s *Server) ownTarget(c *call, id, name string, u use) (*target, error) {
+	if err := s.ownAccount(c); err != nil {
+		return nil, err
+	}
+	return s.keyTarget(c, id, name, u)
+}
+
+// keyTarget resolves a request about a key's policy or grants and checks the caller's right.
+func (s *Server) keyTarget(c *call, id, name string, u use) (*target, error) {
 	c.event.request("keyId", id)
 	if name != "" && name != policyName {
 		return nil, notFound("no such policy")
@@ -32,11 +40,7 @@ func (s *Server) putKeyPolicy(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	bypass := "false"
-	if in.BypassPolicyLockoutSafetyCheck {
-		bypass = "true"
-	}
-	t, err := s.policyTarget(c, in.KeyId, in.PolicyName, use{extra: map[string]string{"kms:BypassPolicyLockoutSafetyCheck": bypass}})
+	t, err := s.ownTarget(c, in.KeyId, in.PolicyName, use{extra: map[string][]string{"kms:BypassPolicyLockoutSafetyCheck": {boolText(in.BypassPolicyLockoutSafetyCheck)}}})
 	if err != nil {
 		return nil, err
 	}
@@ -46,9 +50,9 @@ func (s *Server) putKeyPolicy(c *call) (Answer, error) {
 		return nil, err
 	}
 	return done(s.store.update(func(st *state) error {
-		changed := *st.Keys[t.key.ID]
+		changed := *st.Keys[t.key.place()]
 		changed.Policy, changed.policy = in.Policy, policy
-		st.Keys[t.key.ID] = &changed
+		st.Keys[t.key.place()] = &changed
 		return nil
 	}))
 }
@@ -58,7 +62,7 @@ func (s *Server) getKeyPolicy(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	t, err := s.policyTarget(c, in.KeyId, in.PolicyName, use{})
+	t, err := s.ownTarget(c, in.KeyId, in.PolicyName, use{})
 	if err != nil {
 		return nil, err
 	}
@@ -70,7 +74,7 @@ func (s *Server) listKeyPolicies(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, err := s.policyTarget(c, in.KeyId, "", use{}); err != nil {
+	if _, err := s.ownTarget(c, in.KeyId, "", use{}); err != nil {
 		return nil, err
 	}
 	return Answer{"PolicyNames": []string{policyName}, "Truncated": false}, nil

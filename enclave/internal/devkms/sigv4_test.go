@@ -136,7 +136,7 @@ var forgeries = []forgery{
 	{"get", ownerKeys, 0, "kms@us-east-1", func(r *http.Request) { r.Method = http.MethodGet }, "UnknownOperationException"},
 	{"query", ownerKeys, 0, "kms@us-east-1", func(r *http.Request) { r.URL.RawQuery = "a=b" }, "UnknownOperationException"},
 	{"path", ownerKeys, 0, "kms@us-east-1", func(r *http.Request) { r.URL.Path = "/x" }, "UnknownOperationException"},
-	{"unknown operation", ownerKeys, 0, "kms@us-east-1", setHeader("X-Amz-Target", "TrentService.ReEncrypt"), "UnknownOperationException"},
+	{"unknown operation", ownerKeys, 0, "kms@us-east-1", setHeader("X-Amz-Target", "TrentService.Sign"), "UnknownOperationException"},
 	{"other target", ownerKeys, 0, "kms@us-east-1", setHeader("X-Amz-Target", "Other.ListKeys"), "UnknownOperationException"},
 	{"too large", ownerKeys, 0, "kms@us-east-1", body(strings.Repeat(" ", 1<<20+1)), "RequestEntityTooLargeException"},
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,18 +20,50 @@ import (
 // A key is never changed after it was stored: updates store a changed copy.
 type key struct {
 	ID          string    `json:"id"`
-	Material    []byte    `json:"material"`    // 32 bytes
+	Material    []byte    `json:"material"`    // 32 bytes; of a key agreement key its private key in PKCS #8
 	MaterialID  string    `json:"material_id"` // 64 hex digits
 	Description string    `json:"description"`
 	Created     time.Time `json:"created"`
 	Policy      string    `json:"policy"`
+	Region      string    `json:"region,omitempty"` // of a replica; empty: the server's own
+	Spec        string    `json:"spec,omitempty"`   // empty: SYMMETRIC_DEFAULT
+	Origin      string    `json:"origin,omitempty"` // empty: AWS_KMS
+	Grants      []grant   `json:"grants,omitempty"`
 
 	policy *keypolicy.Policy // of Policy
 }
 
+// place is where a state keeps the key: its id, behind the Region if it is a replica.
+func (k *key) place() string {
+	if k.Region == "" {
+		return k.ID
+	}
+	return k.Region + "/" + k.ID
+}
+
+func (k *key) spec() string { return cmp.Or(k.Spec, algorithmName) }
+
+func (k *key) usage() string {
+	if k.Spec == "" {
+		return "ENCRYPT_DECRYPT"
+	}
+	return "KEY_AGREEMENT"
+}
+
+func (k *key) origin() string { return cmp.Or(k.Origin, "AWS_KMS") }
+
+func (k *key) state() string {
+	if k.Origin == "" {
+		return "Enabled"
+	}
+	return "PendingImport" // no material can be imported here
+}
+
+func (k *key) multiRegion() bool { return strings.HasPrefix(k.ID, multiRegionPrefix) }
+
 // A state is all that a KMS remembers.
 type state struct {
-	Keys    map[string]*key   `json:"keys"`    // by id
+	Keys    map[string]*key   `json:"keys"`    // by place
 	Aliases map[string]*alias `json:"aliases"` // by name with its alias/ prefix
 }
 
@@ -77,7 +110,7 @@ func (st *state) check() error {
 		return errors.New("keys or aliases missing")
 	}
 	for id, k := range st.Keys {
-		if k == nil || k.ID != id || parseUUID(id) == nil || len(k.Material) != 32 {
+		if k == nil || k.place() != id || parseUUID(k.ID) == nil || k.Spec == "" && len(k.Material) != 32 {
 			return errors.New("invalid key")
 		}
 		policy, err := keypolicy.Parse([]byte(k.Policy))
@@ -112,7 +145,7 @@ func (s *store) alias(name string) (*alias, bool) {
 func (s *store) keys() []*key {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return slices.SortedFunc(maps.Values(s.state.Keys), func(a, b *key) int { return cmp.Compare(a.ID, b.ID) })
+	return slices.SortedFunc(maps.Values(s.state.Keys), func(a, b *key) int { return cmp.Compare(a.place(), b.place()) })
 }
 
 // aliases returns the aliases and their names in order.

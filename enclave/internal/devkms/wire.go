@@ -41,6 +41,16 @@ var operations = map[string]func(*Server, *call) (Answer, error){
 	"GenerateDataKey":                 (*Server).generateDataKey,
 	"GenerateDataKeyWithoutPlaintext": (*Server).generateDataKeyWithoutPlaintext,
 	"GenerateRandom":                  (*Server).generateRandom,
+	"ReEncrypt":                       (*Server).reEncrypt,
+	"GenerateDataKeyPair":             (*Server).generateDataKeyPair,
+	"DeriveSharedSecret":              (*Server).deriveSharedSecret,
+	"CreateGrant":                     (*Server).createGrant,
+	"ListGrants":                      (*Server).listGrants,
+	"RevokeGrant":                     (*Server).revokeGrant,
+	"RetireGrant":                     (*Server).retireGrant,
+	"ReplicateKey":                    (*Server).replicateKey,
+
+	"GenerateDataKeyPairWithoutPlaintext": (*Server).generateDataKeyPairWithoutPlaintext,
 }
 
 // ServeHTTP answers one request. The event is on record before the answer leaves; if it can't be written there is no answer.

@@ -37,7 +37,7 @@ func exitCode(err error) int {
 		return exitUsage
 	case errors.As(err, &r), errors.Is(err, sealing.ErrRefused), errors.Is(err, opening.ErrRefused):
 		return exitRefused
-	case errors.Is(err, errRejected):
+	case errors.Is(err, errRejected), errors.Is(err, errFindings):
 		return exitRejected
 	}
 	return exitFailed

@@ -23,7 +23,7 @@ after its receipt has verified. The parent is trusted with nothing.
 
 or step by step: seal, submit, open. What a file says without any proof: inspect. What it proves: verify.
 
-Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by verification, 4 verified but records were rejected.`
+Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by verification, 4 verified but records were rejected, or lesser findings.`
 
 // app is what commands share.
 type app struct {
@@ -44,7 +44,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitFine
 	}
-	if !errors.Is(err, errRejected) { // the command has said so already
+	if !errors.Is(err, errRejected) && !errors.Is(err, errFindings) { // the command has said so already
 		fmt.Fprintf(stderr, "anchorhold: %s\n", harmless(err.Error()))
 	}
 	if cli.IsUsage(err) {
@@ -61,7 +61,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddGroup(&cobra.Group{ID: "owner", Title: "Data owner:"}, &cobra.Group{ID: "review", Title: "Review:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"owner":  {a.keygen(), a.seal(), a.wrap(), a.submit(), a.open(), a.runAll()},
+		"owner":  {a.keygen(), a.keyPolicy(), a.seal(), a.wrap(), a.submit(), a.open(), a.runAll()},
 		"review": {a.verify(), a.inspect(), a.policy(), a.version()},
 	} {
 		for _, c := range commands {

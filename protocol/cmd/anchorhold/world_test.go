@@ -51,7 +51,8 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	writePins(ts, w)
 	for name, value := range map[string]string{
 		"AWS_ENDPOINT_URL_KMS": kms.URL, "AWS_CA_BUNDLE": ts.MkAbs("kms-ca.pem"), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
-		"AWS_SECRET_ACCESS_KEY": "example", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "PARENT": parent.URL, "KEY": standin.Key,
+		"AWS_SECRET_ACCESS_KEY": "example", "ADMIN": "arn:aws:iam::111122223333:role/key-admin", "SEALER": "arn:aws:iam::111122223333:role/sealing",
+		"PARENTROLE": "arn:aws:iam::444455556666:role/parent", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "PARENT": parent.URL, "KEY": standin.Key,
 		"TODAY": time.Now().UTC().Format(day), "YESTERDAY": time.Now().UTC().AddDate(0, 0, -1).Format(day), "TOMORROW": time.Now().UTC().AddDate(0, 0, 1).Format(day),
 	} {
 		ts.Setenv(name, value)

@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"anchorhold/protocol/cli"
+	"anchorhold/protocol/keylint"
+	"anchorhold/protocol/keypolicy"
+)
+
+const keyLintHelp = `Lint looks for requests that a key policy allows and that lead around attestation: it plays the adversary with the evaluator that the local KMS
+uses. Each finding names the statement, who can use it, the attack and the fix. With --key it fetches policy, grants and metadata of a key from
+KMS; your role needs kms:DescribeKey, kms:GetKeyPolicy and kms:ListGrants.
+
+It does not see IAM policies and service control policies. A policy that it cannot judge in full is refused.
+
+Exit codes: 0 no finding, 3 findings of severity critical or high, or a policy that cannot be judged; 4 findings of medium or low only.`
+
+// errFindings says that a policy has findings, none of which lets records out.
+var errFindings = errors.New("findings of medium or low severity")
+
+type lintFlags struct {
+	key             string
+	asJSON, asSARIF bool
+}
+
+func (a *app) keyPolicyLint() *cobra.Command {
+	var f lintFlags
+	cmd := &cobra.Command{
+		Use:     "lint FILE",
+		Short:   "Find ways around attestation in a key policy, or in a live key",
+		Long:    keyLintHelp,
+		Example: "  anchorhold key-policy lint key-policy.json\n  anchorhold key-policy lint --key arn:aws:kms:us-east-1:111122223333:key/… --sarif",
+		Args: func(_ *cobra.Command, args []string) error {
+			if f.key == "" && len(args) != 1 || f.key != "" && len(args) != 0 || f.asJSON && f.asSARIF {
+				return cli.Usage("expected one FILE or --key ARN, and at most one of --json and --sarif")
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return a.lint(cmd.Context(), f, args) },
+	}
+	cmd.Flags().StringVar(&f.key, "key", "", "judge the live key `ARN`")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the findings as JSON")
+	cmd.Flags().BoolVar(&f.asSARIF, "sarif", false, "print the findings as SARIF 2.1.0")
+	return cmd
+}
+
+func (a *app) lint(ctx context.Context, f lintFlags, args []string) error {
+	name, source, key, err := a.lintInput(ctx, f.key, args)
+	if err != nil {
+		return err
+	}
+	findings := keylint.Lint(key)
+	switch {
+	case f.asSARIF:
+		err = cli.WriteJSON(a.out, keylint.SARIF(name, source, findings))
+	case f.asJSON:
+		err = cli.WriteJSON(a.out, map[string]any{"of": name, "findings": append([]keylint.Finding{}, findings...)})
+	default:
+		a.printFindings(findings)
+	}
+	if err != nil {
+		return err
+	}
+	switch keylint.Worst(findings) {
+	case 0:
+		return nil
+	case keylint.Low, keylint.Medium:
+		return errFindings
+	default:
+		return refuse(errors.New("the key policy lets others than the pinned images use the key"))
+	}
+}
+
+// lintInput reads what is to be judged.
+func (a *app) lintInput(ctx context.Context, arn string, args []string) (name string, source []byte, key *keylint.Key, err error) {
+	if arn != "" {
+		client, err := newKMS(ctx, arn)
+		if err != nil {
+			return "", nil, nil, err
+		}
+		key, err := keylint.Read(ctx, client.client, arn)
+		return arn, nil, key, err
+	}
+	if source, err = readSmall(args[0]); err != nil {
+		return "", nil, nil, err
+	}
+	policy, err := keypolicy.Parse(source)
+	if err != nil {
+		return "", nil, nil, refuse(fmt.Errorf("%s: the policy cannot be judged: %w", args[0], err))
+	}
+	return args[0], source, &keylint.Key{Policy: policy}, nil
+}
+
+func (a *app) printFindings(findings []keylint.Finding) {
+	for _, f := range findings {
+		where := "key"
+		switch {
+		case f.Statement >= 0:
+			where = fmt.Sprintf("statement %d %s", f.Statement+1, safe(f.Sid))
+		case f.Grant != "":
+			where = "grant " + safe(f.Grant)
+		}
+		fmt.Fprintf(a.out, "%s %s, %s\n", strings.ToUpper(f.Severity.String()), f.Rule, strings.TrimSpace(where))
+		rows := [][]string{{"finding", f.Says}, {"attack", f.Attack}, {"fix", f.Fix}}
+		if len(f.Who) > 0 {
+			rows = append(rows, []string{"who", safe(strings.Join(f.Who, ", "))})
+		}
+		a.table(rows)
+	}
+	if len(findings) == 0 {
+		fmt.Fprintln(a.out, "no finding")
+	}
+}

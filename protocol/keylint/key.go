@@ -1,0 +1,65 @@
+package keylint
+
+import (
+	"slices"
+
+	"anchorhold/protocol/keypolicy"
+)
+
+// probeGrants asks of each grant what its grantee could do with it, against the policy's denials.
+func (l *linter) probeGrants() {
+	for _, g := range l.Grants {
+		if !l.probeGrant(g) {
+			l.reportGrant("idle-grant", g)
+		}
+	}
+}
+
+func (l *linter) probeGrant(g keypolicy.Grant) (live bool) {
+	j := l.only(-1)
+	j.grants = []keypolicy.Grant{g}
+	for rule, operations := range map[string][]string{
+		"grant-opens": {"Decrypt", "ReEncryptFrom", "CreateGrant", "GenerateDataKeyPair", "DeriveSharedSecret"},
+		"grant-mints": {"GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPairWithoutPlaintext", "Encrypt", "ReEncryptTo"},
+	} {
+		for _, o := range operations {
+			if !slices.Contains(g.Operations, o) {
+				continue
+			}
+			if found, _ := j.reach(attempt{principal: g.Grantee, action: o, fixed: document{}.keys()}); found {
+				l.reportGrant(rule, g)
+				live = true
+			}
+		}
+	}
+	return live
+}
+
+func (l *linter) reportGrant(name string, g keypolicy.Grant) {
+	r := rules[name]
+	l.add(Finding{Rule: name, Severity: r.severity, Statement: -1, Grant: g.ID, Says: r.says, Attack: r.attack, Fix: r.fix}, g.Grantee)
+}
+
+// metadata judges what DescribeKey says.
+func (l *linter) metadata() {
+	m := l.Metadata
+	if m == nil {
+		return
+	}
+	if m.MultiRegion {
+		l.report("multi-region", -1, m.ARN)
+	}
+	switch m.Origin {
+	case "AWS_KMS":
+	case "EXTERNAL":
+		l.report("imported-material", -1, m.ARN)
+	default:
+		l.report("external-store", -1, m.ARN)
+	}
+	if m.KeySpec != "SYMMETRIC_DEFAULT" || m.KeyUsage != "ENCRYPT_DECRYPT" {
+		l.report("wrong-key", -1, m.ARN)
+	}
+	if m.KeyState != "Enabled" {
+		l.report("not-enabled", -1, m.ARN)
+	}
+}

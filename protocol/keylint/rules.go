@@ -1,0 +1,211 @@
+package keylint
+
+// A rule is one kind of flaw.
+type rule struct {
+	severity          Severity
+	says, attack, fix string
+}
+
+const (
+	byKeyPolicy = "write the policy with anchorhold key-policy"
+	removeIt    = "remove it from the statement, and deny it to everyone"
+)
+
+// rules are all kinds of findings, by name.
+var rules = map[string]rule{
+	"unattested-decrypt": {
+		Critical, "Decrypt is allowed without an attestation document",
+		"the parent calls Decrypt without Recipient and gets the data key in the clear",
+		"require kms:RecipientAttestation:PCR0, 1 and 2 in the statement, and deny Decrypt without them to everyone",
+	},
+	"unpinned-image": {
+		Critical, "Decrypt is allowed to images whose PCR0, 1 and 2 are not pinned",
+		"the parent starts an enclave of its own making, which decrypts and hands out the data key",
+		"pin PCR0, 1 and 2 to exact values; PCR3, 4 and 8 say who runs or signed an image, not which it is",
+	},
+	"debug-image": {
+		Critical, "Decrypt is allowed to debug enclaves, whose PCRs are zero",
+		"the parent starts any image in debug mode and reads its memory through the console",
+		"remove the zero value: no image that may see records has it",
+	},
+	"pcr0-alone": {
+		High, "Decrypt needs PCR0 and leaves PCR1 or PCR2 open",
+		"bytes are moved between kernel, command line and ramdisks: PCR0 stays, and what runs is another program",
+		"require PCR1 and PCR2 beside PCR0",
+	},
+	"unpaired-image": {
+		High, "the attested image is not paired with kms:EncryptionContext:anchorhold:image",
+		"an older or other approved image opens what was sealed for another one",
+		"one statement for each image, with its PCR0 as the only value of kms:EncryptionContext:anchorhold:image",
+	},
+	"unpairing-list": {
+		High, "several values in one condition take images and contexts apart",
+		"any image of the list opens what was sealed for any other of the list",
+		"one statement for each image, with a single value for each key",
+	},
+	"unbound-tenant": {
+		High, "Decrypt is allowed for any kms:EncryptionContext:anchorhold:tenant",
+		"what was sealed for another tenant under the same key is run as this tenant's",
+		"require the tenant by StringEquals",
+	},
+	"re-encrypt": {
+		Critical, "ReEncryptFrom is allowed, which knows no attestation",
+		"the data key is re-encrypted under a key of the adversary's and decrypted there",
+		removeIt + " (kms:ReEncrypt*)",
+	},
+	"create-grant": {
+		Critical, "CreateGrant is allowed, and grants know no attestation",
+		"the adversary grants itself Decrypt and calls it without Recipient",
+		removeIt,
+	},
+	"users-administer": {
+		Critical, "a role that uses the key, or anyone at all, may change its policy",
+		"the adversary puts a policy in place that lets it decrypt",
+		"allow kms:PutKeyPolicy to administrators only, who neither seal nor open",
+	},
+	"users-delete": {
+		Medium, "a role that uses the key may disable or delete it",
+		"the adversary schedules the key for deletion: everything sealed under it is lost",
+		"allow administration to administrators only",
+	},
+	"mints-keys": {
+		High, "a role that opens, or anyone at all, may make data keys",
+		"the adversary makes a data key whose plaintext it knows, and seals records of its own that pass for the owner's",
+		"allow kms:GenerateDataKey to sealing roles of the owner's account only, and deny it to others",
+	},
+	"mints-ciphertexts": {
+		Medium, "Encrypt, ReEncryptTo or GenerateDataKeyWithoutPlaintext is allowed, which nobody needs",
+		"the adversary wraps a data key of its own choice under the owner's key, with any context",
+		removeIt,
+	},
+	"unbound-data-key": {
+		Medium, "GenerateDataKey is allowed for any image or tenant in the context",
+		"a sealing role that was taken over seals for an image that nobody approved",
+		"require anchorhold:image and anchorhold:tenant of the encryption context by StringEquals",
+	},
+	"data-key-pair": {
+		High, "GenerateDataKeyPair is allowed, whose private key KMS returns in the clear without Recipient",
+		"the adversary makes pairs under the owner's key that pass for the owner's",
+		removeIt + " (kms:GenerateDataKeyPair*)",
+	},
+	"derive-shared-secret": {
+		High, "DeriveSharedSecret is allowed",
+		"with a key agreement key in its place the shared secret comes without attestation",
+		removeIt,
+	},
+	"replicate": {
+		High, "ReplicateKey or UpdatePrimaryRegion is allowed",
+		"a replica in another Region has the same key material and a policy of its own, without conditions",
+		removeIt,
+	},
+	"import-material": {
+		High, "key material may be imported",
+		"whoever imports the material knows it: every data key under it is known outside of KMS",
+		removeIt + " (kms:GetParametersForImport, kms:ImportKeyMaterial)",
+	},
+	"wildcard-principal": {
+		High, "the statement allows everyone",
+		"any AWS account may try; one missing condition opens the key to the world",
+		"name the roles",
+	},
+	"delegation": {
+		High, "the statement leaves the decision to an account's IAM",
+		"whoever administers IAM there gives any role what the statement allows, whatever other statements demand",
+		"name the roles in the key policy, and none of an account as such",
+	},
+	"service-principal": {
+		High, "an AWS service may use the key",
+		"who can make the service act for them reads through it",
+		"remove it: nothing but sealers and enclaves uses the key",
+	},
+	"absent-key": {
+		High, "the condition holds when the request lacks the key: a trap",
+		"the adversary leaves out the attestation document or the context entry, and the condition is met",
+		"in Allow use StringEqualsIgnoreCase or StringEquals, without IfExists, negation or ForAllValues",
+	},
+	"deny-needs-document": {
+		Medium, "the denial acts only when an attestation document is there",
+		"the adversary sends no document, and is not denied",
+		"deny by a negated operator with the values that are allowed: it holds without a document as well",
+	},
+	"case-sensitive": {
+		Low, "measurements are compared with a case-sensitive operator",
+		"KMS compares with lower-case digits; the same value written otherwise no longer matches, and a denial by it does not act",
+		"use StringEqualsIgnoreCase and StringNotEqualsIgnoreCase",
+	},
+	"never-matches": {
+		High, "a measurement can never match: upper case in a case-sensitive operator, or not 96 hex digits",
+		"a denial that looks like protection never acts",
+		"96 hex digits, compared with StringEqualsIgnoreCase or StringNotEqualsIgnoreCase",
+	},
+	"any-case-context": {
+		Low, "a context entry is compared without regard to case",
+		"two contexts that differ by case are one to the policy and two to everybody else",
+		"use StringEquals",
+	},
+	"nothing-denied": {
+		Medium, "no statement denies unattested use to everyone",
+		"one further statement, IAM delegation or grant opens the key; nothing stands behind the conditions",
+		byKeyPolicy + ", which denies what is not attested, re-encryption and grants to everyone",
+	},
+	"no-administrator": {
+		Medium, "nobody is named who may change the policy",
+		"no attack: a revoked image could not be taken out",
+		"name two roles that may kms:PutKeyPolicy",
+	},
+	"deleted-principal": {
+		Low, "the statement names a user or role that was deleted",
+		"no attack: AWS put its unique id in place of the ARN; it shows that nobody keeps the policy up to date",
+		"remove it",
+	},
+	"old-version": {
+		Low, "the policy has the language version of 2008",
+		"policy variables are text in it: a condition with one does not do what it says",
+		"Version 2012-10-17",
+	},
+	"too-complex": {
+		High, "there are too many combinations of conditions to try them all",
+		"unknown: the linter has not found one, and has not tried everything",
+		byKeyPolicy,
+	},
+	"grant-opens": {
+		Critical, "a grant lets its grantee around attestation",
+		"the grantee calls the operation without Recipient; no condition of the policy limits a grant",
+		"revoke the grant, and deny kms:CreateGrant to everyone",
+	},
+	"grant-mints": {
+		High, "a grant lets its grantee make keys or ciphertexts",
+		"the grantee seals what passes for the owner's",
+		"revoke the grant, and deny kms:CreateGrant to everyone",
+	},
+	"idle-grant": {
+		Low, "a grant is there, which the policy's denials hold back today",
+		"the grant acts as soon as a denial is removed",
+		"revoke the grant",
+	},
+	"multi-region": {
+		High, "the key is a multi-Region key",
+		"a replica has the same key material and a policy of its own: conditions here do not bind it",
+		"make a new single-Region key: a key cannot be turned into one",
+	},
+	"imported-material": {
+		High, "the key material was imported",
+		"whoever imported it knows it",
+		"make a new key with origin AWS_KMS",
+	},
+	"external-store": {
+		High, "the key material lies in a custom or external key store",
+		"whoever runs the store can use the key without KMS and its policy",
+		"make a new key with origin AWS_KMS",
+	},
+	"wrong-key": {
+		High, "the key is not a symmetric encryption key",
+		"it takes no encryption context, so nothing binds an image or a tenant",
+		"make a new key with KeySpec SYMMETRIC_DEFAULT",
+	},
+	"not-enabled": {
+		Low, "the key is not enabled",
+		"no attack: nothing can be sealed or opened",
+		"enable it, or cancel its deletion",
+	},
+}

@@ -1,0 +1,100 @@
+package keylint
+
+import (
+	"regexp"
+	"strings"
+
+	"anchorhold/protocol/keypolicy"
+)
+
+var register = regexp.MustCompile(`^[0-9a-fA-F]{96}$`)
+
+// shape reads one statement.
+func (l *linter) shape(i int) {
+	s := &l.Policy.Statements[i]
+	for _, p := range s.Principals {
+		switch {
+		case p.UniqueID != "":
+			l.report("deleted-principal", i, p.String())
+		case s.Deny:
+		case p.Any || s.NotPrincipal:
+			l.report("wildcard-principal", i, "")
+		case p.Account != "":
+			l.report("delegation", i, p.Account)
+		}
+	}
+	for _, c := range s.Conditions {
+		key := strings.ToLower(c.Key)
+		switch {
+		case strings.HasPrefix(key, attestation):
+			l.shapeMeasurement(i, c)
+		case key == imageKey || key == tenantKey:
+			if !s.Deny && lenient(c) {
+				l.report("absent-key", i, "")
+			}
+			if strings.Contains(c.Operator.Name, "IgnoreCase") {
+				l.report("any-case-context", i, "")
+			}
+		}
+	}
+}
+
+// lenient tells whether a condition holds without its key.
+func lenient(c keypolicy.Condition) bool {
+	if c.Operator.Name == "Null" {
+		return strings.EqualFold(c.Values[0], "true")
+	}
+	return c.Operator.HoldsAbsent()
+}
+
+// shapeMeasurement reads a condition on a register.
+func (l *linter) shapeMeasurement(i int, c keypolicy.Condition) {
+	deny := l.Policy.Statements[i].Deny
+	switch {
+	case !deny && lenient(c):
+		l.report("absent-key", i, "")
+	case deny && !lenient(c) && c.Operator.Name != "Null":
+		l.report("deny-needs-document", i, "")
+	}
+	if c.Operator.Name == "Null" {
+		return
+	}
+	exact := !strings.Contains(c.Operator.Name, "IgnoreCase")
+	if exact {
+		l.report("case-sensitive", i, "")
+	}
+	for _, v := range c.Values {
+		pattern := strings.Contains(c.Operator.Name, "Like") && strings.ContainsAny(v, "*?")
+		if !pattern && (!register.MatchString(v) || exact && v != strings.ToLower(v)) {
+			l.report("never-matches", i, "")
+		}
+	}
+}
+
+// whole judges what no single statement shows.
+func (l *linter) whole() {
+	if l.Policy.Version != "2012-10-17" {
+		l.report("old-version", -1, "")
+	}
+	everything := keypolicy.Statement{Principals: []keypolicy.Principal{{Any: true}}, Actions: []string{"*"}, Resources: []string{"*"}}
+	j := l.only(-1)
+	j.policy.Statements = append(j.policy.Statements, everything)
+	stranger := principals(&everything)[0]
+	for _, action := range []string{"Decrypt", "ReEncryptFrom", "CreateGrant"} {
+		if found, _ := j.reach(attempt{principal: stranger, action: action, fixed: document{}.keys()}); found {
+			l.report("nothing-denied", -1, "")
+		}
+	}
+	for i := range l.Policy.Statements {
+		s := &l.Policy.Statements[i]
+		if s.Deny || open(s) {
+			continue
+		}
+		for _, who := range principals(s) {
+			if found, _ := l.only(i).reach(attempt{principal: who, action: "PutKeyPolicy", fixed: document{}.keys()}); found {
+				return
+			}
+		}
+	}
+	l.report("no-administrator", -1, "")
+}
