@@ -117,3 +117,17 @@ func Listen(addr string) (net.Listener, error) {
 	}
 	return l, nil
 }
+
+// AddressCID returns the context id of a vsock address.
+func AddressCID(addr string) (cid uint32, ok bool) {
+	a, err := parse(addr, false)
+	return a.cid, err == nil && a.path == ""
+}
+
+// PeerCID returns the context id of the other end of a vsock connection. The hypervisor and this machine's kernel say it, not the peer.
+func PeerCID(c net.Conn) (cid uint32, ok bool) {
+	if a, ok := c.RemoteAddr().(*vsock.Addr); ok {
+		return a.ContextID, true
+	}
+	return 0, false
+}

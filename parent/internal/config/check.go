@@ -32,6 +32,7 @@ func (c *Config) check() []error {
 	c.checkLimits(&f)
 	c.checkRelay(&f)
 	c.checkCredentials(&f)
+	c.checkEvents(&f)
 	if !filepath.IsAbs(c.Spool) {
 		f.add("spool: got %q, want an absolute directory", c.Spool)
 	}
@@ -201,6 +202,16 @@ func (c *Config) checkCredentials(f *faults) {
 	}
 	if r := c.Credentials.Region; r != "" && !regionForm.MatchString(r) {
 		f.add("credentials.region: got %q, want a Region such as us-east-1", r)
+	}
+}
+
+func (c *Config) checkEvents(f *faults) {
+	l := c.Events.Listen
+	if l != "" && !validAddress(l, true) {
+		f.add("events.listen: got %q, want unix:///PATH or vsock://any:PORT", l)
+	}
+	if l != "" && (l == c.Relay.Listen || l == c.Credentials.Listen) {
+		f.add("events.listen: same as relay.listen or credentials.listen, want another address")
 	}
 }
 

@@ -11,9 +11,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"anchorhold/protocol/transport"
 )
 
 const maxFile = 1 << 20 // a configuration is a page; a device given by mistake must not fill memory
@@ -28,6 +31,7 @@ type Config struct {
 	Limits      Limits      `yaml:"limits"`      // Bounds of everything.
 	Relay       Relay       `yaml:"relay"`       // Way from the enclave to AWS KMS.
 	Credentials Credentials `yaml:"credentials"` // AWS credentials handed to the enclave.
+	Events      Events      `yaml:"events"`      // Where enclaves tell how they start and end.
 	Metrics     Metrics     `yaml:"metrics"`     // Who may read /metrics from afar.
 	LogLevel    string      `yaml:"log-level"`   // debug, info, warn or error; default info.
 }
@@ -82,6 +86,11 @@ type Credentials struct {
 	Source string `yaml:"source"` // imds (default), environment or file.
 	File   string `yaml:"file"`   // For source file: JSON as a credential_process prints it; mode 0600.
 	Region string `yaml:"region"` // When given, the relay permits this Region's KMS only.
+}
+
+// Events are codes of a fixed set; who sends false ones misleads the operator and nobody else.
+type Events struct {
+	Listen string `yaml:"listen"` // Default vsock://any:9104 when the relay listens on vsock too, else nothing listens.
 }
 
 // Metrics guards /metrics, which loopback may always read.
@@ -142,6 +151,9 @@ func Parse(src []byte) (*Config, error) {
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		faults = append(faults, errors.New("more than one YAML document, want one"))
+	}
+	if c.Events.Listen == "" && strings.HasPrefix(c.Relay.Listen, "vsock://") {
+		c.Events.Listen = fmt.Sprintf("vsock://any:%d", transport.EventPort)
 	}
 	faults = append(faults, c.check()...)
 	if err := errors.Join(faults...); err != nil {

@@ -23,7 +23,7 @@ func TestDefaults(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Listen != "127.0.0.1:8080" || c.Credentials.Source != "imds" || c.Relay.Listen != "vsock://any:9102" {
+	if c.Listen != "127.0.0.1:8080" || c.Credentials.Source != "imds" || c.Relay.Listen != "vsock://any:9102" || c.Events.Listen != "vsock://any:9104" {
 		t.Errorf("got %+v, want loopback, imds and the well-known ports", c)
 	}
 	if got, want := c.Limits.Retention.D(), 72*time.Hour; got != want {
@@ -42,6 +42,9 @@ metrics: {token-sha256: [` + strings.Repeat("0", 64) + `]}
 `))
 	if err != nil {
 		t.Fatal(err)
+	}
+	if c.Events.Listen != "" {
+		t.Errorf("events.listen: got %q without vsock, want none", c.Events.Listen)
 	}
 	if c.Limits.JobBytes != 1<<30 || c.Limits.SpoolBytes != 2<<30 || c.Limits.Wait.D() != 30*time.Second {
 		t.Errorf("got limits %+v", c.Limits)
@@ -72,6 +75,8 @@ func TestFaults(t *testing.T) {
 		"file without path":  {least + "credentials: {source: file}\n", "credentials.file"},
 		"region":             {least + "credentials: {region: \"evil.example/\"}\n", "want a Region such as"},
 		"same socket":        {least + "relay: {listen: \"unix:///a\"}\ncredentials: {listen: \"unix:///a\"}\n", "want another address"},
+		"events address":     {least + "events: {listen: \"tcp://a:1\"}\n", "events.listen: got"},
+		"events socket":      {least + "relay: {listen: \"unix:///a\"}\nevents: {listen: \"unix:///a\"}\n", "events.listen: same"},
 		"token not a digest": {"tenants: [{name: a, token-sha256: [secret-token]}]\nenclaves: [{name: e, address: \"unix:///a\"}]\nspool: /a\n", "want the SHA-256 of a token"},
 		"metrics token":      {least + "metrics: {token-sha256: [" + hex64 + "]}\n", "want one of its own"},
 		"replace relative":   {"tenants: [{name: a, token-sha256: [" + hex64 + "]}]\nenclaves: [{name: e, address: \"unix:///a\", replace: [restart]}]\nspool: /a\n", "want an absolute program path"},

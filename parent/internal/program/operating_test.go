@@ -9,6 +9,7 @@ import (
 
 	"anchorhold/parent/internal/config"
 	"anchorhold/parent/internal/telemetry"
+	"anchorhold/protocol/event"
 )
 
 const operating = "../../OPERATING.md"
@@ -86,5 +87,17 @@ func TestOperatingNamesEveryCode(t *testing.T) {
 	}
 	if found < 40 {
 		t.Errorf("found %d codes only", found)
+	}
+}
+
+// Events of SPEC 11.
+func TestOperatingNamesEveryEvent(t *testing.T) {
+	text := read(t, operating)
+	_, text, _ = strings.Cut(text, "## Events")
+	text, _, _ = strings.Cut(text, "## Metrics")
+	for _, name := range event.Codes() {
+		if !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("%s does not say what to do about the event %s", operating, name)
+		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"anchorhold/parent/internal/api"
 	"anchorhold/parent/internal/config"
 	"anchorhold/parent/internal/credentials"
+	"anchorhold/parent/internal/events"
 	"anchorhold/parent/internal/fleet"
 	"anchorhold/parent/internal/relay"
 	"anchorhold/parent/internal/spool"
@@ -39,9 +40,11 @@ type parts struct {
 	fleet  *fleet.Fleet
 	relay  *relay.Relay
 	creds  *credentials.Provider
+	events *events.Listener
 	api    *api.Server
 
 	web, relayListener, credsListener net.Listener
+	eventsListener                    net.Listener // nil when nothing listens
 }
 
 // open opens the spool and every listener, so that what cannot work is known before "ready".
@@ -61,6 +64,11 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 	}
 	if p.credsListener, err = transport.Listen(c.Credentials.Listen); err != nil {
 		return p, fmt.Errorf("credentials: %w", err)
+	}
+	if c.Events.Listen != "" {
+		if p.eventsListener, err = transport.Listen(c.Events.Listen); err != nil {
+			return p, fmt.Errorf("events: %w", err)
+		}
 	}
 	l := c.Limits
 	p.spool, err = spool.Open(spool.Options{
@@ -84,6 +92,11 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 		Connections: c.Relay.Connections, Metrics: metrics, Log: log,
 	})
 	p.creds = credentials.New(source(c), metrics, log, nil)
+	addresses := map[string]string{}
+	for _, e := range c.Enclaves {
+		addresses[e.Name] = e.Address
+	}
+	p.events = events.New(addresses, metrics, log, nil)
 	p.api = api.New(api.Options{
 		Spool: p.spool, Fleet: p.fleet, Metrics: metrics, Log: log, Tokens: tokens(c), MetricsTokens: metricsTokens(c),
 		JobBytes: int64(l.JobBytes), Uploads: l.Uploads, Wait: l.Wait.D(),
@@ -93,7 +106,7 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 
 func (p *parts) close() error {
 	var errs []error
-	for _, l := range []net.Listener{p.web, p.relayListener, p.credsListener} {
+	for _, l := range []net.Listener{p.web, p.relayListener, p.credsListener, p.eventsListener} {
 		if l != nil {
 			if err := l.Close(); err != nil && !errors.Is(err, net.ErrClosed) {
 				errs = append(errs, err)
@@ -121,6 +134,9 @@ func (p *parts) run(ctx context.Context, ready func(url string)) (err error) {
 	}
 	edge.Go(func() { watch("relay", func() error { return p.relay.Serve(edges, p.relayListener) }) })
 	edge.Go(func() { watch("credentials", func() error { return p.creds.Serve(edges, p.credsListener) }) })
+	if p.eventsListener != nil {
+		edge.Go(func() { watch("events", func() error { return p.events.Serve(edges, p.eventsListener) }) })
+	}
 	work.Go(func() { p.fleet.Run(ctx) })
 	work.Go(func() { p.sweep(ctx) })
 	server := p.server()

@@ -33,6 +33,7 @@ type Metrics struct {
 	EnclaveJobs     *prometheus.GaugeVec   // enclave
 	EnclaveCapacity *prometheus.GaugeVec   // enclave
 	EnclaveFailures *prometheus.CounterVec // enclave, reason
+	EnclaveEvents   *prometheus.CounterVec // enclave, event
 	Replacements    *prometheus.CounterVec // enclave, outcome
 	LogBatches      *prometheus.CounterVec // enclave
 
@@ -76,6 +77,7 @@ func (m *Metrics) enclaves() {
 	m.EnclaveJobs = m.gauges("enclave_jobs", "Jobs of this parent on the enclave.", "enclave")
 	m.EnclaveCapacity = m.gauges("enclave_capacity", "Jobs the enclave takes at once.", "enclave")
 	m.EnclaveFailures = m.counter("enclave_failures_total", "Probes and connections that failed.", "enclave", "reason")
+	m.EnclaveEvents = m.counter("enclave_events_total", "Events of the enclave's start and end; OPERATING.md lists them.", "enclave", "event")
 	m.Replacements = m.counter("enclave_replacements_total", "Runs of the replace command.", "enclave", "outcome")
 	m.LogBatches = m.counter("log_batches_total", "Receipt batches stored from the enclave.", "enclave")
 }
