@@ -50,7 +50,7 @@ func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
 			return no, err
 		}
 	}
-	t, err := equalValues(x, y)
+	t, err := equalValues(x, y, e.exact)
 	if err == errUnit && isNode {
 		return ev.equalNodes(e, n, m) // elements are the same or not, whatever their units mean
 	}
@@ -65,7 +65,7 @@ func values(a, b Item) (x, y Item, err error) {
 	return x, y, err
 }
 
-func equalValues(x, y Item) (truth, error) {
+func equalValues(x, y Item, exact bool) (truth, error) {
 	if x == nil || y == nil {
 		return no, nil
 	}
@@ -84,7 +84,7 @@ func equalValues(x, y Item) (truth, error) {
 		if !ok || !t.comparable(u) {
 			return no, nil
 		}
-		cmp, known := t.order(u)
+		cmp, known := t.order(u, exact)
 		if !known {
 			return unknown, nil
 		}
@@ -159,8 +159,7 @@ func (ev *evaluator) distinct(e *expr, in []Item) ([]Item, error) {
 	return out, nil
 }
 
-// unite leaves out what is there twice. With Exact an element is only itself:
-// of two people of one name a rule would change the first alone.
+// unite leaves out what is there twice. With Exact an element is only itself.
 func (ev *evaluator) unite(e *expr, in []Item) ([]Item, error) {
 	if !e.exact {
 		return ev.distinct(e, in)
@@ -243,7 +242,7 @@ func (ev *evaluator) equivalent(e *expr, a, b Item) (bool, error) {
 		}
 		return folded(v) == folded(w), nil
 	case Temporal:
-		t, err := equalValues(x, y)
+		t, err := equalValues(x, y, e.exact)
 		return t == yes, err
 	}
 	if y == nil {
@@ -255,7 +254,7 @@ func (ev *evaluator) equivalent(e *expr, a, b Item) (bool, error) {
 	if p, q, ok := quantities(x, y); ok {
 		return equivalentQuantities(p, q)
 	}
-	t, err := equalValues(x, y)
+	t, err := equalValues(x, y, e.exact)
 	return t == yes, err
 }
 
@@ -298,7 +297,7 @@ func folded(s String) string {
 
 // ordering makes an operator of < and its like (6.2).
 func ordering(holds func(int) bool) operator {
-	return func(_ *evaluator, _ *expr, a, b []Item) ([]Item, error) {
+	return func(_ *evaluator, e *expr, a, b []Item) ([]Item, error) {
 		x, err := single(a)
 		if err != nil {
 			return nil, err
@@ -307,7 +306,7 @@ func ordering(holds func(int) bool) operator {
 		if err != nil || x == nil || y == nil {
 			return nil, err
 		}
-		cmp, known, err := order(x, y)
+		cmp, known, err := order(x, y, e.exact)
 		if err != nil || !known {
 			return nil, err
 		}
@@ -316,7 +315,7 @@ func ordering(holds func(int) bool) operator {
 }
 
 // order compares two values; it's an error for those that have no order.
-func order(x, y Item) (cmp int, known bool, err error) {
+func order(x, y Item, exact bool) (cmp int, known bool, err error) {
 	if c, d, _, ok := numbers(x, y); ok {
 		return c.cmp(d), true, nil
 	}
@@ -330,7 +329,7 @@ func order(x, y Item) (cmp int, known bool, err error) {
 		}
 	case Temporal:
 		if w, ok := y.(Temporal); ok && v.comparable(w) {
-			cmp, known := v.order(w)
+			cmp, known := v.order(w, exact)
 			return cmp, known, nil
 		}
 	}

@@ -18,9 +18,11 @@ type Options struct {
 	// Clock allows now(), today() and timeOfDay(), which read Env.Now.
 	Clock bool
 
-	// Exact reads types and unions as rules for change need them: is, as and
-	// ofType() ask for the very type, as keeps what is of it of a collection, and
-	// a union leaves out no element because another has an equal value.
+	// Exact evaluates as the .NET library does for which rules of Microsoft's
+	// anonymizer are written: is, as and ofType() ask for the very type, as keeps
+	// what is of it of a collection, and dates are compared in UTC. Unlike there, a
+	// union leaves out no element because another has an equal value: a rule for
+	// such a union would change the first of them alone.
 	Exact bool
 
 	// Functions are more functions, by name.

@@ -145,7 +145,7 @@ func sorted(c *call) ([]Item, error) {
 	}
 	var failed error
 	slices.SortStableFunc(list, func(a, b keyed) int {
-		cmp, known, err := order(a.key, b.key)
+		cmp, known, err := order(a.key, b.key, false)
 		if err == nil && !known {
 			err = errOperands
 		}

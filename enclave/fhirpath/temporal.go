@@ -233,6 +233,9 @@ func (t Temporal) at(m time.Time) Temporal {
 
 // utc moves t to offset zero.
 func (t Temporal) utc() Temporal {
+	if t.offset == 0 {
+		return t
+	}
 	t = t.at(t.instant().Add(-time.Duration(t.offset) * time.Minute))
 	t.offset = 0
 	return t
@@ -240,17 +243,20 @@ func (t Temporal) utc() Temporal {
 
 // order compares two values of the same kind, or a Date and a DateTime. It
 // isn't known when one ends where the other goes on, or when one has an
-// offset and the other hasn't (FHIRPath 6.1.1, 6.2).
-func (t Temporal) order(other Temporal) (cmp int, known bool) {
-	if t.prec >= hour && other.prec >= hour {
-		if t.zoned != other.zoned {
-			return 0, false
-		}
-		if t.offset != other.offset {
-			t, other = t.utc(), other.utc()
-		}
+// offset and the other hasn't (FHIRPath 6.1.1, 6.2). With exact all is first
+// moved to UTC, and offsets matter where hours are compared.
+func (t Temporal) order(other Temporal, exact bool) (cmp int, known bool) {
+	both := t.prec >= hour && other.prec >= hour
+	if both && t.zoned != other.zoned && !exact {
+		return 0, false
+	}
+	if exact || both && t.offset != other.offset {
+		t, other = t.utc(), other.utc()
 	}
 	for p := year; p <= min(t.prec, other.prec); p++ {
+		if p == hour && t.zoned != other.zoned {
+			return 0, false
+		}
 		if t.fields[p] != other.fields[p] {
 			return sign(t.fields[p] - other.fields[p]), true
 		}

@@ -204,7 +204,7 @@ func (c *compiler) zips(v *value, where string) {
 	}
 	for i := range v.items {
 		t := c.text(&v.items[i], fmt.Sprintf("%s[%d]", where, i))
-		if t == "" {
+		if t == "" && v.items[i].kind == '"' {
 			c.add("%s[%d]: is empty, want the digits that restricted codes begin with", where, i)
 		}
 		c.engine.settings.restrictedZips = append(c.engine.settings.restrictedZips, t)
@@ -215,6 +215,7 @@ func (c *compiler) zips(v *value, where string) {
 func (c *compiler) text(v *value, where string) string {
 	if v.kind != '"' {
 		c.add("%s: is %s, want a string", where, kindName(v.kind))
+		return ""
 	}
 	return v.text
 }

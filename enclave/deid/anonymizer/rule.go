@@ -63,7 +63,7 @@ func (c *compiler) rule(number int, v *value) {
 	}
 	r := &rule{number: number}
 	path, name := v.get("path"), v.get("method")
-	if path != nil && path.kind == '"' && printable(path.text) {
+	if path != nil && path.kind == '"' && path.text != "" && printable(path.text) {
 		r.path = path.text
 		f.label = fmt.Sprintf("rule %d (%s)", number, r.path)
 	}

@@ -1,6 +1,9 @@
 package anonymizer_test
 
 import (
+	"bytes"
+	"compress/gzip"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -22,6 +25,12 @@ func published(t testing.TB) string {
 func load(t testing.TB, path string) string {
 	t.Helper()
 	b, err := os.ReadFile(path)
+	if err == nil && filepath.Ext(path) == ".gz" {
+		var z *gzip.Reader
+		if z, err = gzip.NewReader(bytes.NewReader(b)); err == nil {
+			b, err = io.ReadAll(z)
+		}
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -118,14 +127,38 @@ func TestPublishedConfigurations(t *testing.T) {
 	}
 }
 
-func TestPublishedBad(t *testing.T) {
+// Records that upstream ships without an answer, and HL7's own examples: every one comes out or is rejected by a code.
+func TestPublishedSamples(t *testing.T) {
 	root := published(t)
-	files, _ := filepath.Glob(filepath.Join(root, "bad-configs", "*.json"))
-	for _, file := range files {
-		_, _, err := anonymizer.Split([]byte(load(t, file)))
-		t.Logf("%s: %v", filepath.Base(file), err)
-		if err == nil {
-			t.Errorf("%s: accepted", file)
+	e, values := configure(t, load(t, filepath.Join(root, "configs", "r4-configuration-sample.json")))
+	var lines strings.Builder
+	files := 0
+	for _, pattern := range []string{"ms-anonymizer/samples/*", "hl7-r4-examples/*.gz", "synthea/10/Pa*.gz", "synthea/10/Doc*.gz"} {
+		found, _ := filepath.Glob(filepath.Join(root, "..", pattern))
+		for _, file := range found {
+			files++
+			b := load(t, file)
+			if filepath.Ext(file) == ".json" {
+				b = oneLine(t, b)
+			}
+			lines.WriteString(b + "\n")
+		}
+	}
+	if files < 4 {
+		t.Fatalf("got %d files of samples", files)
+	}
+	out, report, err := run(e, job(values), lines.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("%d records in, %d out, rejected: %v", report.RecordsIn, report.RecordsOut, report.RejectCodes)
+	if n := int64(strings.Count(out, "\n")); n != report.RecordsOut || report.RecordsRejected*20 > report.RecordsIn {
+		t.Errorf("got %d lines of %d records, %d rejected", n, report.RecordsIn, report.RecordsRejected)
+	}
+	if len(report.Rejects) > 0 {
+		all := strings.Split(lines.String(), "\n")
+		for _, r := range report.Rejects {
+			t.Logf("line %d: %s %.300s", r.Line, r.Code, all[r.Line-1])
 		}
 	}
 }
