@@ -13,7 +13,7 @@ import (
 // Steps that all rules together may take on a record, beside what its elements add: some hundred rules that walk through all of
 // it. A path that was made to explode ends here.
 const (
-	startBudget = 1 << 22
+	startBudget = 1 << 20
 	nodeBudget  = 256
 )
 
