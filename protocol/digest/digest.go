@@ -1,4 +1,4 @@
-// Package digest is the SHA-384 digest that every format of the protocol uses. See SPEC.md, preamble.
+// Package digest holds the digests that the formats of the protocol use: SHA-384, and SHA-256 of whole streams. See SPEC.md, preamble.
 //
 // It promises nothing about length ambiguity: Sum hashes the concatenation of its parts, so the caller
 // fixes the lengths of all parts but one, or writes them in.

@@ -48,6 +48,34 @@ func TestText(t *testing.T) {
 	}
 }
 
+// NIST's example for SHA-256 of "abc".
+const abcStream = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+func TestStream(t *testing.T) {
+	h := digest.NewStream()
+	h.Write([]byte("a"))
+	h.Write([]byte("bc"))
+	if got := digest.Stream(h.Sum(nil)); got.String() != abcStream || got != digest.SumStream([]byte("abc")) || got.IsZero() {
+		t.Errorf("got %s, want %s", got, abcStream)
+	}
+	if !(digest.Stream{}).IsZero() {
+		t.Error("got false for the zero digest")
+	}
+	var s digest.Stream
+	if err := json.Unmarshal([]byte(`"`+abcStream+`"`), &s); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := json.Marshal(s); err != nil || string(b) != `"`+abcStream+`"` {
+		t.Errorf("got %s, %v", b, err)
+	}
+	before := s
+	for _, text := range []string{"", abcStream[2:], abcStream + "00", strings.ToUpper(abcStream), abc, strings.Repeat("g", 64)} {
+		if err := s.UnmarshalText([]byte(text)); err == nil || s != before {
+			t.Errorf("%q: got %v, %v, want an error and no change", text, s, err)
+		}
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(abc)
 	f.Add(strings.ToUpper(abc))

@@ -45,13 +45,13 @@ type Expect struct {
 	MessageID     [32]byte
 	Nonce         [32]byte
 	Header        digest.Digest
-	Input         digest.Digest
+	Input         digest.Stream
 	InputSize     uint64 // 0: the digest alone decides
-	Output        digest.Digest
+	Output        digest.Stream
 	OutputSize    uint64 // 0: the digest alone decides
 	Reply         [32]byte
 	Parameters    *[32]byte      // nil: the job carries none
-	Crosswalk     *digest.Digest // nil: no crosswalk was asked for
+	Crosswalk     *digest.Stream // nil: no crosswalk was asked for
 	ReferenceDate string         // empty: as the pipeline has it
 	SealedAt      time.Time      // by the owner's clock; neither document nor job may be older, but for appraise.Skew
 	Now           time.Time      // judges pins and future; to judge an archived receipt, a time of then
@@ -257,7 +257,7 @@ func (c *checker) crosswalk() (string, error) {
 	case got == nil || want == nil:
 		return "", ErrCrosswalk
 	}
-	return equal(*got, *want, ErrCrosswalk)
+	return same(*got, *want, ErrCrosswalk)
 }
 
 func (c *checker) referenceDate() (string, error) {
@@ -296,11 +296,11 @@ func same(got, want [32]byte, refuse error) (string, error) {
 	return fmt.Sprintf("%x", got), nil
 }
 
-func sized(got, want digest.Digest, size, wantSize uint64, refuse error) (string, error) {
+func sized(got, want digest.Stream, size, wantSize uint64, refuse error) (string, error) {
 	if wantSize != 0 && size != wantSize {
 		return "", refuse
 	}
-	text, err := equal(got, want, refuse)
+	text, err := same(got, want, refuse)
 	if err != nil {
 		return "", err
 	}

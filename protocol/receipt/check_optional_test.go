@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/receipt"
 )
@@ -12,7 +13,7 @@ import (
 // Parameters and crosswalk that both sides know must be the same, as must a reference date.
 func TestOptionalPartsAreCompared(t *testing.T) {
 	mine, other := hash("parameters"), hash("other parameters")
-	crosswalk, otherCrosswalk := sum("crosswalk"), sum("other crosswalk")
+	crosswalk, otherCrosswalk := digest.Stream(hash("crosswalk")), digest.Stream(hash("other crosswalk"))
 	const date = "2026-12-31"
 	for name, c := range map[string]struct {
 		leaf   func(*receipt.Leaf)

@@ -56,15 +56,15 @@ func TestReceiptIsAccepted(t *testing.T) {
 // Whoever swaps one thing that the owner knows is found out, by a reason of its own.
 func TestOwnerExpectsAnother(t *testing.T) {
 	other := [32]byte{1}
-	otherDigest := sum("other")
+	otherDigest, otherStream := sum("other"), digest.Stream(hash("other"))
 	for name, c := range map[string]struct {
 		change func(*world, *receipt.Expect)
 		want   error
 	}{
-		"swapped result":           {func(_ *world, e *receipt.Expect) { e.Output = otherDigest }, receipt.ErrOutput},
+		"swapped result":           {func(_ *world, e *receipt.Expect) { e.Output = otherStream }, receipt.ErrOutput},
 		"swapped result size":      {func(_ *world, e *receipt.Expect) { e.OutputSize++ }, receipt.ErrOutput},
 		"replayed receipt":         {func(_ *world, e *receipt.Expect) { e.Nonce = other }, receipt.ErrNonce},
-		"receipt of another input": {func(_ *world, e *receipt.Expect) { e.Input = otherDigest }, receipt.ErrInput},
+		"receipt of another input": {func(_ *world, e *receipt.Expect) { e.Input = otherStream }, receipt.ErrInput},
 		"another input size":       {func(_ *world, e *receipt.Expect) { e.InputSize++ }, receipt.ErrInput},
 		"another message":          {func(_ *world, e *receipt.Expect) { e.MessageID = other }, receipt.ErrMessage},
 		"another header":           {func(_ *world, e *receipt.Expect) { e.Header = otherDigest }, receipt.ErrHeader},
@@ -75,7 +75,7 @@ func TestOwnerExpectsAnother(t *testing.T) {
 		"another key":              {func(_ *world, e *receipt.Expect) { e.Key = keyARN + "0" }, receipt.ErrKey},
 		"image not the sealed one": {func(_ *world, e *receipt.Expect) { e.Image = otherDigest }, receipt.ErrImage},
 		"parameters left out":      {func(_ *world, e *receipt.Expect) { e.Parameters = &other }, receipt.ErrParameters},
-		"crosswalk left out":       {func(_ *world, e *receipt.Expect) { e.Crosswalk = &otherDigest }, receipt.ErrCrosswalk},
+		"crosswalk left out":       {func(_ *world, e *receipt.Expect) { e.Crosswalk = &otherStream }, receipt.ErrCrosswalk},
 		"another reference date":   {func(_ *world, e *receipt.Expect) { e.ReferenceDate = "2026-01-01" }, receipt.ErrReference},
 		"document before sealing":  {func(w *world, e *receipt.Expect) { e.SealedAt = w.clock.Add(appraise.Skew + time.Millisecond) }, appraise.ErrTooEarly},
 		"document from the future": {func(w *world, e *receipt.Expect) { e.Now = w.clock.Add(-2 * time.Minute) }, appraise.ErrFuture},
@@ -114,8 +114,8 @@ func TestIncompleteExpectation(t *testing.T) {
 		"no pins":          func(e *receipt.Expect) { e.Pins = nil },
 		"no policy":        func(e *receipt.Expect) { e.Policy = nil },
 		"no nonce":         func(e *receipt.Expect) { e.Nonce = [32]byte{} },
-		"no input":         func(e *receipt.Expect) { e.Input = digest.Digest{} },
-		"no result":        func(e *receipt.Expect) { e.Output = digest.Digest{} },
+		"no input":         func(e *receipt.Expect) { e.Input = digest.Stream{} },
+		"no result":        func(e *receipt.Expect) { e.Output = digest.Stream{} },
 		"no header":        func(e *receipt.Expect) { e.Header = digest.Digest{} },
 		"no image":         func(e *receipt.Expect) { e.Image = digest.Digest{} },
 		"no reply key":     func(e *receipt.Expect) { e.Reply = [32]byte{} },
@@ -147,7 +147,7 @@ func wantRefusal(t *testing.T, v *receipt.Verified, e receipt.Expect, want error
 // The enclave's side is not the one expected, though each document is genuine.
 func TestEnclaveIsAnother(t *testing.T) {
 	other := [32]byte{1}
-	crosswalk := sum("crosswalk")
+	crosswalk := digest.Stream(hash("crosswalk"))
 	for name, c := range map[string]struct {
 		prepare func(*world)
 		leaf    func(*receipt.Leaf)

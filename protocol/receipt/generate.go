@@ -60,7 +60,7 @@ func leaf(sequence uint64) *receipt.Leaf {
 		Sequence: sequence, Image: image.PCR0, Tenant: "clinic", Pipeline: "deid",
 		Key:         "arn:aws:kms:us-east-1:111122223333:key/11111111-2222-3333-4444-555555555555",
 		KMSRequests: []string{"aaaaaaaa-0000-0000-0000-000000000001"}, MessageID: id(1), Nonce: id(2), Header: sum("header"),
-		Input: sum("input"), Output: sum("output"), InputSize: 1000, OutputSize: 2000, Policy: sum("policy"), Reply: id(3),
+		Input: digest.SumStream([]byte("input")), Output: digest.SumStream([]byte("output")), InputSize: 1000, OutputSize: 2000, Policy: sum("policy"), Reply: id(3),
 		RecordsIn: 1024, RecordsOut: 1024, RecordsRejected: 2, Started: at.Add(-time.Minute), Finished: at.Add(-time.Second),
 	}
 }
@@ -96,7 +96,7 @@ func edit(b []byte, change func(map[string]any)) []byte {
 
 func leaves() {
 	full := leaf(7)
-	parameters, crosswalk := id(4), sum("crosswalk")
+	parameters, crosswalk := id(4), digest.SumStream([]byte("crosswalk"))
 	full.Parameters, full.Crosswalk, full.ReferenceDate = &parameters, &crosswalk, "2026-12-31"
 	write("leaf-receipt", "receipt", "without optional keys", encode(leaf(0)))
 	write("leaf-receipt-full", "receipt", "with all optional keys", encode(full))
@@ -110,7 +110,8 @@ func leaves() {
 	bad("unknown-key", "a key too many", edited(func(m map[string]any) { m["extra"] = uint64(1) }))
 	bad("missing-nonce", "no nonce", edited(func(m map[string]any) { delete(m, "nonce") }))
 	bad("missing-output", "no output digest", edited(func(m map[string]any) { delete(m, "output") }))
-	bad("short-input", "47 bytes of digest", edited(func(m map[string]any) { m["input"] = make([]byte, 47) }))
+	bad("short-input", "31 bytes of digest", edited(func(m map[string]any) { m["input"] = make([]byte, 31) }))
+	bad("long-output", "a SHA-384 where SPEC 7.1 has SHA-256", edited(func(m map[string]any) { m["output"] = make([]byte, 48) }))
 	bad("long-nonce", "33 bytes of nonce", edited(func(m map[string]any) { m["nonce"] = make([]byte, 33) }))
 	bad("exact-count", "a count that is not bucketed", edited(func(m map[string]any) { m["records_in"] = uint64(1000) }))
 	bad("no-requests", "no KMS request", edited(func(m map[string]any) { m["kms_requests"] = []string{} }))

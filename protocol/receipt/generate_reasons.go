@@ -29,6 +29,7 @@ var reasons = map[string]string{
 	"leaf-malformed-exact-count":        "record counts are not bucketed",
 	"leaf-malformed-failure-label":      "neither receipt nor failure",
 	"leaf-malformed-label":              "neither receipt nor failure",
+	"leaf-malformed-long-output":        "neither receipt nor failure",
 	"leaf-malformed-long-nonce":         "neither receipt nor failure",
 	"leaf-malformed-missing-nonce":      "neither receipt nor failure",
 	"leaf-malformed-missing-output":     "neither receipt nor failure",

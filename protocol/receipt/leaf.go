@@ -34,14 +34,14 @@ type Leaf struct {
 	MessageID       [32]byte
 	Nonce           [32]byte
 	Header          digest.Digest // header digest of the job file
-	Input           digest.Digest // of the message
-	Output          digest.Digest // of the whole sealed result
+	Input           digest.Stream // of the message
+	Output          digest.Stream // of the whole sealed result
 	InputSize       uint64
 	OutputSize      uint64
 	Policy          digest.Digest
 	Reply           [32]byte       // SHA-256 of the reply key
 	Parameters      *[32]byte      // nil: the job had none
-	Crosswalk       *digest.Digest // nil: the job had none
+	Crosswalk       *digest.Stream // of the whole sealed crosswalk; nil: the job had none
 	ReferenceDate   string         // YYYY-MM-DD; empty: none
 	RecordsIn       uint64         // bucketed
 	RecordsOut      uint64         // bucketed
@@ -70,14 +70,14 @@ type leafWire struct {
 	MessageID       [32]byte       `cbor:"message_id"`
 	Nonce           [32]byte       `cbor:"nonce"`
 	Header          digest.Digest  `cbor:"header"`
-	Input           digest.Digest  `cbor:"input"`
-	Output          digest.Digest  `cbor:"output"`
+	Input           digest.Stream  `cbor:"input"`
+	Output          digest.Stream  `cbor:"output"`
 	InputSize       uint64         `cbor:"input_size"`
 	OutputSize      uint64         `cbor:"output_size"`
 	Policy          digest.Digest  `cbor:"policy"`
 	Reply           [32]byte       `cbor:"reply"`
 	Parameters      *[32]byte      `cbor:"parameters,omitempty"`
-	Crosswalk       *digest.Digest `cbor:"crosswalk,omitempty"`
+	Crosswalk       *digest.Stream `cbor:"crosswalk,omitempty"`
 	ReferenceDate   string         `cbor:"reference_date,omitempty"`
 	RecordsIn       uint64         `cbor:"records_in"`
 	RecordsOut      uint64         `cbor:"records_out"`

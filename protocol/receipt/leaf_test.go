@@ -17,7 +17,7 @@ import (
 func TestLeafRoundTrip(t *testing.T) {
 	w := newWorld(t)
 	full := w.leaf(9)
-	parameters, crosswalk := hash("parameters"), sum("crosswalk")
+	parameters, crosswalk := hash("parameters"), digest.Stream(hash("crosswalk"))
 	full.Parameters, full.Crosswalk, full.ReferenceDate = &parameters, &crosswalk, "2026-12-31"
 	for _, l := range []*receipt.Leaf{w.leaf(0), full} {
 		b := encodeAll(t, l)[0]

@@ -85,7 +85,7 @@ func hash(s string) [32]byte     { return sha256.Sum256([]byte(s)) }
 func (w *world) leaf(sequence uint64) *receipt.Leaf {
 	return &receipt.Leaf{
 		Sequence: sequence, Image: w.image.PCR0, Tenant: "clinic", Pipeline: "deid", Key: keyARN, KMSRequests: []string{"request-1"},
-		MessageID: hash("message"), Nonce: hash("nonce"), Header: sum("header"), Input: sum("input"), Output: sum("output"),
+		MessageID: hash("message"), Nonce: hash("nonce"), Header: sum("header"), Input: hash("input"), Output: hash("output"),
 		InputSize: 1000, OutputSize: 2000, Policy: digest.Sum(w.policy), Reply: hash("reply"),
 		RecordsIn: 1024, RecordsOut: 1024, RecordsRejected: 2, Started: w.clock.Add(-30 * time.Second), Finished: w.clock.Add(-time.Second),
 	}
@@ -101,8 +101,8 @@ func (w *world) failure(sequence uint64) *receipt.Failure {
 func (w *world) expect() receipt.Expect {
 	return receipt.Expect{
 		Pins: w.pins, Policy: w.policy, Image: w.pins.Images[0].PCR0, Tenant: "clinic", Pipeline: "deid", Key: keyARN,
-		MessageID: hash("message"), Nonce: hash("nonce"), Header: sum("header"), Input: sum("input"), InputSize: 1000,
-		Output: sum("output"), OutputSize: 2000, Reply: hash("reply"), SealedAt: sealed, Now: w.clock.Add(time.Minute),
+		MessageID: hash("message"), Nonce: hash("nonce"), Header: sum("header"), Input: hash("input"), InputSize: 1000,
+		Output: hash("output"), OutputSize: 2000, Reply: hash("reply"), SealedAt: sealed, Now: w.clock.Add(time.Minute),
 	}
 }
 

@@ -183,7 +183,7 @@ func TestWholeWay(t *testing.T) {
 		check(t, err)
 		v, err := f.Verify(b.CA.Roots(), time.Now())
 		check(t, err)
-		if v.Leaf == nil || v.Leaf.Output != digest.Sum(sealed) || v.Leaf.Image != b.image.PCR0 {
+		if v.Leaf == nil || v.Leaf.Output != digest.SumStream(sealed) || v.Leaf.Image != b.image.PCR0 {
 			t.Fatalf("the receipt does not fit: %+v", v.Leaf)
 		}
 		requests[i] = v.Leaf.KMSRequests[0]

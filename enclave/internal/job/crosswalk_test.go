@@ -39,7 +39,7 @@ func crossed(t testing.TB, b *bench, p *peer, o *order, key *result.PrivateKey) 
 		t.Fatalf("got %q, want done", out.code())
 	}
 	leaf = b.verify(t, m.Receipt).Leaf
-	if leaf == nil || leaf.Crosswalk == nil || *leaf.Crosswalk != digest.Sum(out.crosswalk) || leaf.Output != digest.Sum(out.result) {
+	if leaf == nil || leaf.Crosswalk == nil || *leaf.Crosswalk != digest.SumStream(out.crosswalk) || leaf.Output != digest.SumStream(out.result) {
 		t.Fatalf("the receipt does not cover result and crosswalk: %+v", leaf)
 	}
 	r, rep, err := o.open(t, b, out.result)

@@ -40,7 +40,7 @@ func TestJob(t *testing.T) {
 	}
 	want := receipt.Leaf{
 		Image: b.image.PCR0, Tenant: "clinic", Pipeline: "deid", Key: keyA, KMSRequests: []string{"request-1"},
-		Nonce: o.file.Nonce, Header: digest.Sum(o.header), Input: digest.Sum(o.message), InputSize: uint64(len(o.message)),
+		Nonce: o.file.Nonce, Header: digest.Sum(o.header), Input: digest.SumStream(o.message), InputSize: uint64(len(o.message)),
 		Policy: b.policy.Digest(), Reply: sha256.Sum256(o.file.ReplyKey), ReferenceDate: "2026-06-30",
 		RecordsIn: 1024, RecordsOut: 1024, RecordsRejected: 1,
 	}

@@ -2,7 +2,6 @@ package job
 
 import (
 	"context"
-	"crypto/sha512"
 	"errors"
 	"hash"
 	"io"
@@ -26,7 +25,7 @@ type output struct {
 }
 
 func newOutput(ctx context.Context, conn *message.Conn, kind frame.Kind) *output {
-	return &output{ctx: ctx, conn: conn, kind: kind, hash: sha512.New384()}
+	return &output{ctx: ctx, conn: conn, kind: kind, hash: digest.NewStream()}
 }
 
 // Write sends p at once: the sealer calls it with whole chunks only (SPEC 5).
@@ -52,7 +51,7 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (o *output) digest() digest.Digest { return digest.Digest(o.hash.Sum(nil)) }
+func (o *output) digest() digest.Stream { return digest.Stream(o.hash.Sum(nil)) }
 
 // sealed is the writer of one sealed stream of the job.
 type sealed struct {

@@ -217,7 +217,7 @@ func (b *bench) done(t testing.TB, p *peer, o *order) (records, report []byte, l
 		t.Fatalf("got %q, want done", out.code())
 	}
 	v := b.verify(t, m.Receipt)
-	if v.Leaf == nil || v.Leaf.Output != digest.Sum(out.result) {
+	if v.Leaf == nil || v.Leaf.Output != digest.SumStream(out.result) {
 		t.Fatalf("the receipt does not cover the result: %+v", v.Leaf)
 	}
 	records, report, err := o.open(t, b, out.result)

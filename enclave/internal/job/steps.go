@@ -3,7 +3,6 @@ package job
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/sha512"
 	"encoding/json"
 	"hash"
 	"io"
@@ -86,7 +85,7 @@ func (r *run) judge() (err error) {
 			return code.New(code.JobMalformed, err)
 		}
 	}
-	r.message = &digesting{r: r.in, hash: sha512.New384()}
+	r.message = &digesting{r: r.in, hash: digest.NewStream()}
 	if r.header, err = envelope.ReadHeader(r.message, r.s.envelopeLimits()); err != nil {
 		return err
 	}
@@ -185,7 +184,7 @@ func (r *run) leaf(out *output, report *stream.Report) *receipt.Leaf {
 		Tenant: r.claims.Tenant, Pipeline: r.claims.Pipeline, Key: r.claims.key.Info,
 		KMSRequests: r.requests,
 		MessageID:   r.header.MessageID, Nonce: r.file.Nonce,
-		Header: r.fileSum, Input: digest.Digest(r.message.hash.Sum(nil)), Output: out.digest(),
+		Header: r.fileSum, Input: digest.Stream(r.message.hash.Sum(nil)), Output: out.digest(),
 		InputSize: r.message.size, OutputSize: out.size,
 		Policy: r.s.digest, Reply: sha256.Sum256(r.file.ReplyKey),
 		Parameters:      r.claims.Parameters,

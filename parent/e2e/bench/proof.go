@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -88,7 +87,7 @@ type outputSum struct {
 	size uint64
 }
 
-func newOutputSum() outputSum { return outputSum{hash: sha512.New384()} }
+func newOutputSum() outputSum { return outputSum{hash: digest.NewStream()} }
 
 func (o *outputSum) Write(p []byte) (int, error) {
 	o.size += uint64(len(p))
@@ -141,7 +140,7 @@ func (p *proof) one(s *stage.Stage, a *answer) error {
 		Pins: p.pins, Policy: p.policy, AllowNotAWS: true,
 		Image: p.sealer.claims.Image, Tenant: stage.Tenant, Pipeline: stage.Pipeline, Key: s.KeyARN,
 		MessageID: a.job.id, Nonce: a.job.nonce, Header: a.job.header, Input: a.job.digest, InputSize: a.job.size,
-		Output: digest.Digest(a.output.hash.Sum(nil)), OutputSize: a.output.size,
+		Output: digest.Stream(a.output.hash.Sum(nil)), OutputSize: a.output.size,
 		Reply:    sha256.Sum256(p.sealer.reply.PublicKey()),
 		SealedAt: a.job.sealedAt, Now: time.Now(),
 	})

@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -89,7 +88,7 @@ func kmsClient(s *stage.Stage) (*kms.Client, error) {
 // sealed is a message that lies in memory or in a file, and what its owner keeps to check a receipt.
 type sealed struct {
 	id     [32]byte
-	digest digest.Digest
+	digest digest.Stream
 	size   uint64
 	bytes  []byte // of a small message
 	path   string // of a large one
@@ -98,7 +97,7 @@ type sealed struct {
 
 // message seals what write writes, to out.
 func (s *sealer) message(out io.Writer, write func(io.Writer) error) (*sealed, error) {
-	sum := &summed{w: out, hash: sha512.New384()}
+	sum := &summed{w: out, hash: digest.NewStream()}
 	w, err := envelope.NewWriter(sum, envelope.Params{
 		Context: maps.Clone(s.claims.Context()), DataKey: bytes.Clone(s.key),
 		Keys: []envelope.EncryptedKey{{Provider: "aws-kms", Info: s.arn, Ciphertext: s.blob}},
@@ -113,7 +112,7 @@ func (s *sealer) message(out io.Writer, write func(io.Writer) error) (*sealed, e
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
-	m := &sealed{digest: digest.Digest(sum.hash.Sum(nil)), size: sum.size, plain: int64(plain.size)}
+	m := &sealed{digest: digest.Stream(sum.hash.Sum(nil)), size: sum.size, plain: int64(plain.size)}
 	header, err := envelope.ReadHeader(bytes.NewReader(sum.head), envelope.Limits{MaxKeys: 1, MaxFrameLength: 1 << 30})
 	if err != nil {
 		return nil, err

@@ -47,7 +47,7 @@ func statusOfJob(j spool.Job) JobStatus {
 	if j.State == spool.Done {
 		s.Result = jobURL(j.ID) + "/result"
 	}
-	if j.Crosswalk != "" {
+	if j.HasCrosswalk() {
 		s.Crosswalk = jobURL(j.ID) + "/crosswalk"
 	}
 	if j.ReceiptBytes > 0 {

@@ -50,7 +50,7 @@ func (s *Server) own(r *http.Request) (spool.Job, *Problem) {
 }
 
 // sealed serves one sealed stream of a job that is done, in ranges if asked.
-func (s *Server) sealed(w http.ResponseWriter, r *http.Request, contentType string, tag func(spool.Job) string,
+func (s *Server) sealed(w http.ResponseWriter, r *http.Request, contentType string,
 	open func(string) (spool.Body, error),
 ) {
 	job, p := s.own(r)
@@ -73,26 +73,29 @@ func (s *Server) sealed(w http.ResponseWriter, r *http.Request, contentType stri
 	defer f.Close()
 	h := w.Header()
 	h.Set("Content-Type", contentType)
-	h.Set("ETag", `"`+tag(job)+`"`)
+	h.Set("ETag", resultTag(job))
 	resultHeaders(h, job)
 	http.ServeContent(w, r, "", time.Time{}, f)
 }
 
 func (s *Server) result(w http.ResponseWriter, r *http.Request) {
-	s.sealed(w, r, typeResult, func(j spool.Job) string { return j.Output }, s.opts.Spool.OpenResult)
+	s.sealed(w, r, typeResult, s.opts.Spool.OpenResult)
 }
 
 func (s *Server) crosswalk(w http.ResponseWriter, r *http.Request) {
-	s.sealed(w, r, typeCross, func(j spool.Job) string { return j.Crosswalk }, s.opts.Spool.OpenCrosswalk)
+	s.sealed(w, r, typeCross, s.opts.Spool.OpenCrosswalk)
 }
 
 func resultHeaders(h http.Header, j spool.Job) {
 	h.Set("Anchorhold-Job", j.ID)
 	h.Set("Anchorhold-Receipt", jobURL(j.ID)+"/receipt")
-	if j.Crosswalk != "" {
+	if j.HasCrosswalk() {
 		h.Set("Anchorhold-Crosswalk", jobURL(j.ID)+"/crosswalk")
 	}
 }
+
+// resultTag is the ETag of a job's sealed streams: once it is done they stay as they are, and no other job has its id.
+func resultTag(j spool.Job) string { return `"` + j.ID + `"` }
 
 // sendResult answers a POST with the whole result.
 func (s *Server) sendResult(w http.ResponseWriter, j spool.Job) {
@@ -106,7 +109,7 @@ func (s *Server) sendResult(w http.ResponseWriter, j spool.Job) {
 	h.Set("Content-Type", typeResult)
 	h.Set("Content-Length", strconv.FormatInt(j.OutputBytes, 10))
 	h.Set("Content-Location", jobURL(j.ID)+"/result")
-	h.Set("ETag", `"`+j.Output+`"`)
+	h.Set("ETag", resultTag(j))
 	resultHeaders(h, j)
 	w.WriteHeader(http.StatusOK)
 	if _, err := copyPooled(w, f); err != nil {

@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"io"
 	"math"
@@ -14,6 +13,7 @@ import (
 	"anchorhold/parent/internal/fleet"
 	"anchorhold/parent/internal/spool"
 	"anchorhold/protocol/code"
+	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/jobfile"
 )
@@ -180,7 +180,7 @@ func (in *intake) read() (spool.Meta, error) {
 	if err != nil {
 		return spool.Meta{}, code.New(code.JobMalformed, err)
 	}
-	sum := sha256.New()
+	sum := digest.NewStream()
 	message := io.TeeReader(all, sum)
 	env, err := envelope.ReadHeader(message, headerLimits)
 	if err != nil {

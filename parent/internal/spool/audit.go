@@ -28,7 +28,7 @@ type entry struct {
 	Image   string    `json:"image,omitempty"`
 	Header  string    `json:"header,omitempty"`
 	Input   string    `json:"input_sha256,omitempty"`
-	Output  string    `json:"output_sha256,omitempty"`
+	Receipt string    `json:"receipt_sha256,omitempty"` // which has the digest of the result
 	Bytes   int64     `json:"bytes,omitempty"`
 	Job     *Job      `json:"-"` // whose fields fill the rest
 }
@@ -132,7 +132,9 @@ func (e *entry) fill() {
 	case "accept":
 		e.Image, e.Header, e.Input, e.Bytes = j.Image.String(), j.Header.String(), j.Input.String(), j.InputBytes
 	case "done":
-		e.Enclave, e.Output, e.Bytes = j.Enclave, j.Output, j.OutputBytes
+		e.Enclave, e.Receipt, e.Bytes = j.Enclave, j.Receipt, j.OutputBytes
+	case "fail":
+		e.Enclave, e.Code, e.Receipt = j.Enclave, j.Code, j.Receipt
 	default:
 		e.Enclave, e.Code = j.Enclave, j.Code
 	}

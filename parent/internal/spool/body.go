@@ -1,9 +1,7 @@
 package spool
 
 import (
-	"encoding/hex"
 	"errors"
-	"hash"
 	"io/fs"
 	"os"
 
@@ -33,9 +31,8 @@ const flushGrain = 8 << 20
 // body is being written: in memory while it may lie in the database, else to a file. One goroutine owns it.
 type body struct {
 	s        *Spool
-	mem      []byte    // all of it, while f is nil
-	f        *os.File  // nil until it is too large for the database
-	sum      hash.Hash // nil: its digest is not asked for
+	mem      []byte   // all of it, while f is nil
+	f        *os.File // nil until it is too large for the database
 	size     int64
 	flushed  int64 // bytes of f that the kernel was told to write
 	reserved int64
@@ -117,9 +114,6 @@ func (b *body) write(p []byte) error {
 	if err := b.append(p); err != nil {
 		return err
 	}
-	if b.sum != nil {
-		b.sum.Write(p)
-	}
 	b.size += int64(len(p))
 	if b.f != nil && b.size-b.flushed >= flushGrain {
 		flushRange(b.f, b.flushed, b.size)
@@ -180,8 +174,6 @@ func (b *body) close() {
 		b.f = nil
 	}
 }
-
-func (b *body) digest() string { return hex.EncodeToString(b.sum.Sum(nil)) }
 
 // take removes a body from the database in the transaction in which no record needs it any more, and reports whether it was there.
 func take(tx *bbolt.Tx, id, kind string) (bool, error) {

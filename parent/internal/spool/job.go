@@ -4,9 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
-	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -41,25 +39,7 @@ type Meta struct {
 	Image     digest.Digest `json:"image"`
 	MessageID [32]byte      `json:"message_id"`
 	Header    digest.Digest `json:"header"`
-	Input     Sum           `json:"input_sha256"` // of the message
-}
-
-// Sum is the SHA-256 of a body, in hex as text. Receipts have SHA-384, which takes three times as long on processors of today; what the parent
-// tells bodies apart by proves nothing to anybody, and the header digest leads from an audit entry to the receipt.
-type Sum [sha256.Size]byte
-
-// String returns 64 hex digits.
-func (s Sum) String() string { return hex.EncodeToString(s[:]) }
-
-// MarshalText implements encoding.TextMarshaler.
-func (s Sum) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
-
-// UnmarshalText implements encoding.TextUnmarshaler.
-func (s *Sum) UnmarshalText(text []byte) error {
-	if n, err := hex.Decode(s[:], text[:min(len(text), 2*len(s))]); err != nil || n != len(s) || len(text) != 2*len(s) {
-		return errors.New("malformed digest")
-	}
-	return nil
+	Input     digest.Stream `json:"input_sha256"` // of the message, as in receipts
 }
 
 // identity is the key under which the same job is found again: tenant, message id, input digest, and header digest. Without
@@ -85,8 +65,7 @@ type Job struct {
 	OutputBytes    int64     `json:"output_bytes,omitempty"`
 	CrosswalkBytes int64     `json:"crosswalk_bytes,omitempty"`
 	ReceiptBytes   int       `json:"receipt_bytes,omitempty"`
-	Output         string    `json:"output_sha256,omitempty"`    // of the sealed result, hex
-	Crosswalk      string    `json:"crosswalk_sha256,omitempty"` // likewise
+	Receipt        string    `json:"receipt_sha256,omitempty"` // of the receipt file, hex
 	Accepted       time.Time `json:"accepted"`
 	Started        time.Time `json:"started,omitzero"`
 	Finished       time.Time `json:"finished,omitzero"`
@@ -95,6 +74,9 @@ type Job struct {
 
 // Ended reports whether the job will not change any more.
 func (j Job) Ended() bool { return j.State == Done || j.State == Failed }
+
+// HasCrosswalk reports whether there is a sealed crosswalk beside the result.
+func (j Job) HasCrosswalk() bool { return j.CrosswalkBytes > 0 }
 
 func (j Job) encode() []byte {
 	b, err := json.Marshal(j)

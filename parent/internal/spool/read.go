@@ -57,7 +57,7 @@ func (s *Spool) OpenResult(id string) (Body, error) {
 
 // OpenCrosswalk opens the sealed crosswalk likewise. The error is ErrNotFound for a job without one.
 func (s *Spool) OpenCrosswalk(id string) (Body, error) {
-	return s.open(id, kindCrosswalk, func(j Job) bool { return j.State == Done && j.Crosswalk != "" })
+	return s.open(id, kindCrosswalk, func(j Job) bool { return j.State == Done && j.HasCrosswalk() })
 }
 
 func (s *Spool) open(id, kind string, has func(Job) bool) (Body, error) {

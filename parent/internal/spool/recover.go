@@ -33,7 +33,7 @@ func (s *Spool) recover() error {
 		switch {
 		case j.State == Done:
 			needed[j.ID+"."+kindOutput] = true
-			needed[j.ID+"."+kindCrosswalk] = j.Crosswalk != ""
+			needed[j.ID+"."+kindCrosswalk] = j.HasCrosswalk()
 			s.usage.force(j.OutputBytes + j.CrosswalkBytes)
 		case !j.Ended():
 			needed[j.ID+"."+kindInput] = true
@@ -138,7 +138,7 @@ func (s *Spool) expire(j Job) error {
 		if !inline[kindOutput] {
 			s.remove(j.ID, kindOutput)
 		}
-		if j.Crosswalk != "" && !inline[kindCrosswalk] {
+		if j.HasCrosswalk() && !inline[kindCrosswalk] {
 			s.remove(j.ID, kindCrosswalk)
 		}
 	}

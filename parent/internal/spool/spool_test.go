@@ -50,7 +50,7 @@ func open(t *testing.T, o spool.Options) *spool.Spool {
 }
 
 func meta(tenant string, n byte) spool.Meta {
-	return spool.Meta{Tenant: tenant, Pipeline: "deid", Image: digest.Digest{1}, MessageID: [32]byte{n}, Header: digest.Digest{n}, Input: spool.Sum{n}}
+	return spool.Meta{Tenant: tenant, Pipeline: "deid", Image: digest.Digest{1}, MessageID: [32]byte{n}, Header: digest.Digest{n}, Input: digest.Stream{n}}
 }
 
 func add(s *spool.Spool, m spool.Meta, body string) (spool.Job, bool, error) {
@@ -144,6 +144,10 @@ func TestLifeOfAJob(t *testing.T) {
 		if !strings.Contains(audit, `"act":"`+act+`"`) {
 			t.Errorf("no %q in the audit log:\n%s", act, audit)
 		}
+	}
+	// The entry leads to the receipt, and by it to the result, when the spool has forgotten both.
+	if want := digest.SumStream([]byte("receipt of " + j.ID)).String(); !strings.Contains(audit, `"receipt_sha256":"`+want+`"`) {
+		t.Errorf("no receipt %s in the audit log:\n%s", want, audit)
 	}
 }
 

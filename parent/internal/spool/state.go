@@ -8,6 +8,7 @@ import (
 	"go.etcd.io/bbolt"
 
 	"anchorhold/protocol/code"
+	"anchorhold/protocol/digest"
 )
 
 // Get returns the job, or ErrNotFound.
@@ -150,7 +151,9 @@ func (s *Spool) end(id, act string, receipt []byte, f func(*Job), put func(*bbol
 	f(&j)
 	j.Finished = s.opts.Now().UTC()
 	j.Expires = j.Finished.Add(s.opts.Retention)
-	j.ReceiptBytes = len(receipt)
+	if j.ReceiptBytes = len(receipt); len(receipt) > 0 {
+		j.Receipt = digest.SumStream(receipt).String()
+	}
 	err = s.record(act, &entry{Act: act, Job: &j}, func(tx *bbolt.Tx) error {
 		if len(receipt) > 0 {
 			if err := tx.Bucket(bucketReceipts).Put([]byte(id), receipt); err != nil {

@@ -159,13 +159,13 @@ func inspectSealed(kind string, file *os.File) (string, fields, error) {
 }
 
 // hashRest hashes from where the file stands to its end.
-func hashRest(file *os.File) (digest.Digest, int64, error) {
-	hash := newDigest()
+func hashRest(file *os.File) (digest.Stream, int64, error) {
+	hash := digest.NewStream()
 	n, err := io.Copy(hash, file)
 	if err != nil {
-		return digest.Digest{}, 0, err
+		return digest.Stream{}, 0, err
 	}
-	return digest.Digest(hash.Sum(nil)), n, nil
+	return digest.Stream(hash.Sum(nil)), n, nil
 }
 
 func inspectReceipt(r *receipt.File) (string, fields, error) {

@@ -2,11 +2,9 @@ package main
 
 import (
 	"context"
-	"crypto/sha512"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"hash"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -17,8 +15,6 @@ import (
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/receipt"
 )
-
-func newDigest() hash.Hash { return sha512.New384() }
 
 const debugText = "debug enclave: PCR0-2 are zero; proves nothing about the code"
 

@@ -2,7 +2,6 @@ package opening
 
 import (
 	"bytes"
-	"crypto/sha512"
 	"errors"
 	"io"
 
@@ -79,11 +78,11 @@ func (a *Accepted) OpenCrosswalk(key *result.PrivateKey, out io.Writer) error {
 
 // stream decrypts one sealed stream and hashes it a second time on the way: the file that was checked could have been
 // exchanged since.
-func (a *Accepted) stream(sealed io.ReadSeeker, s result.Stream, key *result.PrivateKey, want digest.Digest, each func(result.SegmentType, []byte) error) error {
+func (a *Accepted) stream(sealed io.ReadSeeker, s result.Stream, key *result.PrivateKey, want digest.Stream, each func(result.SegmentType, []byte) error) error {
 	if _, err := sealed.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	hash := sha512.New384()
+	hash := digest.NewStream()
 	binding := result.Binding{Header: a.e.Job.Digest, Nonce: a.e.Job.Header.Nonce, Policy: a.policy.Digest()}
 	opener, err := result.NewOpener(io.TeeReader(sealed, hash), s, key, binding)
 	if err != nil {
@@ -101,7 +100,7 @@ func (a *Accepted) stream(sealed io.ReadSeeker, s result.Stream, key *result.Pri
 			return err
 		}
 	}
-	if got := digest.Digest(hash.Sum(nil)); got != want {
+	if got := digest.Stream(hash.Sum(nil)); got != want {
 		return refuse("the file changed while it was opened: its digest is %s, want %s", got, want)
 	}
 	return nil

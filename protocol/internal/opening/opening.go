@@ -7,7 +7,6 @@ package opening
 
 import (
 	"crypto/sha256"
-	"crypto/sha512"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -32,7 +31,7 @@ type Job struct {
 	Digest    digest.Digest // header digest
 	Message   *envelope.Header
 	Context   *envelope.Job
-	Input     digest.Digest // of the message
+	Input     digest.Stream // of the message
 	InputSize uint64
 }
 
@@ -42,7 +41,7 @@ func ReadJob(r io.Reader, pol *policy.Policy) (*Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	hash := sha512.New384()
+	hash := digest.NewStream()
 	size := new(counter)
 	message := io.TeeReader(r, io.MultiWriter(hash, size))
 	msg, err := envelope.ReadHeader(message, sealing.MessageLimits(pol))
@@ -58,7 +57,7 @@ func ReadJob(r io.Reader, pol *policy.Policy) (*Job, error) {
 	}
 	return &Job{
 		Header: header, Digest: sum, Message: msg, Context: parsed,
-		Input: digest.Digest(hash.Sum(nil)), InputSize: uint64(*size),
+		Input: digest.Stream(hash.Sum(nil)), InputSize: uint64(*size),
 	}, nil
 }
 
@@ -181,19 +180,19 @@ func (j *Job) referenceDate(pol *policy.Policy) string {
 }
 
 // sum hashes a file from its beginning and leaves it there again.
-func sum(r io.ReadSeeker) (digest.Digest, uint64, error) {
+func sum(r io.ReadSeeker) (digest.Stream, uint64, error) {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return digest.Digest{}, 0, err
+		return digest.Stream{}, 0, err
 	}
-	hash := sha512.New384()
+	hash := digest.NewStream()
 	n, err := io.Copy(hash, r)
 	if err != nil {
-		return digest.Digest{}, 0, err
+		return digest.Stream{}, 0, err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return digest.Digest{}, 0, err
+		return digest.Stream{}, 0, err
 	}
-	return digest.Digest(hash.Sum(nil)), uint64(n), nil
+	return digest.Stream(hash.Sum(nil)), uint64(n), nil
 }
 
 // refused is a receipt's refusal as this package's, in fewer words.

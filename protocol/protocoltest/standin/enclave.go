@@ -58,12 +58,12 @@ func (w *World) process(file []byte) (*outcome, error) {
 		return nil, err
 	}
 	leaf := w.leaf(j, report)
-	leaf.Output, leaf.OutputSize = digest.Sum(o.result), uint64(len(o.result))
+	leaf.Output, leaf.OutputSize = digest.SumStream(o.result), uint64(len(o.result))
 	if j.header.CrosswalkKey != nil {
 		if o.crosswalk, err = sealCrosswalk(j.header.CrosswalkKey, binding); err != nil {
 			return nil, err
 		}
-		sum := digest.Sum(o.crosswalk)
+		sum := digest.SumStream(o.crosswalk)
 		leaf.Crosswalk = &sum
 	}
 	nsm := w.nsm(mode)
@@ -204,7 +204,7 @@ func (w *World) leaf(j *job, r *report) *receipt.Leaf {
 	l := &receipt.Leaf{
 		Image: w.Image.PCR0, Tenant: j.context.Tenant, Pipeline: j.context.Pipeline, Key: j.message.Keys[0].Info,
 		KMSRequests: []string{"00000000-0000-4000-8000-00000000000a"}, MessageID: j.message.MessageID, Nonce: j.header.Nonce,
-		Header: j.digest, Input: digest.Sum(j.raw), InputSize: uint64(len(j.raw)), Policy: policy.Digest(w.Policy), Reply: j.context.Reply,
+		Header: j.digest, Input: digest.SumStream(j.raw), InputSize: uint64(len(j.raw)), Policy: policy.Digest(w.Policy), Reply: j.context.Reply,
 		Parameters: j.context.Parameters, ReferenceDate: j.context.ReferenceDate,
 		RecordsIn: receipt.Bucket(r.In), RecordsOut: receipt.Bucket(r.Out), RecordsRejected: receipt.Bucket(r.Rejected),
 		Started: now.Add(-time.Millisecond), Finished: now,
