@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"sync"
 
 	"go.etcd.io/bbolt"
 )
@@ -28,13 +29,21 @@ const grain = 1 << 20
 // flushGrain is how much is left for the sync at the end, in which the client waits for the disk.
 const flushGrain = 8 << 20
 
+// piece is how much is written to a file at once. In the frames of an enclave, 16 KiB each, the same bytes take the kernel three times as long.
+const piece = 256 << 10
+
+// pieces hold sealed bytes only.
+var pieces = sync.Pool{New: func() any { return new([piece]byte) }}
+
 // body is being written: in memory while it may lie in the database, else to a file. One goroutine owns it.
 type body struct {
 	s        *Spool
-	mem      []byte   // all of it, while f is nil
-	f        *os.File // nil until it is too large for the database
+	mem      []byte       // what is in no file yet: all of it, while f is nil
+	buffer   *[piece]byte // beneath mem, when there is a file
+	f        *os.File     // nil until it is too large for the database
 	size     int64
-	flushed  int64 // bytes of f that the kernel was told to write
+	written  int64 // bytes of f
+	flushed  int64 // of these, the kernel was told to write
 	reserved int64
 	slack    int64 // further bytes that somebody reserved for this body beforehand
 	err      error // first failure; later writes repeat it
@@ -63,15 +72,56 @@ func (b *body) create() error {
 		b.f, err = os.CreateTemp(b.s.path(partial), "body-")
 		return err
 	})
-	if err != nil || len(b.mem) == 0 {
+	if err != nil {
 		return err
 	}
 	mem := b.mem
-	b.mem = nil
-	return b.s.fault("write", func() error {
-		_, err := b.f.Write(mem)
+	b.buffer = pieces.Get().(*[piece]byte)
+	b.mem = b.buffer[:0]
+	return b.gather(mem)
+}
+
+// gather writes to the file in whole pieces.
+func (b *body) gather(p []byte) error {
+	for len(p) > 0 {
+		if len(b.mem) == 0 && len(p) >= piece {
+			return b.put(p)
+		}
+		n := copy(b.mem[len(b.mem):piece], p)
+		b.mem, p = b.mem[:len(b.mem)+n], p[n:]
+		if len(b.mem) == piece {
+			if err := b.drain(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// drain writes what has been gathered.
+func (b *body) drain() error {
+	if len(b.mem) == 0 {
+		return nil
+	}
+	err := b.put(b.mem)
+	b.mem = b.buffer[:0]
+	return err
+}
+
+func (b *body) put(p []byte) error {
+	err := b.s.fault("write", func() error {
+		_, err := b.f.Write(p)
 		return err
 	})
+	if err != nil {
+		return err
+	}
+	b.written += int64(len(p))
+	if b.written-b.flushed >= flushGrain {
+		flushRange(b.f, b.flushed, b.written)
+		b.flushed = b.written
+	}
+	return nil
 }
 
 func (b *body) append(p []byte) error {
@@ -84,10 +134,7 @@ func (b *body) append(p []byte) error {
 		b.mem = append(b.mem, p...)
 		return nil
 	}
-	return b.s.fault("write", func() error {
-		_, err := b.f.Write(p)
-		return err
-	})
+	return b.gather(p)
 }
 
 // Write appends p. After an error the body is of no use.
@@ -115,18 +162,17 @@ func (b *body) write(p []byte) error {
 		return err
 	}
 	b.size += int64(len(p))
-	if b.f != nil && b.size-b.flushed >= flushGrain {
-		flushRange(b.f, b.flushed, b.size)
-		b.flushed = b.size
-	}
 	return nil
 }
 
 // place makes a file durable under its final name. The caller then names the body in the database, in the transaction in which it also calls
-// put, and calls settle, or abort.
+// keep, and calls settle, or abort.
 func (b *body) place(id, kind string) error {
 	if b.err != nil || b.f == nil {
 		return b.err
+	}
+	if err := b.drain(); err != nil {
+		return err
 	}
 	if err := b.s.fault("sync", b.f.Sync); err != nil {
 		return err
@@ -142,8 +188,8 @@ func (b *body) place(id, kind string) error {
 	})
 }
 
-// put stores a body that is no file.
-func (b *body) put(tx *bbolt.Tx, id, kind string) error {
+// keep stores a body that is no file.
+func (b *body) keep(tx *bbolt.Tx, id, kind string) error {
 	if b.f != nil {
 		return nil
 	}
@@ -172,6 +218,10 @@ func (b *body) close() {
 	if b.f != nil {
 		b.f.Close() // synced before, or not wanted
 		b.f = nil
+	}
+	if b.buffer != nil {
+		pieces.Put(b.buffer)
+		b.buffer, b.mem = nil, nil
 	}
 }
 

@@ -103,10 +103,10 @@ func (r *Result) Commit(receipt []byte) error {
 
 // put stores what is not a file.
 func (r *Result) put(tx *bbolt.Tx) error {
-	if err := r.output.put(tx, r.job.ID, kindOutput); err != nil || r.crosswalk == nil {
+	if err := r.output.keep(tx, r.job.ID, kindOutput); err != nil || r.crosswalk == nil {
 		return err
 	}
-	return r.crosswalk.put(tx, r.job.ID, kindCrosswalk)
+	return r.crosswalk.keep(tx, r.job.ID, kindCrosswalk)
 }
 
 func (r *Result) record(j *Job) {

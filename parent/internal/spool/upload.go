@@ -94,7 +94,7 @@ func (u *Upload) store(job Job) (Job, bool, error) {
 		if err := tx.Bucket(bucketIdentity).Put(job.identity(), []byte(job.ID)); err != nil {
 			return err
 		}
-		if err := u.b.put(tx, job.ID, kindInput); err != nil {
+		if err := u.b.keep(tx, job.ID, kindInput); err != nil {
 			return err
 		}
 		return tx.Bucket(bucketJobs).Put([]byte(job.ID), job.encode())
