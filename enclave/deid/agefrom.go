@@ -38,7 +38,7 @@ func (t *transformer) computed(n *node) bool {
 	if !ok {
 		return false
 	}
-	a := amount{value: strconv.AppendInt(nil, int64(years), 10)}
+	a := amount{value: strconv.AppendInt(nil, int64(years), 10), code: []byte("a")}
 	t.out = append(t.out, n.head...)
 	t.out = append(t.out, `,"valueQuantity":`...)
 	if !t.age(n, a, "a") {

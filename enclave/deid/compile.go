@@ -28,7 +28,6 @@ func Compile(rules []byte) (*Engine, error) {
 			}
 		}
 	}
-	c.complete()
 	for _, s := range sections {
 		c.define(s)
 	}
@@ -43,6 +42,7 @@ func Compile(rules []byte) (*Engine, error) {
 		}
 	}
 	c.share(sections)
+	c.complete()
 	if len(c.engine.resources) == 0 && len(c.faults) == 0 {
 		c.faults.add(1, "no resource section: nothing would be allowed")
 	}
@@ -158,6 +158,9 @@ func (c *compiler) once(s *line, before bool) {
 func (c *compiler) complete() {
 	if c.engine.keyed && c.engine.requires == "" {
 		c.faults.add(1, "keyed surrogates are derived from identifiers, which is not Safe Harbor: say what that requires")
+	}
+	if c.engine.shifts && c.engine.patients == nil {
+		c.faults.add(1, "shift has nobody whose dates they are: patients names the elements that say it")
 	}
 	for _, name := range c.engine.patients {
 		if !only([]byte(name), letter) || upper(name) {

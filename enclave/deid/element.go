@@ -70,7 +70,7 @@ func (c *compiler) member(n *node, l *line, name string, rule []string) {
 	}
 }
 
-// extension reads `extension URL group`; the rules for the value stand below.
+// extension reads `extension URL [as URL] group`; the rules for the value stand below.
 func (c *compiler) extension(n *node, l *line) {
 	if len(l.words) < 2 || !plain(l.words[1]) {
 		c.add(l.number, "extension without an address")
@@ -81,8 +81,15 @@ func (c *compiler) extension(n *node, l *line) {
 		c.add(l.number, "extension %q has two rules", url)
 		return
 	}
-	child := &node{head: []byte(`{"url":"` + url + `"`)}
-	c.rule(child, l, l.words[2:])
+	rule, as := l.words[2:], url
+	if len(rule) > 1 && rule[0] == "as" {
+		as, rule = rule[1], rule[2:]
+		if !plain(as) {
+			c.add(l.number, "%q is not an address", as)
+		}
+	}
+	child := &node{head: []byte(`{"url":"` + as + `"`)}
+	c.rule(child, l, rule)
 	switch child.method {
 	case group, drop:
 	case ageFrom:
@@ -129,6 +136,9 @@ func (c *compiler) rule(n *node, l *line, w []string) {
 		c.members(n, l)
 	case len(l.children) > 0:
 		c.add(l.children[0].number, "only a group has members")
+	}
+	if n.method == mustBe && !n.modifier {
+		c.add(l.number, "must-be is for a modifier: nothing else takes its holder with it")
 	}
 	if n.modifier && n.method == drop {
 		c.add(l.number, "a modifier that is always dropped would drop its holder always")
@@ -205,6 +215,12 @@ func (c *compiler) arguments(n *node, l *line, want arguments, args []string) {
 		n.from = args[0]
 	case words:
 		c.set(n, l, args)
+	case truth:
+		if len(args) != 1 || args[0] != "true" && args[0] != "false" {
+			c.add(l.number, "must-be wants true or false")
+			return
+		}
+		n.set = map[string]bool{args[0]: true}
 	}
 }
 

@@ -9,6 +9,7 @@ const (
 	drop       method = iota
 	group             // an object whose members have rules of their own
 	boolean           // true or false
+	mustBe            // true or false: not written, but the holder goes when it is another
 	integer           // a whole number from 0 to a limit
 	decimal           // a number, its text unchanged
 	oneOf             // a string of a set
@@ -50,6 +51,7 @@ var methods = map[string]struct {
 	"drop":        {drop, none, "", false},
 	"group":       {group, none, "", false},
 	"boolean":     {boolean, none, "", false},
+	"must-be":     {mustBe, truth, "", false},
 	"integer":     {integer, limit, "", false},
 	"decimal":     {decimal, none, "", false},
 	"one-of":      {oneOf, words, "", false},
@@ -83,6 +85,7 @@ const (
 	none    arguments = iota
 	limit             // a number of at most nine digits
 	element           // the name of an element
+	truth             // true or false
 	words             // words, or the name of a set after @
 )
 

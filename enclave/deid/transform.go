@@ -186,6 +186,13 @@ func (t *transformer) members(n *node, kept bool) bool {
 			}
 			continue
 		}
+		if child.method == mustBe {
+			if !t.is(child) {
+				t.leave()
+				return false
+			}
+			continue
+		}
 		m := t.mark()
 		if kept {
 			t.out = append(t.out, ',')
@@ -213,6 +220,14 @@ func (t *transformer) members(n *node, kept bool) bool {
 		kept = t.late(n, kept)
 	}
 	return kept || before
+}
+
+// is reports whether the value at hand is the one that it must be, and moves behind it.
+func (t *transformer) is(n *node) bool {
+	ok := t.b[t.i] == 't' && n.set["true"] || t.b[t.i] == 'f' && n.set["false"]
+	t.skip()
+	t.sink.Applied(n.row, false)
+	return ok
 }
 
 // unknown passes over a member that has no rule.

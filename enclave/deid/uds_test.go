@@ -1,0 +1,122 @@
+package deid_test
+
+import (
+	"strings"
+	"testing"
+
+	"anchorhold/enclave/deid"
+)
+
+const (
+	udsAge    = `http://fhir.org/guides/hrsa/uds-plus/StructureDefinition/uds-plus-age-extension`
+	udsAbsent = `"_postalCode":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"`
+)
+
+func ageExtension(value string) string {
+	return `"extension":[{"url":"` + udsAge + `","valueQuantity":{` + value + `,"unit":"a","system":"http://unitsofmeasure.org","code":"a"}}]`
+}
+
+func uds(t *testing.T, in, referenceDate string) string {
+	t.Helper()
+	o := options()
+	o.ReferenceDate = referenceDate
+	out, _ := runWith(t, engine(t, "uds-plus"), in+"\n", o)
+	return strings.TrimSpace(out)
+}
+
+func TestUDSPlusPatients(t *testing.T) {
+	for _, test := range []struct{ name, date, in, want string }{
+		{"age", "2024-12-31", `"birthDate":"1987-05-06","gender":"female"`, ageExtension(`"value":37`)},
+		{"birthday on the day", "2024-06-15", `"birthDate":"2000-06-15"`, ageExtension(`"value":24`)},
+		{"birthday the day after", "2024-06-15", `"birthDate":"2000-06-16"`, ageExtension(`"value":23`)},
+		{"leap day", "2023-02-28", `"birthDate":"2000-02-29"`, ageExtension(`"value":22`)},
+		{"89", "2024-12-31", `"birthDate":"1935-01-01"`, ageExtension(`"value":89`)},
+		{"90", "2024-12-31", `"birthDate":"1934-12-31"`, ageExtension(`"value":90,"comparator":">="`)},
+		{"104", "2024-12-31", `"birthDate":"1920-02-03"`, ageExtension(`"value":90,"comparator":">="`)},
+		{"newborn", "2024-12-31", `"birthDate":"2024-12-31"`, ageExtension(`"value":0`)},
+		{"unborn", "2024-12-30", `"birthDate":"2024-12-31"`, ""},
+		{"only a year, at the end of one", "2024-12-31", `"birthDate":"1987"`, ageExtension(`"value":37`)},
+		{"only a year, in the midst of one", "2024-06-15", `"birthDate":"1987"`, ""},
+		{"only a month, past", "2024-06-15", `"birthDate":"1987-05"`, ageExtension(`"value":37`)},
+		{"only the month of the date", "2024-06-15", `"birthDate":"1987-06"`, ""},
+		{"no date", "2024-12-31", `"birthDate":"1987-02-30"`, ""},
+		{"an age of the record's own", "2024-12-31", ageExtension(`"value":95`), ageExtension(`"value":90,"comparator":">="`)},
+		{"an age beside a date", "2024-12-31", `"birthDate":"1987-05-06",` + ageExtension(`"value":12`), ageExtension(`"value":37`)},
+		{"extensions that go beside a date", "2024-12-31", `"extension":[{"url":"http://x","valueString":"y"}],"birthDate":"1987-05-06"`, ageExtension(`"value":37`)},
+		{"extension that is no array", "2024-12-31", `"extension":7,"birthDate":"1987-05-06"`, ageExtension(`"value":37`)},
+		{
+			"sex of US Core", "2024-12-31", `"extension":[{"url":"http://hl7.org/fhir/us/core/StructureDefinition/us-core-birthsex","valueCode":"F"}],"birthDate":"1987-05-06"`,
+			`"extension":[{"url":"http://fhir.org/guides/hrsa/uds-plus/StructureDefinition/uds-plus-birthsex-extension","valueCode":"F"},` +
+				strings.TrimPrefix(ageExtension(`"value":37`), `"extension":[`),
+		},
+		{"dead", "2024-12-31", `"deceasedDateTime":"2023-04-05T06:07:08Z"`, `"deceasedDateTime":"2023"`},
+		{"dead for long", "2024-12-31", `"deceasedDateTime":"1934-04-05"`, `"deceasedBoolean":true`},
+		{"ZIP", "2024-12-31", `"address":[{"line":["1 Main St"],"city":"Amherst","state":"MA","postalCode":"01002-7777","country":"US"}]`, `"address":[{"postalCode":"01000"}]`},
+		{"ZIP of few", "2024-12-31", `"address":[{"postalCode":"03601"}]`, `"address":[{"postalCode":"00000",` + udsAbsent + `masked"}]}}]`},
+		{"ZIP abroad", "2024-12-31", `"address":[{"postalCode":"12345","country":"DE"}]`, `"address":[{"postalCode":"00000",` + udsAbsent + `unsupported"}]}}]`},
+		{"no ZIP", "2024-12-31", `"address":[{"state":"MA"}]`, `"address":[{"postalCode":"00000",` + udsAbsent + `unknown"}]}}]`},
+		{"ZIP that is none", "2024-12-31", `"address":[{"postalCode":"Smith"}]`, `"address":[{"postalCode":"00000",` + udsAbsent + `unknown"}]}}]`},
+		{"two addresses", "2024-12-31", `"address":[{"postalCode":"03601"},{"postalCode":"10001"}]`, `"address":[{"postalCode":"00000",` + udsAbsent + `masked"}]}},{"postalCode":"10000"}]`},
+		{
+			"a reason of the record's own", "2024-12-31", `"address":[{"postalCode":"10001","_postalCode":{"extension":[{"url":"http://x","valueString":"Smith"}]}}]`,
+			`"address":[{"postalCode":"10000"}]`,
+		},
+	} {
+		want := `{"resourceType":"Patient"`
+		if test.want != "" {
+			want += "," + test.want
+		}
+		if got := uds(t, patient(test.in), test.date); got != want+"}" {
+			t.Errorf("%s:\ngot  %s\nwant %s", test.name, got, want+"}")
+		}
+	}
+}
+
+// What says that something is not so takes the record with it, where the
+// profile has no place for it.
+func TestUDSPlusDoesNotTurnRecordsRound(t *testing.T) {
+	for member, want := range map[string]bool{`"doNotPerform":false`: true, `"doNotPerform":true`: false, `"doNotPerform":"false"`: false, `"doNotPerform":null`: false} {
+		got := uds(t, `{"resourceType":"MedicationRequest","status":"active","intent":"order",`+member+`,"authoredOn":"2024-01-02"}`, "2024-12-31")
+		if (got != "") != want || strings.Contains(got, "doNotPerform") {
+			t.Errorf("%s: got %q, want a record %t", member, got, want)
+		}
+	}
+	if got := uds(t, patient(`"modifierExtension":[{"url":"http://x","valueBoolean":true}]`), "2024-12-31"); got != "" {
+		t.Errorf("got %s, want a reject", got)
+	}
+	if got := uds(t, `{"resourceType":"Condition","contained":[{"resourceType":"Patient","id":"p"}],"subject":{"reference":"#p","display":"Smith"}}`, "2024-12-31"); got != `{"resourceType":"Condition"}` {
+		t.Errorf("got %s, want nothing contained", got)
+	}
+}
+
+// New rules are compiled with care.
+func TestFaultsOfNewRules(t *testing.T) {
+	for rules, want := range map[string]string{
+		"  a must-be false\n":                   "must-be is for a modifier",
+		"  a modifier must-be no\n":             "must-be wants true or false",
+		"  a age-from b\n":                      "age-from is for an extension",
+		"  extension http://x age-from B\n":     "no name of an element to take it from",
+		"  a day\n":                             "day is not Safe Harbor",
+		"  a shift\n":                           "shift is not Safe Harbor",
+		"  a clock\n":                           "clock is not Safe Harbor",
+		"  a place\n":                           "place is not Safe Harbor",
+		"  a zip-code\n":                        "zip-code is not Safe Harbor",
+		"  a year or B\n":                       "no name of an element to write instead",
+		"  a, b, year\n":                        "no method",
+		"  a, a year\n":                         `element "a" has two rules`,
+		"  a, b zip3-padded 036\n":              "zip3-padded stands twice",
+		"  a x\ndefine x group\n":               "is not defined by a method for one value",
+		"  a year\ndefine year drop\n":          `"year" cannot be defined`,
+		"  a x\ndefine x drop\ndefine x year\n": `"x" is defined twice`,
+		"  a year\nsurrogates keyed\n":          "keyed surrogates are derived from identifiers",
+		"  a year\nrequires nothing\n":          `unknown section "requires nothing"`,
+		"  a year\nrequires data-use-agreement\nrequires expert-determination\n": `"requires" stands twice`,
+		"  a year\npatients Subject\n":                                           `"Subject" is not the name of an element`,
+		"  a year\npart people\n":                                                `unknown section "part people"`,
+		"  a shift\nrequires expert-determination\n":                             "shift has nobody whose dates they are",
+	} {
+		if _, err := deid.Compile([]byte(minimal + rules)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, want %q", rules, err, want)
+		}
+	}
+}
