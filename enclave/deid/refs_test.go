@@ -61,7 +61,7 @@ func referenceKey(s string) string {
 
 func TestReferencesResolveAsBefore(t *testing.T) {
 	each(t, func(t *testing.T, s source) {
-		before, after := pairs(t, s)
+		before, after := pairs(t, "safe-harbor", s)
 		old, now := buildIndex(before), buildIndex(after)
 		count := map[string]int{}
 		for i := range before {
@@ -102,9 +102,9 @@ func dropped(t *testing.T, r map[string]any, path string) bool {
 
 // pairs returns the records of a source before and after, those left out that
 // were rejected for their type. Every line must be one or the other.
-func pairs(t *testing.T, s source) (before, after []map[string]any) {
+func pairs(t *testing.T, preset string, s source) (before, after []map[string]any) {
 	t.Helper()
-	out, report := process(t, string(s.records))
+	out, report := run(t, preset, string(s.records))
 	all, after := decode(t, s.records), decode(t, []byte(out))
 	rejected := map[int64]bool{}
 	for _, r := range report.Rejects {

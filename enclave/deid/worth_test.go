@@ -54,14 +54,37 @@ func at(v any, path []string) []string {
 	return []string{string(b)}
 }
 
+// udsWorth is the same for the elements that HRSA's profiles mark.
+var udsWorth = map[string]string{
+	"AllergyIntolerance": "clinicalStatus.coding verificationStatus.coding type category criticality code.coding reaction.manifestation.coding reaction.severity",
+	"Condition":          "clinicalStatus.coding verificationStatus.coding category.coding code.coding",
+	"Encounter":          "status class type.coding participant.type.coding reasonCode.coding hospitalization.dischargeDisposition.coding",
+	"Immunization":       "status vaccineCode.coding primarySource",
+	"Location":           "status address.state",
+	"MedicationRequest": "status intent medicationCodeableConcept.coding dosageInstruction.sequence dosageInstruction.asNeededBoolean " +
+		"dosageInstruction.additionalInstruction.coding dosageInstruction.doseAndRate.type.coding dosageInstruction.doseAndRate.doseQuantity " +
+		"dosageInstruction.timing.repeat.frequency dosageInstruction.timing.repeat.period dosageInstruction.timing.repeat.periodUnit",
+	"Organization": "",
+	"Patient":      "communication.language.coding extension.extension.valueCoding",
+	"Practitioner": "",
+	"Procedure":    "status code.coding",
+}
+
 func TestRecordsKeepTheirWorth(t *testing.T) {
+	t.Run("safe-harbor", func(t *testing.T) { testWorth(t, "safe-harbor", worth) })
+	t.Run("uds-plus", func(t *testing.T) { testWorth(t, "uds-plus", udsWorth) })
+}
+
+func testWorth(t *testing.T, preset string, worth map[string]string) {
+	t.Helper()
 	each(t, func(t *testing.T, s source) {
-		before, after := pairs(t, s)
+		before, after := pairs(t, preset, s)
 		kept, dropped := map[string]int{}, map[string]int{}
 		for i := range before {
 			kind := before[i]["resourceType"].(string)
-			paths := strings.Fields(worth[kind])
-			if len(paths) == 0 {
+			list, ok := worth[kind]
+			paths := strings.Fields(list)
+			if !ok {
 				t.Errorf("no list of what %s is worth", kind)
 			}
 			for _, p := range paths {
@@ -90,7 +113,7 @@ func TestRecordsKeepTheirWorth(t *testing.T) {
 // Every coding of the input, wherever it is: what the list of paths leaves out
 // must be an identifier's type, which says who issued a number that is gone.
 func TestSyntheaDropsNoOtherCoding(t *testing.T) {
-	old, now := pairs(t, source{records: synthea(t, "10")})
+	old, now := pairs(t, "safe-harbor", source{records: synthea(t, "10")})
 	before, after := codings(old), codings(now)
 	for path, n := range before {
 		if after[path] != n && !strings.Contains(path, ".identifier.type") {
