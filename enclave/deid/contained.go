@@ -57,8 +57,7 @@ func (t *transformer) local() *locals {
 	}
 	l := &locals{ids: map[string]bool{}}
 	t.locals = l
-	s := scanner{b: t.b, max: t.max}
-	s.space()
+	s := scanner{b: t.b, i: t.root, max: t.max}
 	id, _ := s.findText("id")
 	l.scope = append(append(append(l.scope, t.kind...), '/'), id...)
 	r := t.engine.resources[string(t.kind)]

@@ -14,8 +14,8 @@ func (e *Engine) Rules() []stream.Rule { return e.rules }
 // DefaultDeny is true: what no rule names is dropped.
 func (e *Engine) DefaultDeny() bool { return true }
 
-// Surrogates is true: ids cannot stay in any other way.
-func (e *Engine) Surrogates() bool { return true }
+// Surrogates reports whether ids become surrogates of the job. Those that a key makes need no crosswalk to stay the same.
+func (e *Engine) Surrogates() bool { return !e.keyed }
 
 // spelling is the methods' words in a rule file.
 var spelling = func() map[method]string {
@@ -38,6 +38,7 @@ func (c *compiler) number() {
 	for _, name := range sorted(c.engine.resources) {
 		c.numberNode(&c.engine.resources[name].node, name, seen)
 	}
+	c.engine.bundle = c.bundleRules()
 }
 
 func (c *compiler) numberNode(n *node, path string, seen map[*node]bool) {

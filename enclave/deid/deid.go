@@ -32,7 +32,10 @@ func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o Opt
 	return stream.Process(ctx, e, in, out, o)
 }
 
-var _ stream.Engine = (*Engine)(nil)
+var (
+	_ stream.Engine       = (*Engine)(nil)
+	_ stream.BundleWorker = (*transformer)(nil)
+)
 
 // Types returns the names of the resource types that the rules know.
 func (e *Engine) Types() []string { return e.types }

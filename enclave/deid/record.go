@@ -6,9 +6,20 @@ import (
 )
 
 // Resource rewrites one resource; see stream.Worker.
-func (t *transformer) Resource(dst, b []byte, s *stream.Sink) (out []byte, v stream.Verdict) {
+func (t *transformer) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict) {
+	return t.work(dst, b, s, t.top)
+}
+
+// work makes b the record at hand for a rewriting that says where in the list its type stands, or -1, and with which code it is rejected.
+func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, code.Record)) (out []byte, v stream.Verdict) {
 	t.out, t.sink = dst, s
-	v.Type, v.Code = t.record(b)
+	t.scanner = scanner{b: b, max: t.max, scratch: t.scratch[:0]}
+	t.failed, t.at, t.entry = "", 0, false
+	t.space()
+	v.Type, v.Code = rewrite()
+	if v.Code == "" && t.deep {
+		v.Code, t.at = code.JSONTooDeep, t.deepAt
+	}
 	out, v.At = t.out, t.at
 	t.out, t.sink, t.kind, t.locals = nil, nil, nil, nil // an idle worker holds no record
 	t.scanner = scanner{max: t.max, scratch: t.scratch[:0]}
@@ -21,15 +32,12 @@ func (t *transformer) Resource(dst, b []byte, s *stream.Sink) (out []byte, v str
 // Forget lets go of the keys that the worker was given; HMAC's copies of them are not within reach.
 func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 
-// record returns the place of the type in the list, or -1, and the code with
-// which the record is rejected.
-func (t *transformer) record(b []byte) (int, code.Record) {
-	t.scanner = scanner{b: b, max: t.max, scratch: t.scratch[:0]}
-	t.failed, t.at, t.inside, t.locals, t.address.known = "", 0, false, nil, false
-	t.space()
+// top rewrites the resource at hand, which is no contained one.
+func (t *transformer) top() (int, code.Record) {
+	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
 	kind, ok := t.findText("resourceType")
 	if !ok {
-		return -1, code.ResourceMalformed
+		return t.refuse(-1, code.ResourceMalformed)
 	}
 	index, ok := t.engine.kinds[string(kind)]
 	if !ok {
@@ -37,20 +45,25 @@ func (t *transformer) record(b []byte) (int, code.Record) {
 	}
 	r := t.engine.resources[string(kind)]
 	if r == nil {
-		return index, code.ResourceTypeNotAllowed
+		return t.refuse(index, code.ResourceTypeNotAllowed)
 	}
 	if id, ok := t.find("id"); ok && id.b[id.i] != '"' {
-		return index, code.ResourceMalformed
+		return t.refuse(index, code.ResourceMalformed)
 	}
 	t.kind = kind
 	t.whose()
 	if !t.resource(r) {
 		t.reject(code.ResourceMalformed)
 	}
-	if t.deep {
-		t.failed, t.at = code.JSONTooDeep, t.deepAt
-	}
 	return index, t.failed
+}
+
+// refuse rejects the resource at hand as a whole.
+func (t *transformer) refuse(index int, c code.Record) (int, code.Record) {
+	if t.entry {
+		t.at = t.i
+	}
+	return index, c
 }
 
 // resource appends the resource at hand by its rules. Even one of which

@@ -87,11 +87,15 @@ func (t *transformer) reference() bool {
 }
 
 // target appends what a reference refers to. Not mapped, and so dropped, are
-// urn:uuid and urn:oid (NDJSON has nothing that they resolve to), fragments,
-// and searches by anything but one identifier.
+// urn:uuid and urn:oid outside a Bundle (NDJSON has nothing that they resolve
+// to), fragments to nothing that stays, and searches by anything but one identifier.
 func (t *transformer) target(ref []byte) bool {
 	if len(ref) > 0 && ref[0] == '#' {
 		return t.fragment(ref[1:])
+	}
+	if t.entry && isURN(ref) {
+		t.urn(ref)
+		return true
 	}
 	path, query, search := bytes.Cut(ref, []byte("?"))
 	if bytes.IndexByte(ref, '#') >= 0 && !search {

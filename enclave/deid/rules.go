@@ -158,6 +158,7 @@ type Engine struct {
 	systems   addresses
 	profiles  addresses
 	rules     []stream.Rule
+	bundle    *bundleRules
 	// requires says what the output takes, beyond the rules; empty for Safe Harbor.
 	requires string
 	keyed    bool     // surrogates are the same in every job with the same key

@@ -25,6 +25,8 @@ type transformer struct {
 	at     int         // where that was found
 	row    int         // of the rule at hand, in the table
 	kind   []byte      // its type
+	root   int         // where it begins
+	entry  bool        // it is in an entry of a Bundle
 	inside bool        // a contained resource of it
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins

@@ -15,6 +15,7 @@ import (
 // Content types of SPEC 3.1. A parameters message is never accepted as records, nor records as parameters.
 const (
 	ContentRecords    = "application/fhir+ndjson"
+	ContentMessage    = "application/fhir+json" // one resource or one Bundle
 	ContentParameters = "application/vnd.anchorhold.parameters"
 )
 

@@ -8,8 +8,10 @@ import (
 
 // block is a piece of the job: whole lines on their way through the pipeline.
 type block struct {
+	part  part
 	in    []byte
-	first int64 // number of the first line
+	ends  []int // of the entries of a Bundle in it; one that is too long is empty
+	first int64 // number of the first line, or entry
 	long  int   // MiB that it holds of what the pipeline has room for
 
 	// What the worker makes of it:
@@ -33,7 +35,7 @@ func newBlock(types, rules int) *block {
 }
 
 func (b *block) reset(lines []byte, first int64) {
-	b.in, b.first = lines, first
+	b.part, b.in, b.first = linesPart, lines, first
 	b.out, b.patches, b.rejects = b.out[:0], b.patches[:0], b.rejects[:0]
 	b.behind.cut(0)
 	b.records, b.rejected, b.err = 0, 0, nil
@@ -74,35 +76,59 @@ func (b *block) transform(d *desk, o *Options) {
 			b.err = code.New(code.Internal, errPanic)
 		}
 	}()
+	switch w, _ := d.worker.(BundleWorker); b.part {
+	case linesPart:
+		b.lines(d, o)
+	case singlePart:
+		b.line(d, o, b.in, b.first)
+	case headPart, tailPart:
+		b.frame(d, w, o.MaxNesting)
+	case entriesPart:
+		b.entries(d, w, o.MaxNesting)
+	}
+}
+
+func (b *block) lines(d *desk, o *Options) {
 	rest := b.in
-	for n := b.first; len(rest) > 0; n++ {
+	for n := b.first; len(rest) > 0 && b.err == nil; n++ {
 		var l []byte
 		l, rest, _ = bytes.Cut(rest, []byte{'\n'})
 		l = bytes.TrimSuffix(l, []byte{'\r'})
-		if len(l) > o.MaxRecord {
-			b.count(n, Verdict{Type: -1, Code: code.RecordTooLong}, "")
-		} else if len(bytes.Trim(l, " \t\r")) > 0 {
-			v, place := b.record(d, l, o.MaxNesting)
-			b.count(n, v, place)
-			if v.Stop {
-				b.err = code.New(code.RecordRejected, nil)
-				return
-			}
+		if len(l) > o.MaxRecord || len(bytes.Trim(l, " \t\r")) > 0 {
+			b.line(d, o, l, n)
 		}
 	}
 }
 
-// record rewrites one record and appends it with a newline. A rejected one leaves no trace in the output; place says where in it the
-// reason lies.
-func (b *block) record(d *desk, l []byte, maxNesting int) (v Verdict, place string) {
-	if c, place := judge(l, maxNesting); c != "" {
-		return Verdict{Type: -1, Code: c}, place
+// line rewrites what stands on a line: a record, or a Bundle of them.
+func (b *block) line(d *desk, o *Options, l []byte, n int64) {
+	if len(l) > o.MaxRecord {
+		b.count(n, Verdict{Type: -1, Code: code.RecordTooLong}, "")
+		return
 	}
+	if c, place := judge(l, o.MaxNesting); c != "" {
+		b.count(n, Verdict{Type: -1, Code: c}, place)
+		return
+	}
+	if w, ok := d.worker.(BundleWorker); ok && isBundle(l) {
+		b.bundle(d, w, l, n)
+		return
+	}
+	v, place := b.piece(d, d.worker.Resource, l)
+	if v.Code == "" {
+		b.out = append(b.out, '\n')
+	}
+	b.count(n, v, place)
+}
+
+// piece rewrites a record or a part of a Bundle, which is valid JSON. A rejected one leaves no trace in the output; place says where in it
+// the reason lies.
+func (b *block) piece(d *desk, rewrite func(dst, r []byte, s *Sink) ([]byte, Verdict), r []byte) (v Verdict, place string) {
 	end, patches := len(b.out), len(d.sink.patches)
 	d.sink.tally.start()
-	out, v := d.worker.Resource(b.out, l, &d.sink)
+	out, v := rewrite(b.out, r, &d.sink)
 	if v.Code == "" {
-		b.out = append(out, '\n')
+		b.out = out
 		d.sink.tally.accept(b.rules)
 		return v, ""
 	}
@@ -110,7 +136,7 @@ func (b *block) record(d *desk, l []byte, maxNesting int) (v Verdict, place stri
 	d.sink.unpatch(patches)
 	d.sink.tally.reject()
 	if v.At > 0 && len(b.rejects) < maxRejects {
-		place = pointer(l, v.At)
+		place = pointer(r, v.At)
 	}
 	return v, place
 }
@@ -122,6 +148,9 @@ func (b *block) count(line int64, v Verdict, place string) {
 	}
 	switch {
 	case v.Code != "":
+		if v.Stop {
+			b.err = code.New(code.RecordRejected, nil)
+		}
 		b.rejected++
 		if b.codes == nil {
 			b.codes = map[string]int64{}

@@ -21,7 +21,7 @@ import (
 // is issued.
 
 // kinds are the words for kinds of identifiers in a crosswalk.
-var kinds = map[Kind]string{ID: "id", Identifier: "identifier", Contained: "contained"}
+var kinds = map[Kind]string{ID: "id", Identifier: "identifier", Contained: "contained", URN: "urn"}
 
 var kindsByWord = func() map[string]Kind {
 	m := map[string]Kind{}

@@ -19,6 +19,7 @@ type finisher struct {
 	rules   []int64
 	dropped dropped
 	pairs   []byte // lines of the crosswalk
+	open    bool   // an entry of a Bundle is written
 }
 
 func newFinisher(e Engine, o *Options, out io.Writer) *finisher {
@@ -47,11 +48,26 @@ func (f *finisher) finish(b *block) error {
 	if err := f.number(b); err != nil {
 		return err
 	}
-	if len(b.out) == 0 {
-		return nil
+	return f.write(b.part, b.out)
+}
+
+// write writes what became of a block. Of a Bundle that comes piece by piece the array is written here, where it is known whether any
+// entry stays: FHIR knows no empty one.
+func (f *finisher) write(kind part, out []byte) error {
+	before := ""
+	switch {
+	case kind == entriesPart && !f.open && len(out) > 0:
+		before, out, f.open = `,"entry":[`, out[1:], true // the comma of the first
+	case kind == tailPart && f.open:
+		before = "\n]"
 	}
-	if _, err := f.out.Write(b.out); err != nil {
-		return fmt.Errorf("write records: %w", err)
+	for _, part := range [][]byte{[]byte(before), out} {
+		if len(part) == 0 {
+			continue
+		}
+		if _, err := f.out.Write(part); err != nil {
+			return fmt.Errorf("write records: %w", err)
+		}
 	}
 	return nil
 }

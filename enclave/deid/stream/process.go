@@ -67,6 +67,8 @@ func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
 // run carries the whole stream through and zeroes the keys. It is called once.
 func (p *pipeline) run(in io.Reader, out io.Writer) (*Report, error) {
 	f := newFinisher(p.engine, &p.options, out)
+	_, apart := p.desks[0].worker.(BundleWorker)
+	f.total.WholeBundles = !apart
 	if p.options.Earlier != nil {
 		h := newHasher(&p.options.SurrogateKey)
 		// A line is of one record's making: escapes may double it.
@@ -197,17 +199,12 @@ func (p *pipeline) read(in io.Reader) {
 			p.err = code.New(code.Internal, errPanic)
 		}
 	}()
+	if p.options.Message {
+		p.readMessage(in)
+		return
+	}
 	s := splitter{r: in, max: p.options.MaxRecord, line: 1}
-	for {
-		var b *block
-		select {
-		case b = <-p.free:
-		case <-p.ctx.Done():
-			return
-		}
-		if b == nil {
-			b = newBlock(p.types, p.rules)
-		}
+	for b := p.take(); b != nil; b = p.take() {
 		lines, first, err := s.next(b.in)
 		if err != nil {
 			if err != io.EOF {
@@ -216,12 +213,33 @@ func (p *pipeline) read(in io.Reader) {
 			return
 		}
 		b.reset(lines, first)
-		if !p.admit(b) {
+		if !p.hand(b) {
 			return
 		}
-		p.ordered <- b
-		p.work <- b
 	}
+}
+
+// take returns a block that nobody holds, or nil when the job ends.
+func (p *pipeline) take() *block {
+	select {
+	case b := <-p.free:
+		if b == nil {
+			b = newBlock(p.types, p.rules)
+		}
+		return b
+	case <-p.ctx.Done():
+		return nil
+	}
+}
+
+// hand passes a block on to the workers, and to the finisher in the order of the input. It returns false when the job ends.
+func (p *pipeline) hand(b *block) bool {
+	if !p.admit(b) {
+		return false
+	}
+	p.ordered <- b
+	p.work <- b
+	return true
 }
 
 // admit waits until there is room for a long line, or returns false when the

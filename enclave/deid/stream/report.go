@@ -16,7 +16,8 @@ type Report struct {
 	RecordsOut      int64                 `json:"records_out"`
 	RecordsRejected int64                 `json:"records_rejected"`
 	ReferenceDate   string                `json:"reference_date"`
-	Requires        string                `json:"requires,omitempty"` // what the rules say that use of the output takes
+	Requires        string                `json:"requires,omitempty"`      // what the rules say that use of the output takes
+	WholeBundles    bool                  `json:"whole_bundles,omitempty"` // a Bundle is one record, not as many as its entries
 	ByType          map[string]TypeCounts `json:"by_type"`
 	ByRule          []RuleCounts          `json:"by_rule"`
 	Unknown         []Dropped             `json:"unknown"`

@@ -66,6 +66,9 @@ type Options struct {
 	// SurrogateKey makes the surrogates of this job. Secret; the same key and
 	// input give the same output, byte for byte.
 	SurrogateKey [32]byte
+	// Message says that the input is one resource or one Bundle
+	// (application/fhir+json), not lines (application/fhir+ndjson).
+	Message bool
 	// Raise fails the job at the first rejected record.
 	Raise bool
 	// MaxRecord is the length in bytes of the longest line that is read;

@@ -37,6 +37,7 @@ const (
 	ID         Kind = 1 // resource type, id
 	Identifier Kind = 2 // system, value
 	Contained  Kind = 3 // type and id of the container, id of a contained resource
+	URN        Kind = 4 // nothing, a urn:uuid: or urn:oid: by which entries of a Bundle are referred to
 )
 
 type identity [16]byte

@@ -46,7 +46,7 @@ tenants:
   - {name: other, keys: ["` + keyB + `"], pipelines: [theirs]}
   - {name: twin, keys: ["` + keyA + `"], pipelines: [deid]}
 pipelines:
-  - {name: deid, preset: safe-harbor, content-types: [application/fhir+ndjson]}
+  - {name: deid, preset: safe-harbor, content-types: [application/fhir+ndjson, application/fhir+json, application/x-other]}
   - {name: raise, preset: safe-harbor, content-types: [application/fhir+ndjson], on-reject: raise}
   - {name: fixed, preset: safe-harbor, content-types: [application/fhir+ndjson], reference-date: 2026-12-31}
   - {name: theirs, preset: safe-harbor, content-types: [application/fhir+ndjson]}

@@ -76,7 +76,8 @@ const maxDays = 36_500
 
 // checkRecords makes the checks that concern a message of records and its job file.
 func (c *claims) checkRecords(file *jobfile.Header) error {
-	if c.ContentType == envelope.ContentParameters || !c.pipeline.Accepts(c.ContentType) {
+	known := c.ContentType == envelope.ContentRecords || c.ContentType == envelope.ContentMessage
+	if !known || !c.pipeline.Accepts(c.ContentType) {
 		return code.New(code.ContentTypeUnsupported, nil)
 	}
 	// The keys in the file are the parent's word until the message, which the owner sealed, names their hashes.

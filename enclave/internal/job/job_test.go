@@ -10,6 +10,7 @@ import (
 
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/frame"
 	"anchorhold/protocol/message"
 	"anchorhold/protocol/receipt"
@@ -53,6 +54,26 @@ func TestJob(t *testing.T) {
 	}
 	if leaf.Finished.Before(leaf.Started) || time.Since(leaf.Started) > time.Minute {
 		t.Errorf("times are %v to %v", leaf.Started, leaf.Finished)
+	}
+}
+
+// A message of application/fhir+json: a Bundle over many lines, whose entries are the records.
+func TestMessageJob(t *testing.T) {
+	b := newBench(t, options{})
+	o := newOrder(t, b)
+	o.claims.ContentType = envelope.ContentMessage
+	entry := "{\n\"fullUrl\": \"urn:uuid:MARKER\",\n\"resource\": " + strings.TrimSpace(patient) + "}"
+	o.records = []byte("{\n\"resourceType\": \"Bundle\",\n\"entry\": [" + strings.Repeat(entry+",\n", 99) + "{}]}\n")
+	records, report, leaf := b.done(t, b.dial(t), o.seal(t, b))
+	var got struct {
+		Entry []struct{ Resource struct{ Gender string } }
+	}
+	check(t, json.Unmarshal(records, &got))
+	if len(got.Entry) != 99 || got.Entry[98].Resource.Gender != "female" || bytes.Contains(records, []byte("MARKER")) {
+		t.Errorf("got %d entries: %.300s", len(got.Entry), records)
+	}
+	if leaf.RecordsIn != 128 || leaf.RecordsOut != 128 || leaf.RecordsRejected != 1 || !bytes.Contains(report, []byte(`"pointer":"/entry/99"`)) {
+		t.Errorf("got leaf %+v, report %.300s", leaf, report)
 	}
 }
 

@@ -124,6 +124,7 @@ func (r *run) options(values map[string][]byte) stream.Options {
 	l := r.s.config.Policy.Limits
 	return stream.Options{
 		ReferenceDate:  r.date,
+		Message:        r.claims.ContentType == envelope.ContentMessage,
 		Raise:          r.claims.pipeline.Raise,
 		MaxRecord:      int(min(l.RecordBytes, math.MaxInt32)),
 		MaxNesting:     int(min(l.Nesting, math.MaxInt32)),

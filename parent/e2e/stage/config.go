@@ -51,7 +51,7 @@ func (s *Stage) CompilePolicy(ctx context.Context, name, referenceDate string) e
 	}
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "anchorhold: policy/v1\ntenants:\n  - name: %s\n    keys: [%s]\n    pipelines: [%s]\n", Tenant, s.KeyARN, Pipeline)
-	fmt.Fprintf(&b, "pipelines:\n  - name: %s\n    preset: safe-harbor\n    content-types: [application/fhir+ndjson]\n    on-reject: %s\n    reference-date: %s\n", Pipeline, s.OnReject, referenceDate)
+	fmt.Fprintf(&b, "pipelines:\n  - name: %s\n    preset: safe-harbor\n    content-types: [application/fhir+ndjson, application/fhir+json]\n    on-reject: %s\n    reference-date: %s\n", Pipeline, s.OnReject, referenceDate)
 	if s.Limits != "" {
 		fmt.Fprintf(&b, "limits: %s\n", s.Limits)
 	}

@@ -65,7 +65,7 @@ func (a *app) runSteps(ctx context.Context, f runFlags, paths []string) error {
 	if err != nil {
 		return err
 	}
-	a.notice("1/3 sealed %d records (%s) into %s", sealed.Records, bytesText(sealed.Bytes), sealed.Job)
+	a.notice("1/3 sealed %s into %s", sealed.what(), sealed.Job)
 	if err := a.fetch(ctx, f.submit, f.open.job, f.open.paths); err != nil {
 		return fmt.Errorf("%w\nto go on: anchorhold submit --parent %s %s, then anchorhold open", err, f.submit.parent, f.open.job)
 	}

@@ -9,10 +9,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"anchorhold/protocol/cli"
+	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/internal/records"
 	"anchorhold/protocol/internal/sealing"
@@ -24,6 +26,10 @@ const sealHelp = `Seal encrypts records under a fresh data key of your KMS key a
 PATH is a folder or a file of *.ndjson or *.ndjson.gz, or - for standard input. A folder gives its files in order of name;
 files in it that do not begin with a FHIR resource, such as the log of a bulk export, are skipped and named. All PATHs
 together are one job: references between their records keep resolving.
+
+A file named *.json or *.json.gz is one FHIR resource or one Bundle (application/fhir+json), and is a job alone; --content-type says so of
+other names and of standard input. A Bundle's entries are processed one by one, as lines are; to put many small files into one job,
+write each on a line.
 
 Before KMS is called: the pins must not have expired, PCR2 must be the one that the policy gives, and the policy must give the
 tenant the key and the pipeline. Tenant, pipeline, key and image may be left out where there is only one to choose.
@@ -48,6 +54,7 @@ type sealFlags struct {
 	policy, pins, image, tenant, pipeline, key string
 	reply, crosswalk, earlier, parameters      string
 	notAfter, referenceDate                    string
+	contentType                                string
 	frameLength                                uint32
 }
 
@@ -65,6 +72,7 @@ func (f *sealFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.parameters, "parameters", "", "YAML `FILE` of secrets for the pipeline (anchorhold: parameters/v1), sealed as well")
 	flags.StringVar(&f.notAfter, "not-after", "", "last `DAY`, UTC, on which the job may be decrypted (default 7 days ahead, or the policy's limit)")
 	flags.StringVar(&f.referenceDate, "reference-date", "", "`DAY` that ages are counted to, no earlier than the records: later years are dropped (default today, UTC)")
+	flags.StringVar(&f.contentType, "content-type", "", "`TYPE` of what is sealed: application/fhir+ndjson or application/fhir+json (default by the file's name)")
 	flags.Uint32Var(&f.frameLength, "frame-length", 0, "bytes of a frame of the message (default 256 KiB, or the policy's limit)")
 }
 
@@ -117,13 +125,24 @@ type sealSummary struct {
 	Context   map[string]string `json:"context"`
 }
 
+// what says in words what was sealed.
+func (s *sealSummary) what() string {
+	if s.Files == nil {
+		return fmt.Sprintf("one resource or Bundle (%s)", bytesText(s.Bytes))
+	}
+	return fmt.Sprintf("%d records (%s) of %d files", s.Records, bytesText(s.Bytes), len(s.Files))
+}
+
 func (s *sealSummary) print(a *app) {
-	fmt.Fprintf(a.out, "sealed %d records (%s) of %d files into %s (%s)\n", s.Records, bytesText(s.Bytes), len(s.Files), s.Job, bytesText(s.Size))
+	fmt.Fprintf(a.out, "sealed %s into %s (%s)\n", s.what(), s.Job, bytesText(s.Size))
 	rows := [][]string{{"image", s.Image}, {"KMS key", s.Key}, {"policy", s.Policy}, {"message id", s.MessageID}}
 	for _, name := range slices.Sorted(maps.Keys(s.Context)) {
 		rows = append(rows, []string{name, s.Context[name]})
 	}
 	a.table(rows)
+	if s.Files == nil {
+		return
+	}
 	fmt.Fprintln(a.out, "files, with the line of the job that each begins at:")
 	rows = nil
 	for _, p := range s.Files {
@@ -139,7 +158,7 @@ func (a *app) plan(f sealFlags, earlier *os.File, size int64) (*sealing.Approved
 		return nil, err
 	}
 	plan := sealing.Plan{
-		Policy: compiled, Image: f.image, Tenant: f.tenant, Pipeline: f.pipeline, Key: f.key,
+		Policy: compiled, ContentType: f.contentType, Image: f.image, Tenant: f.tenant, Pipeline: f.pipeline, Key: f.key,
 		NotAfter: f.notAfter, ReferenceDate: f.referenceDate, FrameLength: f.frameLength, Now: a.now(),
 	}
 	if plan.Pins, err = readPins(f.pins); err != nil {
@@ -165,6 +184,28 @@ func (a *app) plan(f sealFlags, earlier *os.File, size int64) (*sealing.Approved
 		a.warnNotAWS()
 	}
 	return approved, nil
+}
+
+// contentType settles what is sealed: as asked, or by the names of the files.
+func contentType(asked string, paths []string) (string, error) {
+	messages := 0
+	for _, path := range paths {
+		if strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".json.gz") {
+			messages++
+		}
+	}
+	switch {
+	case asked != "" && asked != envelope.ContentRecords && asked != envelope.ContentMessage:
+		return "", cli.Usage("--content-type is %q: expected %s or %s", asked, envelope.ContentRecords, envelope.ContentMessage)
+	case asked == envelope.ContentRecords || asked == "" && messages == 0:
+		return envelope.ContentRecords, nil
+	case len(paths) > 1:
+		return "", cli.Usage("one resource or Bundle (%s) is a job alone: expected one PATH, or NDJSON", envelope.ContentMessage)
+	}
+	if info, err := os.Stat(paths[0]); err == nil && info.IsDir() {
+		return "", cli.Usage("%s is a folder: expected one file of %s", paths[0], envelope.ContentMessage)
+	}
+	return envelope.ContentMessage, nil
 }
 
 // crosswalkHead is how each line of a crosswalk begins (SPEC 5.3). The enclave reads all of it; here a mistaken file is to show early.
@@ -227,6 +268,9 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 	if earlier != nil {
 		defer earlier.Close()
 	}
+	if f.contentType, err = contentType(f.contentType, paths); err != nil {
+		return nil, err
+	}
 	approved, err := a.plan(f, earlier, size)
 	if err != nil {
 		return nil, err
@@ -244,6 +288,10 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 	}
 	defer file.Abort()
 	limits := records.Limits{Bytes: int64(min(approved.Policy.Limits.JobBytes, 1<<62)), Records: int64(min(approved.Policy.Limits.Records, 1<<62))}
+	message := f.contentType == envelope.ContentMessage
+	if message {
+		limits.Records = 1 << 62 // its lines are no records
+	}
 	in := records.NewReader(ctx, sources, a.in, limits)
 	defer in.Close()
 	kms, err := newKMS(ctx, approved.Key)
@@ -262,6 +310,9 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 	}
 	if s.Bytes, s.Records = in.Totals(); s.Records == 0 {
 		return nil, fmt.Errorf("no record found: nothing to seal")
+	}
+	if message {
+		s.Records, s.Files = 0, nil
 	}
 	if err := file.Commit(); err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/internal/records"
 	"anchorhold/protocol/result"
@@ -14,21 +15,23 @@ import (
 // maxReport bounds the report: 10,000 rejects of SPEC 5.1 take less than a megabyte.
 const maxReport = 16 << 20
 
-// Open decrypts the accepted result into the folder: <Type>.ndjson for each resource type, and report.json. The caller commits
+// Open decrypts the accepted result into the folder: <Type>.ndjson for each resource type, or <Type>.json for the one resource or Bundle
+// of a job of application/fhir+json, and report.json. The caller commits
 // the folder only when err is nil. Errors of the content are ErrRefused.
 func (a *Accepted) Open(key *result.PrivateKey, folder *outfile.Folder) (*Report, error) {
 	if !bytes.Equal(key.PublicKey(), a.e.Job.Header.ReplyKey) {
 		return nil, refuse("the private key is not the one whose public key the job names")
 	}
-	split := newTypeWriter(folder)
-	defer split.abort()
-	// Surrogates are longer than most identifiers: a record may grow sixfold. Anything beyond is not ours.
-	lines := &records.Splitter{Max: int(min(a.policy.Limits.RecordBytes, 1<<30))*8 + 1<<20, Line: split.line}
+	out, err := a.writer(folder)
+	if err != nil {
+		return nil, err
+	}
+	defer out.abort()
 	var report bytes.Buffer
-	err := a.stream(a.e.Result, result.Result, key, a.Receipt.Leaf.Output, func(kind result.SegmentType, p []byte) error {
+	err = a.stream(a.e.Result, result.Result, key, a.Receipt.Leaf.Output, func(kind result.SegmentType, p []byte) error {
 		switch kind {
 		case result.Records:
-			_, err := lines.Write(p)
+			_, err := out.Write(p)
 			return err
 		case result.Report:
 			if report.Len()+len(p) > maxReport {
@@ -42,21 +45,35 @@ func (a *Accepted) Open(key *result.PrivateKey, folder *outfile.Folder) (*Report
 	if err != nil {
 		return nil, err
 	}
-	if err := lines.Close(); err != nil {
-		return nil, err
-	}
-	if err := split.close(); err != nil {
-		return nil, err
-	}
-	parsed, err := parseReport(report.Bytes(), split.written, a.Receipt.Leaf)
+	files, err := out.close()
 	if err != nil {
 		return nil, err
 	}
-	parsed.Files = split.files()
+	parsed, err := parseReport(report.Bytes(), files, a.Receipt.Leaf)
+	if err != nil {
+		return nil, err
+	}
 	if err := writeFile(folder, "report.json", report.Bytes()); err != nil {
 		return nil, err
 	}
 	return parsed, nil
+}
+
+// writer takes the records as they come. close makes them durable and says what was written.
+type writer interface {
+	io.Writer
+	close() ([]File, error)
+	abort()
+}
+
+func (a *Accepted) writer(folder *outfile.Folder) (writer, error) {
+	if a.e.Job.Context.ContentType == envelope.ContentMessage {
+		return newMessageWriter(folder)
+	}
+	split := newTypeWriter(folder)
+	// Surrogates are longer than most identifiers: a record may grow sixfold. Anything beyond is not ours.
+	split.lines = &records.Splitter{Max: int(min(a.policy.Limits.RecordBytes, 1<<30))*8 + 1<<20, Line: split.line}
+	return split, nil
 }
 
 // OpenCrosswalk decrypts the accepted crosswalk to out. Only when err is nil is it whole.

@@ -112,7 +112,7 @@ func TestOneFilePerType(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want mode %v", name, info, err, want)
 		}
 	}
-	if len(report.Files) != 2 || report.Files[0] != (opening.File{Name: "Encounter.ndjson", Records: 1}) || report.RecordsOut != 3 {
+	if len(report.Files) != 2 || report.Files[0].Name != "Encounter.ndjson" || report.Files[0].Records != 1 || report.RecordsOut != 3 {
 		t.Errorf("report: got %+v, want two files, three records", report)
 	}
 }

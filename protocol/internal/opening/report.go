@@ -15,6 +15,7 @@ type Report struct {
 	RecordsOut      uint64            `json:"records_out"`
 	RecordsRejected uint64            `json:"records_rejected"`
 	ReferenceDate   string            `json:"reference_date"`
+	WholeBundles    bool              `json:"whole_bundles,omitempty"`
 	ByType          map[string]Counts `json:"by_type"`
 	ByRule          []RuleCounts      `json:"by_rule"`
 	Unknown         []Dropped         `json:"unknown"`
@@ -59,6 +60,7 @@ type Reject struct {
 type File struct {
 	Name    string
 	Records uint64
+	whole   uint64 // records, when a Bundle is one
 }
 
 // Written returns the files with their records; nil for no report.
@@ -104,10 +106,17 @@ func (r *Report) ByLetter() []LetterCounts {
 }
 
 // parseReport reads the report and compares it with the records in hand and with the receipt's bucketed counts.
-func parseReport(b []byte, written uint64, leaf *receipt.Leaf) (*Report, error) {
+func parseReport(b []byte, files []File, leaf *receipt.Leaf) (*Report, error) {
 	var r Report
 	if err := json.Unmarshal(b, &r); err != nil {
 		return nil, refuse("malformed report")
+	}
+	written := uint64(0)
+	for i := range files {
+		if r.WholeBundles {
+			files[i].Records = files[i].whole
+		}
+		written += files[i].Records
 	}
 	if r.RecordsOut != written {
 		return nil, refuse("report counts %d records, the result holds %d", r.RecordsOut, written)
@@ -124,5 +133,6 @@ func parseReport(b []byte, written uint64, leaf *receipt.Leaf) (*Report, error) 
 			return nil, refuse("%s: the report counts %d, which the receipt's %d does not fit", c.name, c.exact, c.leafs)
 		}
 	}
+	r.Files = files
 	return &r, nil
 }

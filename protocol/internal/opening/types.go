@@ -22,14 +22,16 @@ var typePattern = regexp.MustCompile(`^[A-Z][A-Za-z0-9]{0,63}$`)
 // typeWriter writes each record to the file of its resource type.
 type typeWriter struct {
 	folder  *outfile.Folder
+	lines   *records.Splitter // calls line
 	open    map[string]*typeFile
-	written uint64
+	written uint64 // lines
 }
 
 type typeFile struct {
 	f     *os.File
 	w     *bufio.Writer
-	count uint64
+	count uint64 // records
+	lines uint64
 }
 
 func newTypeWriter(folder *outfile.Folder) *typeWriter {
@@ -61,19 +63,33 @@ func (t *typeWriter) line(line []byte) error {
 	if err := out.w.WriteByte('\n'); err != nil {
 		return err
 	}
-	out.count++
+	n := uint64(1)
+	if name == bundle {
+		var err error
+		if _, n, err = survey(bytes.NewReader(line)); err != nil {
+			return err
+		}
+	}
+	out.count += n
+	out.lines++
 	t.written++
 	return nil
 }
 
+// Write takes the next bytes of the lines.
+func (t *typeWriter) Write(p []byte) (int, error) { return t.lines.Write(p) }
+
 // close makes all files durable.
-func (t *typeWriter) close() error {
+func (t *typeWriter) close() ([]File, error) {
+	if err := t.lines.Close(); err != nil {
+		return nil, err
+	}
 	var err error
 	for _, out := range t.open {
 		err = errors.Join(err, out.w.Flush(), out.f.Sync(), out.f.Close())
 		out.f = nil
 	}
-	return err
+	return t.files(), err
 }
 
 func (t *typeWriter) abort() {
@@ -88,7 +104,7 @@ func (t *typeWriter) abort() {
 func (t *typeWriter) files() []File {
 	var files []File
 	for name, out := range t.open {
-		files = append(files, File{Name: name + ".ndjson", Records: out.count})
+		files = append(files, File{Name: name + ".ndjson", Records: out.count, whole: out.lines})
 	}
 	slices.SortFunc(files, func(a, b File) int { return strings.Compare(a.Name, b.Name) })
 	return files

@@ -7,6 +7,7 @@
 package sealing
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -40,6 +41,8 @@ type Plan struct {
 	Image  string         // name in the pins
 
 	Tenant, Pipeline, Key string
+
+	ContentType string // of the records; empty: envelope.ContentRecords
 
 	Reply     []byte // public key that the result is sealed to
 	Crosswalk []byte // public key of the crosswalk stream, or nil
@@ -148,10 +151,11 @@ func (a *Approved) chooseTenant() error {
 		return fmt.Errorf("tenant %s: %w", name, err)
 	}
 	a.pipeline, _ = a.Policy.Pipeline(pipeline)
-	if !a.pipeline.Accepts(envelope.ContentRecords) {
-		return fmt.Errorf("%w: pipeline %s takes %s, not %s", ErrRefused, pipeline, strings.Join(a.pipeline.ContentTypes, ", "), envelope.ContentRecords)
+	content := cmp.Or(a.plan.ContentType, envelope.ContentRecords)
+	if !a.pipeline.Accepts(content) {
+		return fmt.Errorf("%w: pipeline %s takes %s, not %s", ErrRefused, pipeline, strings.Join(a.pipeline.ContentTypes, ", "), content)
 	}
-	a.Job.Image, a.Job.Tenant, a.Job.Pipeline, a.Job.ContentType = a.Image.PCR0, name, pipeline, envelope.ContentRecords
+	a.Job.Image, a.Job.Tenant, a.Job.Pipeline, a.Job.ContentType = a.Image.PCR0, name, pipeline, content
 	return nil
 }
 

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func (w Wrapping) Wrap(message io.Reader, out io.Writer) (*Sealed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: message: %w", ErrRefused, err)
 	}
-	job, err := w.admit(pol, msg, envelope.ContentRecords)
+	job, err := w.admit(pol, msg, envelope.ContentRecords, envelope.ContentMessage)
 	if err != nil {
 		return nil, fmt.Errorf("message: %w", err)
 	}
@@ -73,13 +74,13 @@ func MessageLimits(pol *policy.Policy) envelope.Limits {
 }
 
 // admit makes the checks that a message must pass whatever it carries.
-func (w Wrapping) admit(pol *policy.Policy, msg *envelope.Header, contentType string) (*envelope.Job, error) {
+func (w Wrapping) admit(pol *policy.Policy, msg *envelope.Header, contentTypes ...string) (*envelope.Job, error) {
 	job, err := envelope.ParseContext(msg.Context)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	if job.ContentType != contentType {
-		return nil, fmt.Errorf("%w: anchorhold:content-type is %q, want %q", ErrRefused, job.ContentType, contentType)
+	if !slices.Contains(contentTypes, job.ContentType) {
+		return nil, fmt.Errorf("%w: anchorhold:content-type is %q, want %s", ErrRefused, job.ContentType, strings.Join(contentTypes, " or "))
 	}
 	tenant, ok := pol.Tenant(job.Tenant)
 	switch {

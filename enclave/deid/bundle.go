@@ -1,0 +1,217 @@
+package deid
+
+import (
+	"bytes"
+
+	"anchorhold/enclave/deid/stream"
+	"anchorhold/protocol/code"
+)
+
+// What of a Bundle stays is the same in all rule files, for it is no health information but how resources travel:
+//
+//   - id and identifier become surrogates, timestamp a year; type and total stay. link goes: the address of a search says who was looked
+//     for. So does signature, of bytes that are no more.
+//   - fullUrl and references to it become surrogates that match, or the entries would no longer find each other.
+//   - search tells why an entry is there: mode and score stay.
+//   - request is what would be done with the resource: method and url stay, when the url is one of a resource, to surrogates; conditions
+//     (ifNoneExist, ifMatch, …) go, for they hold search terms, versions and times. A request without its url says nothing and goes.
+//   - response: the number of the status stays. location, etag, lastModified and outcome go.
+//   - link of an entry goes.
+
+const (
+	// surrogateURN stands before the surrogate of a urn:uuid: or urn:oid:.
+	surrogateURN = surrogateSystem + ":"
+	// surrogateBase stands before Type/surrogate in a fullUrl, which must be absolute for references like Type/id to resolve. The name is one
+	// that never resolves (RFC 2606).
+	surrogateBase = "https://anchorhold.invalid/fhir/"
+)
+
+var (
+	bundleTypes = wordSet("document message transaction transaction-response batch batch-response history searchset collection")
+	searchModes = wordSet("match include outcome")
+	verbs       = wordSet("GET HEAD POST PUT DELETE PATCH")
+)
+
+func wordSet(words string) map[string]bool {
+	set := map[string]bool{}
+	for _, w := range bytes.Fields([]byte(words)) {
+		set[string(w)] = true
+	}
+	return set
+}
+
+// bundleRules are the nodes for a Bundle, with rows in the engine's table.
+type bundleRules struct {
+	frame, entry, search           *node
+	fullURL, method, url, response *node
+}
+
+func (c *compiler) bundleRules() *bundleRules {
+	element := func(name string, n node) *node {
+		n.head = []byte(`"` + name + `":`)
+		return &n
+	}
+	drops := func(n *node, letters string, names ...string) {
+		for _, name := range names {
+			n.children[name] = element(name, node{letters: letters})
+		}
+	}
+	frame := &node{method: group, head: []byte(`{"resourceType":"Bundle"`), children: map[string]*node{
+		"id":         element("id", node{method: surrogate, letters: "R"}),
+		"identifier": element("identifier", node{method: identifier, letters: "R"}),
+		"type":       element("type", node{method: oneOf, set: bundleTypes}),
+		"timestamp":  element("timestamp", node{method: yearOf, letters: "C"}),
+		"total":      element("total", node{method: integer, limit: 999_999_999}),
+	}}
+	drops(frame, "N", "link")
+	drops(frame, "R", "signature")
+	search := element("search", node{method: group, children: map[string]*node{
+		"mode":  element("mode", node{method: oneOf, set: searchModes}),
+		"score": element("score", node{method: decimal}),
+	}})
+	r := &bundleRules{
+		frame: frame, entry: &node{method: group}, search: search,
+		fullURL: &node{method: reference, letters: "NR"}, method: &node{method: oneOf, set: verbs},
+		url: &node{method: reference, letters: "NR"}, response: &node{method: oneOf},
+	}
+	c.numberNode(frame, "Bundle", map[*node]bool{})
+	for _, e := range []struct {
+		path string
+		n    *node
+	}{
+		{"", r.entry},
+		{".fullUrl", r.fullURL},
+		{".search", search},
+		{".request.method", r.method},
+		{".request.url", r.url},
+		{".response.status", r.response},
+	} {
+		c.numberNode(e.n, "Bundle.entry"+e.path, map[*node]bool{})
+	}
+	return r
+}
+
+// Frame rewrites members of a Bundle; see stream.BundleWorker.
+func (t *transformer) Frame(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict) {
+	return t.work(dst, b, s, func() (int, code.Record) {
+		t.kind = []byte("Bundle")
+		n := t.engine.bundle.frame
+		t.out = append(t.out, n.head...)
+		t.members(n, true)
+		t.out = append(t.out, '}')
+		return -1, t.failed
+	})
+}
+
+// Entry rewrites an entry of a Bundle; see stream.BundleWorker.
+func (t *transformer) Entry(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict) {
+	return t.work(dst, b, s, func() (int, code.Record) {
+		if t.b[t.i] != '{' {
+			return -1, code.ResourceMalformed
+		}
+		t.entry = true
+		start, index := len(t.out), -1
+		t.out = append(t.out, '{')
+		for more := t.enter(); more; more = t.more() {
+			m, name := t.mark(), t.name()
+			if len(t.out) > start+1 {
+				t.out = append(t.out, ',')
+			}
+			ok := false
+			if string(name) == "resource" {
+				t.out = append(t.out, `"resource":`...)
+				if index, t.failed = t.top(); t.failed == "" {
+					ok = true
+				}
+			} else {
+				ok = t.entryMember(name)
+			}
+			if t.failed != "" {
+				return index, t.failed
+			}
+			if !ok {
+				t.rollback(m)
+			}
+		}
+		if len(t.out) == start+1 {
+			return -1, code.ResourceMalformed // FHIR: an entry has a resource, a request or a response
+		}
+		t.out = append(t.out, '}')
+		return index, ""
+	})
+}
+
+// entryMember appends what stays of another member of an entry.
+func (t *transformer) entryMember(name []byte) bool {
+	r := t.engine.bundle
+	switch {
+	case string(name) == "fullUrl" && t.b[t.i] == '"':
+		t.out = append(t.out, `"fullUrl":"`...)
+		ok := t.fullURL(t.str())
+		t.sink.Applied(r.fullURL.row, ok)
+		t.out = append(t.out, '"')
+		return ok
+	case string(name) == "search":
+		t.out = append(t.out, r.search.head...)
+		return t.value(r.search)
+	case string(name) == "request" && t.b[t.i] == '{':
+		return t.request()
+	case string(name) == "response" && t.b[t.i] == '{':
+		status, _ := t.findText("status")
+		t.skip()
+		ok := len(status) >= 3 && only(status[:3], digit) && (len(status) == 3 || status[3] == ' ')
+		t.sink.Applied(r.response.row, ok)
+		if ok {
+			t.out = append(append(append(t.out, `"response":{"status":"`...), status[:3]...), `"}`...)
+		}
+		return ok
+	}
+	t.row = r.entry.row
+	t.unknown(name)
+	return false
+}
+
+// request keeps method and url, or nothing.
+func (t *transformer) request() bool {
+	r := t.engine.bundle
+	verb, _ := t.findText("method")
+	url, _ := t.findText("url")
+	t.skip()
+	ok := r.method.set[string(verb)]
+	t.sink.Applied(r.method.row, ok)
+	if !ok {
+		return false
+	}
+	t.out = append(append(append(t.out, `"request":{"method":"`...), verb...), `","url":"`...)
+	if ok = t.isKind(url); ok {
+		t.out = append(t.out, url...)
+	} else {
+		ok = t.target(url)
+	}
+	t.sink.Applied(r.url.row, ok)
+	t.out = append(t.out, `"}`...)
+	return ok
+}
+
+// fullURL appends the surrogate of an entry's address.
+func (t *transformer) fullURL(url []byte) bool {
+	if isURN(url) {
+		t.urn(url)
+		return true
+	}
+	if !bytes.HasPrefix(url, []byte("https://")) && !bytes.HasPrefix(url, []byte("http://")) || bytes.IndexByte(url, '?') >= 0 {
+		return false
+	}
+	t.out = append(t.out, surrogateBase...)
+	return t.target(url)
+}
+
+// isURN reports whether an address is one that entries of a Bundle give each other.
+func isURN(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("urn:uuid:")) || bytes.HasPrefix(b, []byte("urn:oid:"))
+}
+
+func (t *transformer) urn(b []byte) {
+	t.out = append(t.out, surrogateURN...)
+	t.put(stream.URN, nil, b)
+}

@@ -1,0 +1,167 @@
+package stream
+
+import (
+	"bytes"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"anchorhold/protocol/code"
+)
+
+// A Bundle is taken entry by entry: each is a record, with the limits, the counts and the code of one. What the Bundle says beside its
+// entries is its frame.
+
+// BundleWorker is a Worker that knows what of a Bundle may stay. To others a Bundle is a resource as any, and one record.
+type BundleWorker interface {
+	Worker
+	// Frame is Resource for a Bundle without its entries, or for a part of its members; resourceType is always there. What is appended
+	// is an object that begins with bundleHead.
+	Frame(dst, r []byte, s *Sink) ([]byte, Verdict)
+	// Entry is Resource for one entry. The verdict's type is that of the resource in it.
+	Entry(dst, r []byte, s *Sink) ([]byte, Verdict)
+}
+
+const (
+	bundle     = "Bundle"
+	bundleHead = `{"resourceType":"Bundle"`
+)
+
+// isBundle reports whether valid JSON is a Bundle.
+func isBundle(b []byte) bool {
+	if !bytes.Contains(b, []byte(`"`+bundle+`"`)) {
+		return false // nearly always, and cheap. One that spells it with escapes is not read as a Bundle, and so is rejected
+	}
+	d := jsontext.NewDecoder(bytes.NewReader(b))
+	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
+		return false
+	}
+	for {
+		name, err := d.ReadToken()
+		if err != nil || name.Kind() != '"' {
+			return false
+		}
+		if name.String() != "resourceType" {
+			if d.SkipValue() != nil {
+				return false
+			}
+			continue
+		}
+		v, err := d.ReadToken()
+		return err == nil && v.Kind() == '"' && v.String() == bundle
+	}
+}
+
+// bundle rewrites a whole Bundle, which is valid JSON, on the line of that number. A rejected entry is left out; a rejected frame takes
+// all with it.
+func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
+	frame, entries := parts(l)
+	if v, place := b.piece(d, w.Frame, frame); v.Code != "" {
+		b.count(line, v, place)
+		return
+	}
+	b.out = b.out[:len(b.out)-1] // its closing bracket
+	open := false
+	for i, e := range entries {
+		at := len(b.out)
+		if open {
+			b.out = append(b.out, ',')
+		} else {
+			b.out = append(b.out, `,"entry":[`...)
+		}
+		v, place := b.piece(d, w.Entry, e)
+		b.count(line, v, entryPlace(int64(i), place))
+		if v.Code != "" {
+			b.out = b.out[:at]
+			continue
+		}
+		open = true
+	}
+	if open {
+		b.out = append(b.out, ']')
+	}
+	b.out = append(b.out, "}\n"...)
+}
+
+// entryPlace is where in the Bundle a place in an entry is.
+func entryPlace(entry int64, place string) string {
+	return "/entry/" + strconv.FormatInt(entry, 10) + place
+}
+
+// parts takes a valid Bundle apart: the members but entry, as an object, and the entries.
+func parts(l []byte) (frame []byte, entries [][]byte) {
+	p := pieces{buf: l, max: len(l)}
+	p.take('{')
+	frame = append(make([]byte, 0, 256), '{')
+	for p.space() == '"' {
+		text, name, _ := p.name(nil)
+		at := p.i
+		if name == "entry" && p.take('[') {
+			for p.space() != ']' {
+				e, _, ok := p.value(nil)
+				if !ok {
+					return frame, entries // unreachable: it is valid JSON
+				}
+				entries = append(entries, e)
+				p.take(',')
+			}
+			p.take(']')
+		} else {
+			p.i = at
+			value, _, _ := p.value(nil)
+			if len(frame) > 1 {
+				frame = append(frame, ',')
+			}
+			frame = append(append(frame, text...), value...)
+		}
+		p.take(',')
+	}
+	return append(frame, '}'), entries
+}
+
+// frame rewrites a part of the frame of a Bundle that comes piece by piece. One that is rejected ends the job: entries are out already, or
+// will be.
+func (b *block) frame(d *desk, w BundleWorker, maxNesting int) {
+	c, _ := judge(b.in, maxNesting)
+	if c == "" {
+		v, _ := b.piece(d, w.Frame, b.in)
+		c = v.Code
+	}
+	if c != "" {
+		b.err = code.New(code.RecordRejected, nil)
+		return
+	}
+	if b.part == tailPart {
+		b.out = append(b.out[:0], b.out[len(bundleHead):]...)
+		for i := range d.sink.patches {
+			d.sink.patches[i].at -= len(bundleHead)
+		}
+		b.out = append(b.out, '\n')
+		return
+	}
+	b.out = b.out[:len(b.out)-1] // what follows belongs into it
+}
+
+// entries rewrites entries of a Bundle that comes piece by piece, each behind a comma.
+func (b *block) entries(d *desk, w BundleWorker, maxNesting int) {
+	start := 0
+	for i, end := range b.ends {
+		e := b.in[start:end]
+		start = end
+		at := len(b.out)
+		b.out = append(b.out, ",\n"...)
+		var v Verdict
+		place := ""
+		if len(e) == 0 {
+			v = Verdict{Type: -1, Code: code.RecordTooLong}
+		} else if v.Code, place = judge(e, maxNesting); v.Code != "" {
+			v.Type = -1
+		} else {
+			v, place = b.piece(d, w.Entry, e)
+		}
+		if v.Code != "" {
+			b.out = b.out[:at]
+		}
+		b.count(1, v, entryPlace(b.first+int64(i), place))
+	}
+}
