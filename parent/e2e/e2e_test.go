@@ -106,7 +106,7 @@ func (j job) sealArgs(policy string, inputs ...string) []string {
 
 func (j job) submitArgs() []string {
 	return []string{
-		"submit", "--parent", j.s.ParentURL, "--token-file", j.s.TokenFile(), "-o", j.path(".ahres"), "--receipt", j.path(".receipt"), j.path(".ahjob"),
+		"submit", "--parent", j.s.ParentURL, "--token-file", j.s.TokenFile(), "-o", j.path(".ahres"), "--receipt", j.path(".receipt"), "--crosswalk", j.path(".ahxwk"), j.path(".ahjob"),
 	}
 }
 
