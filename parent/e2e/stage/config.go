@@ -67,11 +67,7 @@ func (s *Stage) CompilePolicy(ctx context.Context, name, referenceDate string) e
 
 // WritePins writes NAME.pins: the measurements of the enclave program with that policy, computed, never read from the enclave.
 func (s *Stage) WritePins(ctx context.Context, policy string) error {
-	out, err := s.output(ctx, "anchorhold-dev", "pins", "--policy", s.Path(policy+".cbor"))
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.Path(policy+".pins"), out, 0o600)
+	return s.WritePinsOf(ctx, devProgram, policy)
 }
 
 func (s *Stage) writeParentConfig() error {
@@ -88,6 +84,9 @@ func (s *Stage) writeParentConfig() error {
 	fmt.Fprintf(&b, "listen: 127.0.0.1:0\nspool: %s\n", s.SpoolDir())
 	fmt.Fprintf(&b, "tenants:\n  - name: %s\n    token-sha256: [%s]\n", Tenant, hex.EncodeToString(hash[:]))
 	fmt.Fprintf(&b, "enclaves:\n  - name: one\n    address: %s\n", s.socket("jobs"))
+	if s.Two {
+		fmt.Fprintf(&b, "  - name: two\n    address: %s\n", s.socket("jobs2"))
+	}
 	fmt.Fprintf(&b, "relay:\n  listen: %s\n  dial:\n    %q: %q\n", s.socket("relay"), kmsHost+":443", kms)
 	fmt.Fprintf(&b, "credentials:\n  listen: %s\n  source: environment\n  region: %s\n", s.socket("credentials"), region)
 	return os.WriteFile(s.Path("parent.yaml"), b.Bytes(), 0o600)

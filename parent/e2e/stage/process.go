@@ -33,7 +33,7 @@ func (s *Stage) spawn(ctx context.Context, name string, env []string, binary str
 		return nil, "", err
 	}
 	defer logFile.Close()
-	cmd := exec.Command(filepath.Join(s.Bin, binary), args...)
+	cmd := exec.Command(s.program(binary), args...)
 	cmd.Env = append(baseEnvironment(), env...)
 	cmd.Stderr = logFile
 	// A stage that dies takes its processes with it.
@@ -72,6 +72,14 @@ func (s *Stage) spawn(ctx context.Context, name string, env []string, binary str
 		p.kill()
 		return nil, "", fmt.Errorf("%s is not ready after %v\n%s", name, readyTimeout, s.tail(name))
 	}
+}
+
+// program is the path of a binary: one of Bin, or one that is given by its path.
+func (s *Stage) program(binary string) string {
+	if filepath.IsAbs(binary) {
+		return binary
+	}
+	return filepath.Join(s.Bin, binary)
 }
 
 // stop asks the process to end and waits; one that does not is killed and reported.
@@ -126,7 +134,7 @@ func (s *Stage) run(ctx context.Context, binary string, args ...string) error {
 }
 
 func (s *Stage) output(ctx context.Context, binary string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, binary), args...)
+	cmd := exec.CommandContext(ctx, s.program(binary), args...)
 	cmd.Env = baseEnvironment()
 	out, err := cmd.Output()
 	var exit *exec.ExitError

@@ -49,7 +49,7 @@ func (s *Stage) CreateKey(ctx context.Context, policy string) (arn string, err e
 // may be stopped or restarted.
 func (s *Stage) WithKey(arn string) *Stage {
 	other := *s
-	other.KeyARN, other.kms, other.enclave, other.parent = arn, nil, nil, nil
+	other.KeyARN, other.kms, other.enclave, other.second, other.parent = arn, nil, nil, nil, nil
 	return &other
 }
 

@@ -33,6 +33,8 @@ type Options struct {
 	OnReject string
 	// Limits is YAML for the policy's limits, in flow style such as "{replays: 9}"; defaults when empty.
 	Limits string
+	// Two lets the parent know a second place for an enclave, which is empty at first: see StartEnclaveIn.
+	Two bool
 }
 
 // Stage is a running set of processes. Stop ends them.
@@ -45,6 +47,7 @@ type Stage struct {
 	users   users
 	kms     *process
 	enclave *process
+	second  *process
 	parent  *process
 }
 
@@ -84,10 +87,10 @@ func (s *Stage) Path(elem ...string) string {
 // Stop ends all processes and waits for them.
 func (s *Stage) Stop() error {
 	var errs []error
-	for _, p := range []*process{s.parent, s.enclave, s.kms} {
+	for _, p := range []*process{s.parent, s.enclave, s.second, s.kms} {
 		errs = append(errs, p.stop())
 	}
-	s.parent, s.enclave, s.kms = nil, nil, nil
+	s.parent, s.enclave, s.second, s.kms = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -116,14 +119,14 @@ func (s *Stage) StartEnclave(ctx context.Context, policy string) error {
 	if err := s.enclave.stop(); err != nil {
 		return err
 	}
-	p, _, err := s.spawn(ctx, "enclave", nil, "anchorhold-dev", s.enclaveArgs(policy)...)
+	p, _, err := s.spawn(ctx, "enclave", nil, devProgram, s.enclaveArgs("jobs", policy)...)
 	s.enclave = p
 	return err
 }
 
-func (s *Stage) enclaveArgs(policy string) []string {
+func (s *Stage) enclaveArgs(socket, policy string) []string {
 	return []string{
-		"enclave", "--listen", s.socket("jobs"), "--relay", s.socket("relay"), "--credentials", s.socket("credentials"),
+		"enclave", "--listen", s.socket(socket), "--relay", s.socket("relay"), "--credentials", s.socket("credentials"),
 		"--policy", s.Path(policy + ".cbor"), "--ca", s.Path("ca"),
 	}
 }

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"anchorhold/protocol/cli"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/internal/rollout"
+	"anchorhold/protocol/keylint"
+)
+
+// rolloutState is what status finds.
+type rolloutState struct {
+	Key      string            `json:"key"`
+	At       string            `json:"at"`             // the step whose policy the key has; empty: none
+	Next     *rollout.Step     `json:"next,omitempty"` // nil: the roll-out is done
+	Open     []rollout.OpenJob `json:"open_jobs"`
+	Findings []keylint.Finding `json:"findings"`
+	Wait     string            `json:"wait,omitempty"` // why the next step must wait
+}
+
+func (a *app) rolloutStatus() *cobra.Command {
+	var f rolloutFlags
+	var key string
+	var folders []string
+	cmd := &cobra.Command{
+		Use:   "status --key ARN --old PINS --new PINS --policy FILE --tenant NAME",
+		Short: "Say where the key stands and what comes next",
+		Long: `Status compares the key's policy with those of the plan, lints the key, and counts the open jobs of images that go: job files (*.ahjob) in the
+folders of --jobs whose result and receipt do not lie beside them and whose last day has not passed.
+
+Exit codes: 0 the next step may be taken, or none is left; 3 the key has a policy that is not of this plan, or lint has findings; 4 the next
+step has to wait.`,
+		Args: cli.ExactArgs(),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s, err := a.rolloutState(cmd.Context(), f, key, folders)
+			if err != nil {
+				return err
+			}
+			return a.printState(s, f.asJSON)
+		},
+	}
+	cmd.Flags().StringVar(&key, "key", "", "`ARN` of the KMS key")
+	f.register(cmd, "key")
+	cmd.Flags().StringSliceVar(&folders, "jobs", nil, "`DIR` with job files, may be repeated")
+	return cmd
+}
+
+func (a *app) rolloutState(ctx context.Context, f rolloutFlags, arn string, folders []string) (*rolloutState, error) {
+	steps, err := f.steps()
+	if err != nil {
+		return nil, err
+	}
+	client, err := newKMS(ctx, arn)
+	if err != nil {
+		return nil, err
+	}
+	key, err := keylint.Read(ctx, client.client, arn)
+	if err != nil {
+		return nil, err
+	}
+	s := &rolloutState{Key: arn, Open: []rollout.OpenJob{}, Findings: append([]keylint.Finding{}, keylint.Lint(key)...)}
+	at, ok := rollout.Locate(steps, key.Policy)
+	if !ok {
+		return s, nil
+	}
+	s.At = at.Name
+	if next, more := rollout.Following(steps, at.Name); more {
+		s.Next = &next
+	}
+	stays, err := f.stays()
+	if err != nil {
+		return nil, err
+	}
+	for _, dir := range folders {
+		open, err := rollout.OpenJobs(dir, stays, a.now())
+		if err != nil {
+			return nil, err
+		}
+		s.Open = append(s.Open, open...)
+	}
+	if s.Next == nil || s.Next.Name != rollout.Drain {
+		return s, nil
+	}
+	switch {
+	case len(s.Open) > 0:
+		s.Wait = fmt.Sprintf("%d jobs of images that go have not ended", len(s.Open))
+	case len(folders) == 0:
+		s.Wait = "whether jobs have drained is not known: name the folders of job files with --jobs"
+	default:
+		remove, _ := rollout.Following(steps, rollout.Drain)
+		s.Next = &remove
+	}
+	return s, nil
+}
+
+// stays are the images of the new pins.
+func (f *rolloutFlags) stays() ([]digest.Digest, error) {
+	after, err := readPins(f.newPins)
+	if err != nil {
+		return nil, err
+	}
+	var list []digest.Digest
+	for _, i := range after.Images {
+		list = append(list, i.PCR0)
+	}
+	return list, nil
+}
+
+func (a *app) printState(s *rolloutState, asJSON bool) error {
+	if asJSON {
+		if err := cli.WriteJSON(a.out, s); err != nil {
+			return err
+		}
+	} else {
+		a.describeState(s)
+	}
+	switch {
+	case s.At == "":
+		return refuse(errors.New("the key has a policy that is none of this plan's: find out who applied it"))
+	case len(s.Findings) > 0:
+		return refuse(errors.New("lint has findings about the key"))
+	case s.Wait != "":
+		return errFindings
+	}
+	return nil
+}
+
+func (a *app) describeState(s *rolloutState) {
+	if s.At != "" {
+		fmt.Fprintf(a.out, "the key has the policy of step %s\n", s.At)
+	}
+	a.printFindings(s.Findings)
+	for _, j := range s.Open {
+		fmt.Fprintf(a.out, "open: %s, for image %s…, until %s\n", safe(j.File), j.Image.String()[:12], j.NotAfter)
+	}
+	switch {
+	case s.At == "":
+	case s.Wait != "":
+		fmt.Fprintf(a.out, "wait: %s\n", s.Wait)
+	case s.Next == nil:
+		fmt.Fprintln(a.out, "done")
+	default:
+		fmt.Fprintf(a.out, "next: %s: %s\n", s.Next.Name, s.Next.Does)
+	}
+}
