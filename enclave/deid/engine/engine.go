@@ -52,6 +52,12 @@ func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o str
 	return stream.Process(ctx, e.rules, in, out, o)
 }
 
+// Rules is the table of the rules: which stand for which identifier of 45 CFR 164.514(b)(2)(i).
+func (e *Engine) Rules() []stream.Rule { return e.rules.Rules() }
+
+// DefaultDeny reports whether what no rule names is dropped.
+func (e *Engine) DefaultDeny() bool { return e.rules.DefaultDeny() }
+
 // Requires says what use of the output takes beside the rules, or nothing: see deid.Engine.Requires.
 func (e *Engine) Requires() string {
 	if r, ok := e.rules.(interface{ Requires() string }); ok {
