@@ -94,3 +94,38 @@ func BenchmarkSafeHarbor(b *testing.B) {
 		report(b, len(in), records)
 	})
 }
+
+// BenchmarkBundle runs the preset on one Bundle of 3 MB, as a message and as a line.
+func BenchmarkBundle(b *testing.B) {
+	in, _ := benchInput(b)
+	var bundle bytes.Buffer
+	bundle.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[`)
+	entries := 0
+	for l := range bytes.Lines(in) {
+		if entries > 0 {
+			bundle.WriteByte(',')
+		}
+		bundle.WriteString(`{"resource":`)
+		bundle.Write(bytes.TrimSpace(l))
+		bundle.WriteByte('}')
+		if entries++; bundle.Len() > 3<<20 {
+			break
+		}
+	}
+	bundle.WriteString("]}")
+	e := safeHarbor(b)
+	for _, message := range []bool{true, false} {
+		b.Run(map[bool]string{true: "message", false: "line"}[message], func(b *testing.B) {
+			o := options()
+			o.Message = message
+			cpu := cputime.PerOp(b)
+			for b.Loop() {
+				if _, err := e.Process(context.Background(), bytes.NewReader(bundle.Bytes()), io.Discard, o); err != nil {
+					b.Fatal(err)
+				}
+			}
+			cpu()
+			report(b, bundle.Len(), entries)
+		})
+	}
+}

@@ -14,8 +14,8 @@ func (e *Engine) Rules() []stream.Rule { return e.rules }
 // DefaultDeny is true: what no rule names is dropped.
 func (e *Engine) DefaultDeny() bool { return true }
 
-// Surrogates reports whether ids become surrogates of the job. Those that a key makes need no crosswalk to stay the same.
-func (e *Engine) Surrogates() bool { return !e.keyed }
+// Surrogates is true: ids cannot stay in any other way.
+func (e *Engine) Surrogates() bool { return true }
 
 // spelling is the methods' words in a rule file.
 var spelling = func() map[method]string {

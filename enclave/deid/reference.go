@@ -13,7 +13,7 @@ const surrogateSystem = "urn:anchorhold:surrogate"
 // put appends the place of a surrogate, or the surrogate where a key makes it.
 func (t *transformer) put(k stream.Kind, scope, id []byte) {
 	if t.keyed != nil {
-		t.out = stream.Spell(t.out, t.keyed.of(k, scope, id))
+		t.out = t.sink.Keyed(t.out, k, scope, id, t.keyed.of(k, scope, id))
 		return
 	}
 	t.out = t.sink.Surrogate(t.out, k, scope, id)

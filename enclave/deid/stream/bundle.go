@@ -134,7 +134,7 @@ func (b *block) frame(d *desk, w BundleWorker, maxNesting int) {
 	if b.part == tailPart {
 		b.out = append(b.out[:0], b.out[len(bundleHead):]...)
 		for i := range d.sink.patches {
-			d.sink.patches[i].at -= len(bundleHead)
+			d.sink.patches[i].move(len(bundleHead))
 		}
 		b.out = append(b.out, '\n')
 		return

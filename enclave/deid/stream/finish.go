@@ -76,8 +76,13 @@ func (f *finisher) write(kind part, out []byte) error {
 func (f *finisher) number(b *block) error {
 	f.pairs = f.pairs[:0]
 	for i, p := range b.patches {
-		dst := b.out[p.at : p.at+SurrogateLen]
-		fresh, err := f.table.write(dst, p.id)
+		at, there := p.place()
+		dst := b.out[at : at+SurrogateLen]
+		number := f.table.write
+		if there {
+			number = f.table.note
+		}
+		fresh, err := number(dst, p.id)
 		if err != nil {
 			return err
 		}

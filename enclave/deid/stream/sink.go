@@ -12,8 +12,19 @@ type Sink struct {
 // patch says where a surrogate belongs in an output, and whose it is. The
 // number is not known before all earlier blocks have been finished.
 type patch struct {
-	at int
+	at int // complemented where the surrogate stands already, for the crosswalk
 	id identity
+}
+
+// place returns where in the output the surrogate stands, and whether it is there already.
+func (p *patch) place() (at int, there bool) { return max(p.at, ^p.at), p.at < 0 }
+
+// move takes the place back by n bytes.
+func (p *patch) move(n int) {
+	if p.at < 0 {
+		n = -n
+	}
+	p.at -= n
 }
 
 // Mark is a state of a Sink to which Rollback returns.
@@ -52,6 +63,16 @@ func (s *Sink) Surrogate(dst []byte, k Kind, scope, id []byte) []byte {
 		s.behind.add(k, scope, id)
 	}
 	return append(dst, blank...)
+}
+
+// Keyed appends a surrogate that the rules make by a key of their own, where Surrogate would append the place of one. It is told for the
+// crosswalk.
+func (s *Sink) Keyed(dst []byte, k Kind, scope, id []byte, surrogate [SurrogateLen / 2]byte) []byte {
+	if s.behind != nil {
+		s.patches = append(s.patches, patch{^len(dst), s.hasher.of(k, scope, id)})
+		s.behind.add(k, scope, id)
+	}
+	return Spell(dst, surrogate)
 }
 
 const blank = "________________________________" // SurrogateLen

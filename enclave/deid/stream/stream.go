@@ -22,7 +22,7 @@ type Engine interface {
 	// Rules is the table of the rules, and DefaultDeny whether what no rule names is dropped.
 	Rules() []Rule
 	DefaultDeny() bool
-	// Surrogates says whether workers replace identifiers by surrogates: else no crosswalk can be asked for.
+	// Surrogates says whether workers replace identifiers by surrogates, counted or keyed: else no crosswalk can be asked for.
 	Surrogates() bool
 	// NewWorker returns what one goroutine of a job works with. Errors carry a code of SPEC 9 and no secret.
 	NewWorker(j *Job) (Worker, error)

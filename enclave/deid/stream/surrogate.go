@@ -138,6 +138,22 @@ func (t *table) write(dst []byte, id identity) (fresh bool, err error) {
 	return !ok, nil
 }
 
+// note takes the surrogate that id has already and reports whether it is the first time. An earlier crosswalk that says otherwise is one
+// of another key: both would be in the new one.
+func (t *table) note(surrogate []byte, id identity) (fresh bool, err error) {
+	n, ok := t.numbers[id]
+	switch {
+	case ok && int(n) < len(t.known) && string(Spell(nil, t.known[n])) != string(surrogate):
+		return false, code.New(code.CrosswalkMismatch, nil)
+	case ok:
+		return false, nil
+	case int64(len(t.numbers)) >= t.limit:
+		return false, code.New(code.TooManyIdentifiers, nil)
+	}
+	t.numbers[id] = math.MaxUint32 // no number: that it is there is all that counts
+	return true, nil
+}
+
 // unspell returns what a surrogate spells.
 func unspell(s string) (raw [aes.BlockSize]byte, ok bool) {
 	if len(s) != SurrogateLen {
