@@ -115,11 +115,16 @@ func (r *roller) apply(file string) {
 // status wants this exit code and these words.
 func (r *roller) status(code int, words string, more ...string) {
 	r.t.Helper()
-	cmd := r.s.Owner(r.t.Context(), append(append([]string{"rollout", "status", "--key", r.s.KeyARN}, r.change()...), more...)...)
-	cmd.Env = append(append([]string{}, r.s.Administrator().Environment...), "AWS_CA_BUNDLE="+r.s.TLSRoot())
+	r.asAdministrator(code, words, append(append([]string{"rollout", "status", "--key", r.s.KeyARN}, r.change()...), more...)...)
+}
+
+func (r *roller) asAdministrator(code int, words string, args ...string) {
+	r.t.Helper()
+	cmd := r.s.Owner(r.t.Context(), args...)
+	cmd.Env = r.s.Administrator().Environment
 	out, _ := cmd.CombinedOutput()
 	if got := cmd.ProcessState.ExitCode(); got != code || !strings.Contains(string(out), words) {
-		r.t.Fatalf("rollout status: got exit %d, want %d with %q\n%s", got, code, words, out)
+		r.t.Fatalf("%v: got exit %d, want %d with %q\n%s", args, got, code, words, out)
 	}
 }
 
@@ -173,6 +178,7 @@ func (r *roller) roll(slot stage.Slot, program string) {
 	r.status(0, "next: remove", "--jobs", r.s.Path("q-"+r.to))
 	r.apply("5-remove.json")
 	r.status(0, "done")
+	r.asAdministrator(0, "no finding", "key-policy", "lint", "--key", r.s.KeyARN)
 	// What was not drained is opened by nobody: not by the old image, which still runs, nor by the new one.
 	if code, out := owner(t, r.s, late.submitArgs()...); code != 1 || !strings.Contains(out, "kms-denied") {
 		t.Errorf("a job of the removed image: got exit %d and %s, want kms-denied", code, out)
@@ -188,6 +194,7 @@ func TestRollout(t *testing.T) {
 	first := &roller{t: t, s: s, input: input, from: "policy", to: "changed"}
 	policy := mustOwner(t, s, 0, append([]string{"key-policy", "--pins", s.Path("policy.pins")}, first.roles()...)...)
 	check(t, s.SetKeyPolicy(ctx, policy))
+	first.asAdministrator(0, "no finding", "key-policy", "lint", "--key", s.KeyARN)
 	first.p = startPipeline(t, s, input, "policy")
 
 	check(t, s.CompilePolicy(ctx, "changed", "2025-12-31"))

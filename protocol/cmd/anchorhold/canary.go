@@ -1,0 +1,174 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"anchorhold/protocol/cli"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/envelope"
+	"anchorhold/protocol/internal/canary"
+	"anchorhold/protocol/jobfile"
+	"anchorhold/protocol/receipt"
+)
+
+const canaryHelp = `Canary shows that the key opens for the enclave and for nobody else. Run it with the credentials of the parent's role, on a job file that was sealed
+for it just now, from synthetic records.
+
+First the parent runs the job, and the receipt proves that the enclave opened its data key. Then the same ciphertext is tried in every way that
+leads around attestation: Decrypt without a document, with one made for something else, with forged ones; ReEncrypt, CreateGrant, key
+generation, DeriveSharedSecret, ReplicateKey, PutKeyPolicy. A grant that could be made is retired at once.
+
+--own-key names a key that the role may encrypt under: without it, ReEncrypt is tried towards the same key, which a policy may deny for that
+reason alone.
+
+Exit codes: 0 all is refused as it should be, 1 the enclave did not open the job, or KMS could not be asked, 3 ALARM: a way is open, 4 something
+was refused for another reason than expected: find out which before you rely on it.`
+
+type canaryFlags struct {
+	submitFlags
+	role, ownKey, root string
+	asJSON             bool
+}
+
+func (a *app) canary() *cobra.Command {
+	var f canaryFlags
+	cmd := &cobra.Command{
+		Use:     "canary --parent URL --role ARN JOB",
+		Short:   "Try every way around attestation with the parent's role",
+		Long:    canaryHelp,
+		Example: "  anchorhold canary --parent https://parent.example --token-file token --role arn:aws:iam::444455556666:role/parent canary.ahjob",
+		Args:    cli.ExactArgs("JOB"),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.runCanary(cmd.Context(), f, args[0]) },
+	}
+	f.register(cmd)
+	cmd.Flags().StringVar(&f.role, "role", "", "`ARN` of the parent's role, whose credentials are used")
+	cmd.Flags().StringVar(&f.ownKey, "own-key", "", "`ARN` of a key that the role may encrypt under, for ReEncrypt")
+	cmd.Flags().StringVar(&f.root, "root", "", "root certificate `FILE`, PEM or DER, instead of AWS's")
+	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the outcomes as JSON")
+	cli.Required(cmd, "parent", "role")
+	return cmd
+}
+
+// canaryJob is what the canary needs of a job file.
+type canaryJob struct {
+	header  digest.Digest
+	key     envelope.EncryptedKey
+	context map[string]string
+}
+
+func readCanaryJob(path string) (*canaryJob, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	_, header, err := jobfile.ReadHeader(file)
+	if err != nil {
+		return nil, fmt.Errorf("%s: expected a job file of anchorhold seal: %w", path, err)
+	}
+	message, err := envelope.ReadHeader(file, inspectLimits)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if len(message.Keys) != 1 {
+		return nil, fmt.Errorf("%s: expected one encrypted data key, got %d", path, len(message.Keys))
+	}
+	return &canaryJob{header, message.Keys[0], message.Context}, nil
+}
+
+func (a *app) runCanary(ctx context.Context, f canaryFlags, path string) error {
+	job, err := readCanaryJob(path)
+	if err != nil {
+		return err
+	}
+	client, err := newKMS(ctx, job.key.Info)
+	if err != nil {
+		return err
+	}
+	document, err := a.openedByEnclave(ctx, f, path, job.header)
+	if err != nil {
+		return fmt.Errorf("the enclave has not opened the job, so refusals would prove nothing: %w", err)
+	}
+	target := canary.Target{
+		Client: client.client, Key: job.key.Info, Ciphertext: job.key.Ciphertext, Context: job.context, Role: f.role, OwnKey: f.ownKey, Document: document,
+	}
+	outcomes, err := target.Attempts(ctx)
+	if err != nil {
+		return err
+	}
+	if f.asJSON {
+		err = cli.WriteJSON(a.out, map[string]any{"key": target.Key, "verdict": canary.Worst(outcomes), "outcomes": outcomes})
+	} else {
+		a.printOutcomes(outcomes)
+	}
+	if err != nil {
+		return err
+	}
+	switch canary.Worst(outcomes) {
+	case canary.Open:
+		return refuse(errors.New("ALARM: the key opens without attestation, or is governed by the parent's role"))
+	case canary.Odd:
+		return errFindings
+	}
+	return nil
+}
+
+// openedByEnclave has the parent run the job and returns the document that signs its receipt. A receipt of an earlier run says nothing about
+// the key policy of today.
+func (a *app) openedByEnclave(ctx context.Context, f canaryFlags, path string, header digest.Digest) (document []byte, err error) {
+	roots, err := readRoots(f.root)
+	if err != nil {
+		return nil, err
+	}
+	client, err := a.client(f.submitFlags)
+	if err != nil {
+		return nil, err
+	}
+	size, _, err := jobSize(path)
+	if err != nil {
+		return nil, err
+	}
+	begun := a.now()
+	running, err := client.Post(ctx, size, func() (io.ReadCloser, error) { return os.Open(path) })
+	if err != nil {
+		return nil, err
+	}
+	if err := running.Wait(ctx); err != nil {
+		return nil, err
+	}
+	text, err := running.Receipt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	file, err := receipt.ParseFile(text)
+	if err != nil {
+		return nil, err
+	}
+	verified, err := file.Verify(roots, a.now())
+	switch {
+	case err != nil:
+		return nil, err
+	case verified.Leaf == nil:
+		return nil, receipt.ErrFailed
+	case verified.Leaf.Header != header:
+		return nil, errors.New("the parent showed the receipt of another job")
+	case verified.Leaf.Started.Before(begun.Add(-time.Minute)):
+		return nil, errors.New("the job ran before: seal a new one for the canary")
+	}
+	return file.Document, nil
+}
+
+func (a *app) printOutcomes(outcomes []canary.Outcome) {
+	var rows [][]string
+	for _, o := range outcomes {
+		rows = append(rows, []string{string(o.Verdict), o.Attempt, safe(o.Code)})
+	}
+	a.table(rows)
+}

@@ -1,0 +1,120 @@
+// Package canary tries, with the credentials of the parent's role, every way to a data key that leads around attestation, and tells whether
+// each is refused for the reason that it should be. The main call is [Target.Attempts].
+//
+// Refusals prove something only beside a ciphertext that the enclave does open: the caller shows that in the same run. What the attempts
+// bring about when they succeed (a grant, a replica) is named in the outcome, and a grant is retired at once.
+package canary
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go"
+)
+
+// A Target is what the attempts are made on.
+type Target struct {
+	Client     *kms.Client
+	Key        string            // ARN
+	Ciphertext []byte            // a data key that the enclave opens
+	Context    map[string]string // its encryption context
+	Role       string            // ARN of the parent's role: a grant is tried for it
+	OwnKey     string            // ARN of a key that the role may encrypt under; empty: re-encryption goes to Key
+	Document   []byte            // a genuine attestation document of the enclave, without a public key
+}
+
+// Verdict says how an attempt ended.
+type Verdict string
+
+// Verdicts.
+const (
+	Refused Verdict = "refused" // as it should be
+	Open    Verdict = "OPEN"    // it succeeded: alarm
+	Odd     Verdict = "odd"     // refused for another reason than expected: the next attempt may succeed
+)
+
+// An Outcome is one attempt and how it ended.
+type Outcome struct {
+	Attempt string   `json:"attempt"`
+	Verdict Verdict  `json:"verdict"`
+	Code    string   `json:"code,omitempty"` // KMS's exception
+	Want    []string `json:"want"`
+}
+
+// An attempt is one request; it returns nil when KMS granted it.
+type attempt struct {
+	name string
+	want []string
+	do   func(context.Context) error
+}
+
+var (
+	// denied is what the key policy does.
+	denied = []string{"AccessDeniedException"}
+	// unproven is what KMS says to documents that it does not accept; AWS does not document the code.
+	unproven = []string{"AccessDeniedException", "ValidationException", "InvalidParameterException"}
+)
+
+// Attempts makes all attempts, one after the other, and returns how each ended. The error is that of ctx.
+func (t *Target) Attempts(ctx context.Context) ([]Outcome, error) {
+	documents, err := t.documents()
+	if err != nil {
+		return nil, err
+	}
+	list := append(append(t.opening(), documents...), append(t.around(), t.minting()...)...)
+	var outcomes []Outcome
+	for _, a := range append(list, t.governing()...) {
+		o := Outcome{Attempt: a.name, Want: a.want}
+		err := a.do(ctx)
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		var api smithy.APIError
+		switch {
+		case err == nil:
+			o.Verdict = Open
+		case errors.As(err, &api):
+			o.Code = api.ErrorCode()
+			if o.Verdict = Refused; !slices.Contains(a.want, o.Code) {
+				o.Verdict = Odd
+			}
+		default:
+			o.Verdict, o.Code = Odd, "no answer from KMS"
+		}
+		outcomes = append(outcomes, o)
+	}
+	return outcomes, nil
+}
+
+// Worst sums outcomes up: Open before Odd before Refused.
+func Worst(outcomes []Outcome) Verdict {
+	worst := Refused
+	for _, o := range outcomes {
+		if o.Verdict == Open {
+			return Open
+		}
+		if o.Verdict == Odd {
+			worst = Odd
+		}
+	}
+	return worst
+}
+
+// plain clears a secret that KMS should not have given; that it did is what counts.
+func plain(secret []byte, err error) error {
+	clear(secret)
+	return err
+}
+
+func (t *Target) decrypt(ctx context.Context, change func(*kms.DecryptInput)) error {
+	in := &kms.DecryptInput{KeyId: &t.Key, CiphertextBlob: bytes.Clone(t.Ciphertext), EncryptionContext: t.Context}
+	change(in)
+	out, err := t.Client.Decrypt(ctx, in)
+	if err != nil {
+		return err
+	}
+	return plain(out.Plaintext, nil)
+}
