@@ -83,10 +83,11 @@ func (a *app) rolloutPlan() *cobra.Command {
 	var f rolloutFlags
 	var out string
 	cmd := &cobra.Command{
-		Use:   "plan --old PINS --new PINS --policy FILE --tenant NAME --out DIR",
-		Short: "Write the steps and their policies",
-		Long:  "Plan prints the steps with their checks and writes the policy of each into a new folder. Nothing is applied.",
-		Args:  cli.ExactArgs(),
+		Use:     "plan --old PINS --new PINS --policy FILE --tenant NAME --out DIR",
+		Short:   "Write the steps and their policies",
+		Long:    "Plan prints the steps with their checks and writes the policy of each into a new folder. Nothing is applied.",
+		Example: `  anchorhold rollout plan --old old.pins --new new.pins --policy old.cbor --tenant clinic --admin ROLE --sealer ROLE --parent ROLE --out steps`,
+		Args:    cli.ExactArgs(),
 		RunE: func(*cobra.Command, []string) error {
 			steps, err := f.steps()
 			if err != nil {

@@ -35,6 +35,8 @@ folders of --jobs whose result and receipt do not lie beside them and whose last
 
 Exit codes: 0 the next step may be taken, or none is left; 3 the key has a policy that is not of this plan, or lint has findings; 4 the next
 step has to wait.`,
+		Example: `  anchorhold rollout status --key arn:aws:kms:us-east-1:111122223333:key/… --old old.pins --new new.pins --policy old.cbor \
+                           --tenant clinic --admin ROLE --sealer ROLE --parent ROLE --jobs sealed/`,
 		Args: cli.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			s, err := a.rolloutState(cmd.Context(), f, key, folders)
