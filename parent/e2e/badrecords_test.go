@@ -18,23 +18,24 @@ type badRecord struct {
 	name string
 	line func() string
 	want code.Record
+	at   string // where in the record, as far as that can be told
 }
 
 func line(s string) func() string { return func() string { return s } }
 
 var badRecords = []badRecord{
-	{"malformed in the middle", line(`{"resourceType":"Patient","id":"bad"`), code.JSONMalformed},
-	{"no JSON at all", line(`<Patient/>`), code.JSONMalformed},
-	{"duplicate names", line(`{"resourceType":"Patient","id":"bad","gender":"male","gender":"female"}`), code.JSONDuplicateName},
-	{"duplicate names, escaped", line(`{"resourceType":"Patient","id":"bad","gender":"male","gend\u0065r":"female"}`), code.JSONDuplicateName},
+	{"malformed in the middle", line(`{"resourceType":"Patient","id":"bad"`), code.JSONMalformed, ""},
+	{"no JSON at all", line(`<Patient/>`), code.JSONMalformed, ""},
+	{"duplicate names", line(`{"resourceType":"Patient","id":"bad","gender":"male","gender":"female"}`), code.JSONDuplicateName, "/gender"},
+	{"duplicate names, escaped", line(`{"resourceType":"Patient","id":"bad","gender":"male","gend\u0065r":"female"}`), code.JSONDuplicateName, "/gender"},
 	{"10,000 deep", func() string {
 		return `{"resourceType":"Patient","id":"bad","extension":` + strings.Repeat(`[`, 10_000) + strings.Repeat(`]`, 10_000) + `}`
-	}, code.JSONTooDeep},
-	{"10,000 deep and never closed", func() string { return `{"resourceType":"Patient","id":` + strings.Repeat(`{"a":`, 10_000) }, code.JSONTooDeep},
-	{"invalid UTF-8", line("{\"resourceType\":\"Patient\",\"id\":\"bad\xff\"}"), code.UTF8Invalid},
-	{"half a surrogate pair", line(`{"resourceType":"Patient","id":"bad\ud800"}`), code.JSONMalformed},
-	{"100 MB in one line", func() string { return `{"resourceType":"Patient","id":"` + strings.Repeat("a", 100<<20) + `"}` }, code.RecordTooLong},
-	{"unknown type", line(`{"resourceType":"Nothing","id":"bad"}`), code.ResourceTypeNotAllowed},
+	}, code.JSONTooDeep, ""},
+	{"10,000 deep and never closed", func() string { return `{"resourceType":"Patient","id":` + strings.Repeat(`{"a":`, 10_000) }, code.JSONTooDeep, ""},
+	{"invalid UTF-8", line("{\"resourceType\":\"Patient\",\"id\":\"bad\xff\"}"), code.UTF8Invalid, "/id"},
+	{"half a surrogate pair", line(`{"resourceType":"Patient","id":"bad\ud800"}`), code.JSONMalformed, "/id"},
+	{"100 MB in one line", func() string { return `{"resourceType":"Patient","id":"` + strings.Repeat("a", 100<<20) + `"}` }, code.RecordTooLong, ""},
+	{"unknown type", line(`{"resourceType":"Nothing","id":"bad"}`), code.ResourceTypeNotAllowed, ""},
 }
 
 // A bad line among good records: the enclave rejects it by code and line, the records around it come out, and open says which line of which
@@ -62,7 +63,11 @@ func (b badRecord) counted(t *testing.T, j job, in string) {
 	mustOwner(t, j.s, 0, j.submitArgs()...)
 	out := mustOwner(t, j.s, 4, j.openArgs("policy")...)
 	// seal tells where each file begins; run leads a line back to it, open has only the job's.
-	if want := "line 2 of the job: " + string(b.want); !strings.Contains(out, want) {
+	place := "line 2 of the job"
+	if b.at != "" {
+		place += " at " + b.at
+	}
+	if want := place + ": " + string(b.want); !strings.Contains(out, want) {
 		t.Errorf("open does not say %q:\n%.500s", want, out)
 	}
 	var report struct {

@@ -60,7 +60,7 @@ func TestRunAllInOne(t *testing.T) {
 	output := mustOwner(t, s, 4, runArgs(s, out, in)...)
 	for _, want := range []string{
 		"1/3 sealed", "2/3 fetched", "3/3 verifying", "verified, NOT AWS",
-		fmt.Sprintf("%d records in, %d out, 1 rejected", records+1, records), fmt.Sprintf("Patient.ndjson:%d: json-malformed", line),
+		fmt.Sprintf("%d records in, %d out, 1 rejected", records+1, records), fmt.Sprintf("Patient.ndjson:%d at /name/0: json-malformed", line),
 	} {
 		if !strings.Contains(output, want) {
 			t.Errorf("run says nothing of %q:\n%s", want, output)
