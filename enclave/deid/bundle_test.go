@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -289,4 +290,38 @@ func FuzzMessage(f *testing.F) {
 			t.Errorf("got %d and %d records, as a line %d and %d", report.RecordsIn, report.RecordsOut, lineReport.RecordsIn, lineReport.RecordsOut)
 		}
 	})
+}
+
+// What becomes of a resource does not depend on whether it comes on a line or in a Bundle, so what holds of lines (leaks, markers, worth)
+// holds of entries.
+func TestEntriesBecomeWhatLinesBecome(t *testing.T) {
+	inputs := map[string][]byte{"sample": sample(t, 50).records}
+	if os.Getenv("VECTORS") != "" {
+		inputs["synthea"] = synthea(t, "10")
+	}
+	for name, in := range inputs {
+		lines, lineReport := process(t, string(in))
+		var b bytes.Buffer
+		b.WriteString(`{"resourceType":"Bundle","type":"collection","entry":[`)
+		for i, l := range bytes.Split(bytes.TrimSpace(in), []byte("\n")) {
+			if i > 0 {
+				b.WriteByte(',')
+			}
+			fmt.Fprintf(&b, `{"resource":%s}`, l)
+		}
+		b.WriteString(`]}`)
+		out, report, err := asMessage(t, &b, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got strings.Builder
+		for _, l := range strings.Split(out, "\n") {
+			if r, ok := strings.CutPrefix(l, `{"resource":`); ok {
+				got.WriteString(strings.TrimSuffix(strings.TrimSuffix(r, ","), "}") + "\n")
+			}
+		}
+		if got.String() != lines || report.RecordsIn != lineReport.RecordsIn || report.RecordsRejected != lineReport.RecordsRejected {
+			t.Errorf("%s: %d bytes of entries, %d of lines; %d and %d records", name, got.Len(), len(lines), report.RecordsIn, lineReport.RecordsIn)
+		}
+	}
 }

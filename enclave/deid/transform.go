@@ -171,6 +171,9 @@ func (t *transformer) composite(n *node) bool {
 	return false
 }
 
+// plainNode stands for an array of extensions, which has no rule of its own.
+var plainNode = &node{method: group}
+
 // members applies the rules of n to the members of the object at hand and
 // reports whether any stayed. kept says whether one stands before them.
 func (t *transformer) members(n *node, kept bool) bool {
@@ -178,8 +181,10 @@ func (t *transformer) members(n *node, kept bool) bool {
 	for more := t.enter(); more; more = t.more() {
 		name := t.name()
 		child := n.children[string(name)]
-		if child == nil && n.extensions != nil && string(name) == "extension" {
-			child = n
+		// Not told by child == n: a type that holds itself has itself for a member.
+		extension := child == nil && n.extensions != nil && string(name) == "extension"
+		if extension {
+			child = plainNode
 		}
 		if child == nil {
 			t.row = n.row
@@ -200,7 +205,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 			t.out = append(t.out, ',')
 		}
 		var ok bool
-		if child == n {
+		if extension {
 			ok = t.extensions(n)
 		} else {
 			t.out = append(t.out, child.head...)
