@@ -8,7 +8,7 @@ FUZZTIME    ?= 3s
 
 POLICY      ?= eif/sample-policy.yaml
 
-.PHONY: build program eif demo test check cover mutants bench interop fuzz generate lint clean
+.PHONY: build program eif docker-eif demo test check cover mutants bench interop fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
@@ -20,6 +20,9 @@ program: ## the enclave's program and the image builder only
 
 eif: program ## bin/anchorhold.eif with POLICY=, twice, byte-identical; KERNEL= and NSM_MODULE= for kernels of others
 	scripts/eif.sh '$(POLICY)' bin/anchorhold.eif '$(KERNEL)' '$(NSM_MODULE)'
+
+docker-eif: build ## bin/anchorhold-docker.tar with POLICY= for nitro-cli, twice, the same; BLOBS= for its PCRs
+	scripts/docker.sh '$(POLICY)' bin/anchorhold-docker.tar '$(BLOBS)'
 
 demo: build ## the main job end to end, three processes, no AWS account
 	$(GO) run ./parent/e2e/demo --bin bin

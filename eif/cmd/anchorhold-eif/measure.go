@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anchorhold/eif/image"
+	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/measure"
 )
@@ -13,12 +14,17 @@ import (
 const measureHelp = `Measure computes the PCRs that the hypervisor gives an image, from the image or from its parts. PCR8 is that of the certificate in
 the image's signature section, or of --certificate; whether the signature holds: see verify-signature.
 
+With --layout nitro-cli it measures what nitro-cli makes of the Docker image of eif/Dockerfile, from AWS's blobs, the program and the policy. The
+ramdisks follow the sources of linuxkit and nitro-cli; where nitro-cli itself says otherwise, it is right.
+
 No PCR alone identifies an image: the hashes carry no lengths. Compare PCR0, PCR1 and PCR2 together.`
 
 // partFlags are an image's parts.
 type partFlags struct {
 	kernel, cmdline, certificate string
 	ramdisks                     []string
+
+	layout, init, module, program, policy string // of nitro-cli's layout
 }
 
 func (a *app) measure() *cobra.Command {
@@ -31,6 +37,9 @@ func (a *app) measure() *cobra.Command {
 		Example: `  anchorhold-eif measure anchorhold.eif
   anchorhold-eif measure --kernel bzImage --cmdline "$(cat cmdline)" --ramdisk boot.cpio --ramdisk policy.cpio`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.layout != "" {
+				return a.measureNitroCLI(f, args, cmd.Flag("cmdline").Changed, asJSON)
+			}
 			switch parts := f.kernel != "" || cmd.Flag("cmdline").Changed || len(f.ramdisks) > 0 || f.certificate != ""; {
 			case parts && len(args) > 0:
 				return cli.Usage("expected an image or its parts, not both")
@@ -53,8 +62,50 @@ func (a *app) measure() *cobra.Command {
 	flags.StringVar(&f.cmdline, "cmdline", "", "command line, as it is measured: no line break")
 	flags.StringArrayVar(&f.ramdisks, "ramdisk", nil, "ramdisk `FILE`, in order; may be repeated")
 	flags.StringVar(&f.certificate, "certificate", "", "signing certificate `FILE` (PEM) for PCR8")
+	flags.StringVar(&f.layout, "layout", "", "nitro-cli: measure what nitro-cli builds")
+	flags.StringVar(&f.init, "init", "", "AWS's init `FILE`, for layout nitro-cli")
+	flags.StringVar(&f.module, "nsm-module", "", "AWS's nsm.ko `FILE`, for layout nitro-cli")
+	flags.StringVar(&f.program, "program", "", "anchorhold-enclave `FILE`, for layout nitro-cli")
+	flags.StringVar(&f.policy, "policy", "", "policy `FILE`, compiled or .yaml, for layout nitro-cli")
 	flags.BoolVar(&asJSON, "json", false, "print JSON as nitro-cli does")
 	return cmd
+}
+
+// measureNitroCLI takes AWS's command line for the program's architecture unless another is given.
+func (a *app) measureNitroCLI(f partFlags, args []string, line, asJSON bool) error {
+	if f.layout != string(appraise.LayoutNitroCLI) || len(args) > 0 || len(f.ramdisks) > 0 {
+		return cli.Usage("--layout %q: expected %s, and no FILE or --ramdisk with it", f.layout, appraise.LayoutNitroCLI)
+	}
+	var p image.NitroCLIParts
+	for _, part := range []struct {
+		flag, path string
+		to         *[]byte
+	}{
+		{"kernel", f.kernel, &p.Kernel}, {"init", f.init, &p.Init}, {"nsm-module", f.module, &p.NSMModule}, {"program", f.program, &p.Program},
+	} {
+		if part.path == "" {
+			return cli.Usage("--layout nitro-cli: expected --%s", part.flag)
+		}
+		var err error
+		if *part.to, err = readPart(part.path); err != nil {
+			return fmt.Errorf("%s: %w", part.flag, err)
+		}
+	}
+	arm, err := checkProgram(f.program, p.Program)
+	if err != nil {
+		return err
+	}
+	if p.Policy, err = readPolicy(f.policy); err != nil {
+		return err
+	}
+	p.CommandLine = measure.NitroCLICommandLine(map[bool]string{true: "arm64", false: "amd64"}[arm])
+	if line {
+		p.CommandLine = f.cmdline
+	}
+	if err := image.CheckCommandLine(p.CommandLine); err != nil {
+		return cli.Usage("--cmdline: %w", err)
+	}
+	return a.print(measurements(p.Measure(), nil), asJSON)
 }
 
 func (a *app) measureParts(f partFlags, asJSON bool) error {

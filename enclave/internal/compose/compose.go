@@ -67,6 +67,7 @@ type Entry struct {
 // rule is what one path must be.
 type rule struct {
 	mode     uint32
+	also     uint32 // another permitted mode
 	required bool
 	device   uint64
 	max      int64 // size, of regular files, which must not be empty either
@@ -87,7 +88,7 @@ var layouts = map[Layout]map[string]rule{
 		"/dev/console": {mode: device | 0o600, device: console},
 		"/root":        {mode: folder | 0o700},
 	},
-	// After AWS's init has mounted what it mounts. /etc is linuxkit's, which puts two files there; mtab is Docker's.
+	// After AWS's init has mounted what it mounts. /etc is Docker's, which makes its files 0755; linuxkit would make them 0644.
 	NitroCLI: {
 		"/anchorhold-enclave": {mode: regular | 0o755, required: true, max: 1 << 30},
 		PolicyPath:            {mode: regular | 0o444, required: true, max: MaxPolicy},
@@ -98,8 +99,8 @@ var layouts = map[Layout]map[string]rule{
 		"/tmp":                {mode: folder, required: true, mount: true},
 		"/var":                {mode: folder | 0o755},
 		"/etc":                {mode: folder | 0o755},
-		"/etc/hosts":          {mode: regular | 0o644, max: 1 << 12},
-		"/etc/resolv.conf":    {mode: regular | 0o644, max: 1 << 12},
+		"/etc/hosts":          {mode: regular | 0o755, also: regular | 0o644, max: 1 << 12},
+		"/etc/resolv.conf":    {mode: regular | 0o755, also: regular | 0o644, max: 1 << 12},
 		"/etc/mtab":           {mode: link | 0o777},
 	},
 }
@@ -136,7 +137,7 @@ func (r rule) check(e Entry) error {
 	switch {
 	case e.Mount != r.mount:
 		return fmt.Errorf("is a mount: got %v, want %v", e.Mount, r.mount)
-	case got != want:
+	case got != want && (r.also == 0 || got != r.also):
 		return fmt.Errorf("has mode %#o, want %#o", got, want)
 	case e.UID != 0 || e.GID != 0:
 		return fmt.Errorf("belongs to %d:%d, want 0:0", e.UID, e.GID)
