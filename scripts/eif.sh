@@ -58,3 +58,35 @@ if ! cmp -s "$out" "$work/second.eif"; then
 fi
 echo "built twice, byte-identical: $(sha256sum "$out")"
 echo "$(go version), kernel $(sha256sum "$kernel" | cut -d' ' -f1)"
+[[ $policy == eif/sample-policy.yaml && -z ${3:-} ]] || exit 0
+
+# The measurements of the sample, with our kernel, stand in CHANGELOG.md together with what gave them. The program changes with its sources,
+# so the statement names those by a digest: same sources and tools must give the same registers, other sources make it an old statement.
+sources=$(GOOS=linux GOARCH=amd64 CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if .Main}}{{$d := $.Dir}}{{range $.GoFiles}}{{$d}}/{{.}}
+{{end}}{{range $.EmbedFiles}}{{$d}}/{{.}}
+{{end}}{{end}}{{end}}' ./enclave/cmd/anchorhold-enclave | sed "s|^$PWD/||" | grep . | LC_ALL=C sort)
+digest=$({ echo "$sources"; xargs cat <<<"$sources"; cat go.mod go.sum "$policy"; grep '^FIPS\|^BUILD' Makefile; } | sha256sum | cut -c1-32)
+toolchain=${kernel%/*}/toolchain.txt
+made=$(
+	echo "sources    $digest (scripts/eif.sh), $policy"
+	echo "tools      $(go env GOVERSION), GOFIPS140 $(sed -n 's/^FIPS.*= //p' Makefile); kernel: $(sed -n 's/^source: //p' "$toolchain"), $(sed -n 2p "$toolchain"), $(sed -n 3p "$toolchain")"
+	echo "kernel     SHA-256 $(sha256sum "$kernel" | cut -d' ' -f1)"
+)
+got=$(
+	echo "sizes      program $(stat -c %s bin/anchorhold-enclave), kernel $(stat -c %s "$kernel"), image $(stat -c %s "$out") bytes"
+	bin/anchorhold-eif measure "$out" | sed 's/ /       /'
+)
+stated=$(sed -n '/^```measurements$/,/^```$/p' CHANGELOG.md | sed '1d;$d')
+if [[ -n ${RECORD:-} ]]; then
+	awk -v block="$made"$'\n'"$got" '/^```measurements$/ {print; print block; skip = 1; next} /^```$/ {skip = 0} !skip' CHANGELOG.md >"$work/changelog"
+	cat "$work/changelog" >CHANGELOG.md
+	echo "recorded in CHANGELOG.md"
+elif [[ $stated == "$made"$'\n'"$got" ]]; then
+	echo "as CHANGELOG.md states"
+elif [[ $stated == "$made"$'\n'* ]]; then
+	echo "eif.sh: CHANGELOG.md states other measurements for the same sources and tools:" >&2
+	diff <(echo "$stated") <(echo "$made"$'\n'"$got") >&2
+	exit 1
+else
+	echo "CHANGELOG.md states the measurements of other sources or tools; RECORD=yes writes these there"
+fi
