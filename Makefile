@@ -8,7 +8,7 @@ FUZZTIME    ?= 3s
 
 POLICY      ?= eif/sample-policy.yaml
 
-.PHONY: build program eif docker-eif demo test check cover mutants bench interop fuzz generate lint clean
+.PHONY: build program eif docker-eif demo test check cover mutants bench interop e2e fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
@@ -41,6 +41,9 @@ bench: ## ratios against baselines of the same run
 
 interop: build ## with official AWS Encryption SDKs, the AWS CLI, other COSE and HPKE implementations; installs them
 	scripts/interop.sh
+
+e2e: build ## boots the image in QEMU and runs the main job through it; builds kernel and QEMU once
+	scripts/e2e.sh
 
 fuzz: ## each fuzz target for FUZZTIME (10m for a release)
 	scripts/fuzz.sh $(FUZZTIME)

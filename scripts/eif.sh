@@ -9,8 +9,7 @@ out=${2:?usage: scripts/eif.sh POLICY OUT [KERNEL [NSM_MODULE]]}
 kernel=${3:-}
 module=${4:-}
 if [[ -z $kernel ]]; then
-	id=$(cat eif/kernel/config eif/kernel/source.txt scripts/kernel.sh | sha256sum | cut -c1-16)
-	kernel=.cache/kernel/$id/bzImage
+	kernel=$(scripts/kernelpath.sh)
 	[[ -f $kernel ]] || scripts/kernel.sh "${kernel%/*}" "${KERNEL_DEB:-}"
 fi
 

@@ -20,6 +20,7 @@ const rootHelp = `anchorhold-eif builds enclave images that anyone can build aga
   anchorhold-eif build --kernel bzImage --program anchorhold-enclave --policy policy.yaml -o anchorhold.eif
   anchorhold-eif describe anchorhold.eif
   anchorhold-eif pins anchorhold.eif --layout anchorhold --expires 2027-01-31
+  anchorhold-eif emulate anchorhold.eif --machine microvm --ca ca --sockets /run/anchorhold/one
 
 See eif/REPRODUCE.md for what each PCR covers.
 
@@ -64,10 +65,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func (a *app) root() *cobra.Command {
 	root := cli.Root(&cobra.Command{
 		Use:     "anchorhold-eif",
-		Short:   "Build, measure, compare and sign enclave images",
+		Short:   "Build, measure, compare, sign and emulate enclave images",
 		Long:    rootHelp,
 		Version: release,
 	})
-	root.AddCommand(a.build(), a.describe(), a.measure(), a.pins(), a.diff(), a.sign(), a.verifySignature())
+	root.AddCommand(a.build(), a.describe(), a.measure(), a.pins(), a.diff(), a.sign(), a.verifySignature(), a.emulate())
 	return root
 }

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anchorhold/eif/emulate/vhost"
+	"anchorhold/eif/emulate/vsockdev"
 )
 
 // Guest is a guest whose device is served. Its methods fail the test rather than return errors.
@@ -41,7 +42,10 @@ func New(tb testing.TB, d vhost.Device) *Guest {
 // Connect serves a device to a guest that has not set anything up.
 func Connect(tb testing.TB, d vhost.Device) *Guest {
 	tb.Helper()
-	ours, theirs := pair(tb)
+	ours, theirs, err := vsockdev.Pair()
+	if err != nil {
+		tb.Fatal(err)
+	}
 	g := &Guest{tb: tb, conn: ours, done: make(chan error, 1), Faults: make(chan error, 64)}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
@@ -82,25 +86,6 @@ func (g *Guest) Wait() error {
 	err := <-g.done
 	g.done <- err
 	return err
-}
-
-func pair(tb testing.TB) (a, b *net.UnixConn) {
-	tb.Helper()
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	var out [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "pair")
-		c, err := net.FileConn(f)
-		f.Close()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		out[i] = c.(*net.UnixConn)
-	}
-	return out[0], out[1]
 }
 
 // event is an eventfd. The number is kept because File.Fd would make it blocking.

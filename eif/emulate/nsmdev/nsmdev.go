@@ -5,6 +5,8 @@
 package nsmdev
 
 import (
+	"fmt"
+
 	"anchorhold/eif/emulate/vhost"
 	"anchorhold/protocol/protocoltest/softnsm"
 )
@@ -44,25 +46,53 @@ func (d *Device) Wake() <-chan struct{} { return d.wake }
 // Process answers what is in the queue.
 func (d *Device) Process(queues []*vhost.Queue) error {
 	for range batch {
-		c, err := queues[0].Pop()
-		if c == nil || err != nil {
+		request, response, err := take(queues[0])
+		if request == nil || err != nil {
 			return err
 		}
 		// One byte more than is allowed, so that the module sees that it is too much.
-		request := make([]byte, min(c.Readable(), softnsm.MaxRequest+1))
-		c.Read(request)
-		answer := d.module.Exchange(request)
-		if len(answer) > c.Writable() {
+		asked := make([]byte, min(request.Readable(), softnsm.MaxRequest+1))
+		request.Read(asked)
+		answer := d.module.Exchange(asked)
+		if len(answer) > response.Writable() {
 			answer = []byte(bufferTooSmall)
 		}
-		c.Write(answer) // a buffer that does not hold even that gets the beginning, as from the driver's ioctl
-		queues[0].Push(c)
+		response.Write(answer) // a buffer that does not hold even that gets the beginning, as from the driver's ioctl
+		if request == response {
+			queues[0].Push(request)
+		} else {
+			queues[0].Push(request, response) // at once: the driver looks for both when it is interrupted
+		}
 	}
 	select {
 	case d.wake <- struct{}{}:
 	default:
 	}
 	return nil
+}
+
+// take returns the chains of request and response, nil when they are not both there. Linux offers two, one to read and one to
+// write; one that is both will do as well.
+func take(q *vhost.Queue) (request, response *vhost.Chain, err error) {
+	request, err = q.Pop()
+	if request == nil || err != nil {
+		return nil, nil, err
+	}
+	if request.Writable() > 0 {
+		return request, request, nil
+	}
+	response, err = q.Pop()
+	if err != nil {
+		return nil, nil, err
+	}
+	if response == nil {
+		q.PutBack()
+		return nil, nil, nil
+	}
+	if response.Readable() > 0 {
+		return nil, nil, fmt.Errorf("%w: a second request in place of room for the answer", vhost.ErrGuest)
+	}
+	return request, response, nil
 }
 
 // bufferTooSmall is the module's answer to a response buffer that is too short: {"Error": "BufferTooSmall"} in CBOR.

@@ -2,6 +2,7 @@ package nsmdev_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 
 	"anchorhold/eif/emulate/guesttest"
 	"anchorhold/eif/emulate/nsmdev"
+	"anchorhold/eif/emulate/vhost"
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
@@ -27,15 +29,22 @@ func guest(t testing.TB) (*guesttest.Guest, *testca.CA) {
 	return guesttest.New(t, nsmdev.New(softnsm.New(softnsm.Config{CA: ca, Image: measured, Now: time.Now}))), ca
 }
 
-// ask sends a request as Linux's driver does: one buffer to read, one to write.
+// ask sends a request as Linux's driver does: one chain to read, one to write, and both are back at the first interrupt.
 func ask(g *guesttest.Guest, in []byte, room int) []byte {
 	r, at := g.Ring(0), g.Buffers()
 	copy(g.At(at, len(in)), in)
-	r.Describe(0, guesttest.Descriptor{Address: guesttest.Address(at), Length: uint32(len(in)), Flags: guesttest.Next, Next: 1})
+	r.Describe(0, guesttest.Descriptor{Address: guesttest.Address(at), Length: uint32(len(in))})
 	r.Describe(1, guesttest.Descriptor{Address: guesttest.Address(at + 0x10000), Length: uint32(room), Flags: guesttest.Write})
 	r.Offer(0)
+	r.Offer(1)
 	r.Kick()
-	_, n := r.Next()
+	if head, n := r.Next(); head != 0 || n != 0 {
+		panic("the request did not come back first")
+	}
+	_, n, ok := r.Used()
+	if !ok {
+		panic("the answer was not there when the request was")
+	}
 	return append([]byte{}, g.At(at+0x10000, int(n))...)
 }
 
@@ -103,7 +112,31 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// More requests at once than one batch.
+// A driver that kicks between request and room for the answer is waited for; two requests in a row are a fault.
+func TestHalfARequest(t *testing.T) {
+	g, _ := guest(t)
+	r, at := g.Ring(0), g.Buffers()
+	copy(g.At(at, 10), "\x69GetRandom")
+	r.Describe(0, guesttest.Descriptor{Address: guesttest.Address(at), Length: 10})
+	r.Describe(1, guesttest.Descriptor{Address: guesttest.Address(at + 0x10000), Length: 0x1000, Flags: guesttest.Write})
+	r.Offer(0)
+	r.Kick()
+	g.Ask(1, nil)
+	r.Offer(1)
+	r.Kick()
+	r.Next()
+	if _, n := r.Next(); n < 256 {
+		t.Errorf("answer of %d bytes", n)
+	}
+	r.Offer(0)
+	r.Offer(0)
+	r.Kick()
+	if err := <-g.Faults; !errors.Is(err, vhost.ErrGuest) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// More requests at once than one batch, each in one chain.
 func TestManyAtOnce(t *testing.T) {
 	g, _ := guest(t)
 	r, at := g.Ring(0), g.Buffers()

@@ -82,7 +82,7 @@ func (q *Queue) Waiting() bool {
 	return q.running() && uint16(loadWord(q.avail)>>16) != q.next
 }
 
-// Pop returns the driver's next chain, or nil when there is none. The caller pushes it before it takes the next.
+// Pop returns the driver's next chain, or nil when there is none. The caller pushes it or puts it back before Process returns.
 func (q *Queue) Pop() (*Chain, error) {
 	if !q.running() {
 		return nil, nil
@@ -143,13 +143,18 @@ func (q *Queue) walk(head uint16) (*Chain, error) {
 	return nil, fmt.Errorf("%w: chain has no end", ErrGuest)
 }
 
-// Push gives a chain back to the driver with what was written to it, and interrupts the guest unless it asked not to be.
-func (q *Queue) Push(c *Chain) {
-	entry := q.used[4+usedEntrySize*int(q.filled%q.size):]
-	binary.LittleEndian.PutUint32(entry, uint32(c.head))
-	binary.LittleEndian.PutUint32(entry[4:], uint32(c.written))
-	q.filled++
-	// The store is a full barrier: the entry is there before the index says so, and the flag below is read after.
+// PutBack undoes the latest Pop: the driver has not offered all that the device needs yet.
+func (q *Queue) PutBack() { q.next-- }
+
+// Push gives chains back to the driver with what was written to them, all at once, and interrupts the guest unless it asked not to be.
+func (q *Queue) Push(chains ...*Chain) {
+	for _, c := range chains {
+		entry := q.used[4+usedEntrySize*int(q.filled%q.size):]
+		binary.LittleEndian.PutUint32(entry, uint32(c.head))
+		binary.LittleEndian.PutUint32(entry[4:], uint32(c.written))
+		q.filled++
+	}
+	// The store is a full barrier: the entries are there before the index says so, and the flag below is read after.
 	storeWord(q.used, uint32(q.filled)<<16)
 	if q.interrupt != nil && loadWord(q.avail)&availNoInterrupt == 0 {
 		q.interrupt()

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
-	"golang.org/x/sys/unix"
 
 	"anchorhold/eif/emulate/guesttest"
 	"anchorhold/eif/emulate/vsockdev"
@@ -176,7 +175,7 @@ func (l *listener) dial(_ context.Context, port uint32) (vsockdev.Conn, error) {
 	if port != 9000 {
 		return nil, errors.New("nobody listens")
 	}
-	a, b, err := pair()
+	a, b, err := vsockdev.Pair()
 	if err != nil {
 		return nil, err
 	}
@@ -185,25 +184,6 @@ func (l *listener) dial(_ context.Context, port uint32) (vsockdev.Conn, error) {
 	l.mu.Unlock()
 	l.conns <- b
 	return a, nil
-}
-
-// pair returns two ends of a unix connection.
-func pair() (a, b *net.UnixConn, err error) {
-	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, nil, err
-	}
-	var out [2]*net.UnixConn
-	for i, fd := range fds {
-		f := os.NewFile(uintptr(fd), "pair")
-		c, err := net.FileConn(f)
-		f.Close()
-		if err != nil {
-			return nil, nil, err
-		}
-		out[i] = c.(*net.UnixConn)
-	}
-	return out[0], out[1], nil
 }
 
 // ended checks that the other end of a connection has gone.

@@ -8,6 +8,7 @@ import (
 
 	"anchorhold/eif/emulate/guesttest"
 	"anchorhold/eif/emulate/vhost"
+	"anchorhold/eif/emulate/vsockdev"
 )
 
 // A guest that sends more than it was given credit for would fill this machine's memory.
@@ -182,7 +183,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if open != 2048 {
 		t.Errorf("%d connections were opened, want 2048", open)
 	}
-	ours, theirs, err := pair()
+	ours, theirs, err := vsockdev.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +203,7 @@ func TestConnectionsAreBounded(t *testing.T) {
 func TestGuestDoesNotAnswer(t *testing.T) {
 	t.Parallel() // it waits for a time limit
 	d := newDriver(t)
-	ours, theirs, err := pair()
+	ours, theirs, err := vsockdev.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"testing"
+
+	"anchorhold/eif/emulate/vsockdev"
 )
 
 func TestGuestDials(t *testing.T) {
@@ -49,7 +51,7 @@ func TestClosedPortAnswersAtOnce(t *testing.T) {
 	d.send(packet{srcPort: 1000, dstPort: 9001, op: request})
 	d.want(reset, 1000)
 	// And a port of the guest.
-	ours, theirs, err := pair()
+	ours, theirs, err := vsockdev.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +66,7 @@ func TestClosedPortAnswersAtOnce(t *testing.T) {
 
 func TestHostDials(t *testing.T) {
 	d := newDriver(t)
-	ours, theirs, err := pair()
+	ours, theirs, err := vsockdev.Pair()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,8 +18,9 @@ const line = measure.CommandLine
 func TestCommandLine(t *testing.T) {
 	for _, devices := range []string{
 		"",
-		" virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6", // QEMU
-		" virtio_mmio.device=4K@0xd0000000:5 virtio_mmio.device=4K@0xd0001000:6",   // Firecracker
+		" virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6",    // QEMU
+		" virtio_mmio.device=4K@0xd0000000:5 virtio_mmio.device=4K@0xd0001000:6",      // Firecracker
+		"  virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=512@0xfeb00c00:11", // QEMU's machine nitro-enclave
 	} {
 		if err := compose.CheckCommandLine([]byte(line+devices+"\n"), line); err != nil {
 			t.Errorf("%q: %v", devices, err)
@@ -51,6 +52,9 @@ func TestForeignCommandLine(t *testing.T) {
 		"two spaces":                  strings.Replace(line, " ", "  ", 1) + "\n",
 		"longer last word":            line + "x\n",
 		"trailing space":              line + " \n",
+		"device without space":        line + device[1:] + "\n",
+		"space behind a device":       line + device + " \n",
+		"word behind two spaces":      line + "  quiet" + device + "\n",
 		"arguments for init":          line + " -- --listen=unix:///x\n",
 		"environment":                 line + " GODEBUG=madvdontneed=1\n",
 		"word behind a device":        line + device + " init=/x\n",

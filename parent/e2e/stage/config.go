@@ -8,7 +8,10 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
+
+	"anchorhold/protocol/transport"
 )
 
 // user is one principal of the local KMS.
@@ -67,6 +70,9 @@ func (s *Stage) CompilePolicy(ctx context.Context, name, referenceDate string) e
 
 // WritePins writes NAME.pins: the measurements of the enclave program with that policy, computed, never read from the enclave.
 func (s *Stage) WritePins(ctx context.Context, policy string) error {
+	if s.Guest != nil {
+		return s.writeImagePins(ctx, policy)
+	}
 	return s.WritePinsOf(ctx, devProgram, policy)
 }
 
@@ -83,13 +89,34 @@ func (s *Stage) writeParentConfig() error {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "listen: 127.0.0.1:0\nspool: %s\n", s.SpoolDir())
 	fmt.Fprintf(&b, "tenants:\n  - name: %s\n    token-sha256: [%s]\n", Tenant, hex.EncodeToString(hash[:]))
-	fmt.Fprintf(&b, "enclaves:\n  - name: one\n    address: %s\n", s.socket("jobs"))
-	if s.Two {
-		fmt.Fprintf(&b, "  - name: two\n    address: %s\n", s.socket("jobs2"))
+	if err := s.writeEnclaves(&b); err != nil {
+		return err
 	}
 	fmt.Fprintf(&b, "relay:\n  listen: %s\n  dial:\n    %q: %q\n", s.socket("relay"), kmsHost+":443", kms)
 	fmt.Fprintf(&b, "credentials:\n  listen: %s\n  source: environment\n  region: %s\n", s.socket("credentials"), region)
 	return os.WriteFile(s.Path("parent.yaml"), b.Bytes(), 0o600)
+}
+
+// writeEnclaves writes the part of the configuration that names the enclaves.
+func (s *Stage) writeEnclaves(b *bytes.Buffer) error {
+	fmt.Fprintf(b, "enclaves:\n  - name: %s\n    address: %s\n", firstEnclave, s.socket("jobs"))
+	if s.Two {
+		fmt.Fprintf(b, "  - name: two\n    address: %s\n", s.socket("jobs2"))
+	}
+	if s.Guest == nil {
+		return nil
+	}
+	if s.Guest.Replace {
+		args := append([]string{filepath.Join(s.Bin, "anchorhold-eif")}, s.GuestArgs(s.Image("policy"), firstEnclave)...)
+		fmt.Fprintf(b, "    replace: [%s]\n", strings.Join(append(args, "--replace"), ", "))
+	}
+	for _, name := range s.Guest.Names {
+		fmt.Fprintf(b, "  - name: %s\n    address: %s\n", name, s.guestSocket(name, transport.JobPort))
+		if err := s.linkGuest(name, transport.RelayPort, transport.CredentialsPort); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TokenFile holds the tenant's bearer token for the parent's API.

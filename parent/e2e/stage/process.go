@@ -60,6 +60,10 @@ func (s *Stage) spawn(ctx context.Context, name string, env []string, binary str
 		}
 		p.err = cmd.Wait()
 	}()
+	limit := readyTimeout
+	if s.Guest != nil {
+		limit = guestReady
+	}
 	select {
 	case addr := <-ready:
 		return p, addr, nil
@@ -68,9 +72,9 @@ func (s *Stage) spawn(ctx context.Context, name string, env []string, binary str
 	case <-ctx.Done():
 		p.kill()
 		return nil, "", ctx.Err()
-	case <-time.After(readyTimeout):
+	case <-time.After(limit):
 		p.kill()
-		return nil, "", fmt.Errorf("%s is not ready after %v\n%s", name, readyTimeout, s.tail(name))
+		return nil, "", fmt.Errorf("%s is not ready after %v\n%s", name, limit, s.tail(name))
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"anchorhold/protocol/transport"
 )
 
 // Account numbers of the two sides: the key lives in the owner's account, the parent's role is a cross-account principal.
@@ -21,6 +23,9 @@ const (
 
 	Tenant   = "clinic"
 	Pipeline = "deid"
+
+	// firstEnclave is the one that the stage starts.
+	firstEnclave = "one"
 )
 
 // Options chooses what a stage runs.
@@ -31,6 +36,8 @@ type Options struct {
 	Dir string
 	// OnReject is the pipeline's on-reject; "count" when empty.
 	OnReject string
+	// Guest, when set, makes the enclave a virtual machine.
+	Guest *Guest
 	// Limits is YAML for the policy's limits, in flow style such as "{replays: 9}"; defaults when empty.
 	Limits string
 	// Two lets the parent know a second place for an enclave, which is empty at first: see StartEnclaveIn.
@@ -67,8 +74,10 @@ func Start(ctx context.Context, o Options) (*Stage, error) {
 		{"policy", func(ctx context.Context) error { return s.CompilePolicy(ctx, "policy", "2026-12-31") }},
 		{"pins", func(ctx context.Context) error { return s.WritePins(ctx, "policy") }},
 		{"key policy", func(ctx context.Context) error { return s.PutKeyPolicy(ctx, "policy") }},
-		{"enclave", func(ctx context.Context) error { return s.StartEnclave(ctx, "policy") }},
-		{"parent", s.StartParent},
+		{"enclave", func(ctx context.Context) error {
+			return s.unlessCold(ctx, func(ctx context.Context) error { return s.StartEnclave(ctx, "policy") })
+		}},
+		{"parent", func(ctx context.Context) error { return s.unlessCold(ctx, s.StartParent) }},
 		{"reply key", func(ctx context.Context) error { return s.run(ctx, "anchorhold", "keygen", "--out", s.Path("reply")) }},
 	} {
 		if err := step.do(ctx); err != nil {
@@ -77,6 +86,13 @@ func Start(ctx context.Context, o Options) (*Stage, error) {
 		}
 	}
 	return s, nil
+}
+
+func (s *Stage) unlessCold(ctx context.Context, start func(context.Context) error) error {
+	if s.Guest != nil && s.Guest.Cold {
+		return nil
+	}
+	return start(ctx)
 }
 
 // Path returns the path of a file of the stage.
@@ -119,7 +135,13 @@ func (s *Stage) StartEnclave(ctx context.Context, policy string) error {
 	if err := s.enclave.stop(); err != nil {
 		return err
 	}
-	p, _, err := s.spawn(ctx, "enclave", nil, devProgram, s.enclaveArgs("jobs", policy)...)
+	var p *process
+	var err error
+	if s.Guest == nil {
+		p, _, err = s.spawn(ctx, "enclave", nil, devProgram, s.enclaveArgs("jobs", policy)...)
+	} else if err = s.BuildImage(ctx, policy); err == nil {
+		p, _, err = s.spawn(ctx, "enclave", nil, "anchorhold-eif", s.GuestArgs(s.Image(policy), firstEnclave)...)
+	}
 	s.enclave = p
 	return err
 }
@@ -129,6 +151,13 @@ func (s *Stage) enclaveArgs(socket, policy string) []string {
 		"enclave", "--listen", s.socket(socket), "--relay", s.socket("relay"), "--credentials", s.socket("credentials"),
 		"--policy", s.Path(policy + ".cbor"), "--ca", s.Path("ca"),
 	}
+}
+
+// StopEnclave ends the enclave.
+func (s *Stage) StopEnclave() error {
+	err := s.enclave.stop()
+	s.enclave = nil
+	return err
 }
 
 // StartParent starts the parent, ending the one that ran before; its spool stays.
@@ -144,7 +173,15 @@ func (s *Stage) StartParent(ctx context.Context) error {
 	return err
 }
 
-func (s *Stage) socket(name string) string { return "unix://" + s.Path(name+".sock") }
+// socket is the address of one of the ways between enclave and parent: jobs, relay or credentials.
+func (s *Stage) socket(name string) string {
+	if s.Guest != nil {
+		return s.guestSocket(firstEnclave, ports[name])
+	}
+	return "unix://" + s.Path(name+".sock")
+}
+
+var ports = map[string]int{"jobs": transport.JobPort, "relay": transport.RelayPort, "credentials": transport.CredentialsPort}
 
 // KillEnclave ends the enclave without notice, as a crash would.
 func (s *Stage) KillEnclave() { s.enclave.kill() }

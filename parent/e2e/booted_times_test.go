@@ -1,0 +1,70 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"anchorhold/parent/e2e/stage"
+)
+
+// boots is how often a start is timed.
+const boots = 10
+
+// How long an image takes from the start of the emulator to its heartbeat, to serving, and to the first key that KMS releases to it. Times are
+// told, not judged.
+func TestBootedTimes(t *testing.T) {
+	s := booted(t, stage.Guest{})
+	in := sample(t, s)
+	var heartbeat, serving, decrypt []time.Duration
+	for range boots {
+		check(t, s.StopEnclave())
+		j := job{s, "timed" + string(rune('a'+len(decrypt)))}
+		mustOwner(t, s, 0, j.sealArgs("policy", in)...)
+		before := decrypts(t, s)
+		e := emulate(t, s.GuestArgs(s.Image("policy"), "one")[1:]...)
+		done := make(chan error, 1)
+		go func() {
+			out, _, err := patience(s, j)
+			if err != nil {
+				err = fmt.Errorf("submit: %w: %s", err, out)
+			}
+			done <- err
+		}()
+		for end := time.Now().Add(guestTime); decrypts(t, s) == before; time.Sleep(2 * time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatalf("no Decrypt: %s", e.text())
+			}
+		}
+		decrypt = append(decrypt, time.Since(e.begin))
+		heartbeat, serving = append(heartbeat, e.wait("heartbeat")), append(serving, e.wait("serving"))
+		check(t, <-done)
+		check(t, e.stop())
+	}
+	for _, m := range []struct {
+		name  string
+		times []time.Duration
+	}{{"heartbeat", heartbeat}, {"serving", serving}, {"first attested decrypt", decrypt}} {
+		slices.Sort(m.times)
+		t.Logf("start to %s: median %.2f s of %d (%.2f to %.2f)", m.name, (m.times[boots/2-1]+m.times[boots/2]).Seconds()/2, boots,
+			m.times[0].Seconds(), m.times[boots-1].Seconds())
+	}
+}
+
+// decrypts counts the keys that the local KMS has released.
+func decrypts(t *testing.T, s *stage.Stage) (n int) {
+	t.Helper()
+	b, err := os.ReadFile(s.EventsFile())
+	check(t, err)
+	for line := range strings.Lines(string(b)) {
+		var event struct{ EventName, ErrorCode string }
+		if json.Unmarshal([]byte(line), &event) == nil && event.EventName == "Decrypt" && event.ErrorCode == "" {
+			n++
+		}
+	}
+	return n
+}
