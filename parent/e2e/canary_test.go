@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,25 +66,24 @@ func TestCanary(t *testing.T) {
 	if code, _, out := c.run(job{s, "missing"}); code != 1 {
 		t.Errorf("without a job: got exit %d, want 1\n%s", code, out)
 	}
-	for action, attempts := range map[string][]string{
-		"kms:Decrypt":          {"Decrypt without Recipient", "Decrypt without Recipient and KeyId"},
-		"kms:ReEncrypt*":       {"ReEncrypt"},
-		"kms:CreateGrant":      {"CreateGrant and Decrypt by it"},
-		"kms:GenerateDataKey*": {"GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext"},
-		"kms:Encrypt":          {"Encrypt"},
-		"kms:ListGrants":       {"ListGrants"},
+	for name, w := range map[string]struct{ actions, attempts []string }{
+		"use": {[]string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"}, []string{
+			"Decrypt without Recipient", "Decrypt without Recipient and KeyId", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext",
+			"GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
+		}},
+		"around": {[]string{"kms:ReEncrypt*", "kms:CreateGrant", "kms:ListGrants"}, []string{"ReEncrypt", "CreateGrant and Decrypt by it", "ListGrants"}},
 	} {
-		t.Run(action, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			c.t = t
-			statement := `{"Effect":"Allow","Principal":{"AWS":"` + s.Parent().ARN + `"},"Action":"` + action + `","Resource":"*"}`
+			statement := `{"Effect":"Allow","Principal":{"AWS":"` + s.Parent().ARN + `"},"Action":["` + strings.Join(w.actions, `","`) + `"],"Resource":"*"}`
 			check(t, s.SetKeyPolicy(t.Context(), strings.Replace(good, `"Statement":[`, `"Statement":[`+statement+`,`, 1)))
 			code, verdicts, out := c.run(c.seal())
 			if code != 3 {
 				t.Errorf("got exit %d, want 3\n%s", code, out)
 			}
-			for _, a := range attempts {
-				if verdicts[a] != "OPEN" {
-					t.Errorf("%s: got %q, want OPEN", a, verdicts[a])
+			for a, verdict := range verdicts {
+				if open := slices.Contains(w.attempts, a); open != (verdict == "OPEN") {
+					t.Errorf("%s: got %q, want open %v", a, verdict, open)
 				}
 			}
 		})

@@ -43,14 +43,11 @@ func (d document) keys() map[string][]string {
 	return list
 }
 
-// documents are those of images that a statement's conditions could mean: each value of PCR0 with the others at their first, then each other
-// register through its values. One that names no register gives the document of any image.
-func documents(s *keypolicy.Statement) []document {
-	values := map[string][]string{}
-	for _, c := range s.Conditions {
-		key := strings.ToLower(c.Key)
-		name, ok := strings.CutPrefix(key, attestation)
-		if !ok {
+// measurements are the values that conditions name, by register, in order.
+func measurements(conditions []keypolicy.Condition, values map[string][]string) map[string][]string {
+	for _, c := range conditions {
+		name, ok := strings.CutPrefix(strings.ToLower(c.Key), attestation)
+		if !ok || c.Operator.Name == "Null" {
 			continue
 		}
 		if name == "imagesha384" {
@@ -58,6 +55,23 @@ func documents(s *keypolicy.Statement) []document {
 		}
 		for _, v := range c.Values {
 			values[name] = append(values[name], candidates(c.Operator.Name, strings.ToLower(v))...)
+		}
+	}
+	return values
+}
+
+// documents are those of images that the policy could mean, the n-th values of all registers together: those of the statement's conditions, and
+// for a register that it leaves open those of the denials, which may be all that pins it. A register that nothing names is the adversary's.
+func (l *linter) documents(s *keypolicy.Statement) []document {
+	values, denied := measurements(s.Conditions, map[string][]string{}), map[string][]string{}
+	for i := range l.Policy.Statements {
+		if l.Policy.Statements[i].Deny {
+			measurements(l.Policy.Statements[i].Conditions, denied)
+		}
+	}
+	for name, list := range denied {
+		if values[name] == nil {
+			values[name] = list
 		}
 	}
 	pick := func(name string, n int) string {

@@ -58,18 +58,29 @@ func ours() []flawed {
 		{"short-register", "deny-needs-document never-matches", "a denial of 95 digits", append(bare(), deny("kms:Decrypt", object{anyCase: object{pcr + "0": q0[:95]}}))},
 		{"deny-list", "deny-needs-document unattested-decrypt", "a denial of revoked images instead of pins", append(bare()[:2],
 			allow(aws(parent), "kms:Decrypt", object{equals: own}), deny("kms:Decrypt", object{anyCase: object{pcr + "0": q0}}))},
-		{"everyone", "wildcard-principal", "everyone, with all conditions", append(bare()[:2], allow("*", "kms:Decrypt", paired))},
-		{"everyone-unconditional", "unattested-decrypt wildcard-principal", "everyone, with none", with(allow("*", "kms:Decrypt", nil))},
+		{"everyone", "mints-keys users-administer users-delete wildcard-principal", "everyone, with all conditions", append(bare()[:2], allow("*", "kms:Decrypt", paired))},
+		{"everyone-unconditional", "mints-keys unattested-decrypt users-administer users-delete wildcard-principal", "everyone, with none", with(allow("*", "kms:Decrypt", nil))},
 		{"everyone-by-account", "unattested-decrypt wildcard-principal", "everyone of an account", with(allow("*", "kms:Decrypt", object{equals: object{"kms:CallerAccount": "444455556666"}}))},
-		{"everyone-by-address", "unattested-decrypt wildcard-principal", "everyone from an address", with(allow(aws("*"), "kms:Decrypt", object{"IpAddress": object{"aws:SourceIp": "127.0.0.0/8"}}))},
-		{"not-principal", "unattested-decrypt wildcard-principal", "everyone but one", with(object{"Effect": "Allow", "NotPrincipal": aws(owner), "Action": "kms:Decrypt", "Resource": "*"})},
+		{"everyone-by-address", "mints-keys unattested-decrypt users-administer users-delete wildcard-principal", "everyone from an address", with(allow(aws("*"), "kms:Decrypt", object{"IpAddress": object{"aws:SourceIp": "127.0.0.0/8"}}))},
+		{"not-principal", "unattested-decrypt users-administer users-delete wildcard-principal", "everyone but one", with(object{"Effect": "Allow", "NotPrincipal": aws(owner), "Action": "kms:Decrypt", "Resource": "*"})},
 		{"parent-account", "delegation", "the operator's account, with all conditions", append(bare()[:2], allow(aws("arn:aws:iam::444455556666:root"), "kms:Decrypt", paired))},
-		{"owner-account", "delegation unattested-decrypt", "the owner's account may decrypt", with(allow(aws("111122223333"), "kms:Decrypt", nil))},
+		{"owner-account", "delegation mints-keys unattested-decrypt users-administer users-delete", "the owner's account may decrypt", with(allow(aws("111122223333"), "kms:Decrypt", nil))},
 		{"service", "service-principal unattested-decrypt", "an AWS service", with(allow(object{"Service": "backup.amazonaws.com"}, "kms:Decrypt", nil))},
 		{"deleted", "deleted-principal", "a role that is no more", with(allow(aws("AROADBQP57FF2AEXAMPLE"), "kms:DescribeKey", nil))},
+		{"by-arn", "unattested-decrypt", "the key by a pattern of its ARN", with(onResource(allow(aws(parent), "kms:Decrypt", nil), "arn:aws:kms:*:111122223333:key/*"))},
+		{"denied-elsewhere", "unattested-decrypt", "a denial that names another key", with(allow(aws(parent), "kms:Decrypt", nil),
+			onResource(deny("kms:*", nil), "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"))},
+		{"pinned-by-denial", "unbound-tenant unpaired-image", "pinned by denials only, without the context", append(bare()[:2], append(good()[5:8], allow(aws(parent), "kms:Decrypt", nil))...)},
+		{"pcr0-by-denial", "pcr0-alone", "PCR0 pinned by a denial only", append(bare()[:2],
+			deny("kms:Decrypt", object{"StringNotEqualsIgnoreCase": object{pcr + "0": p0}}), allow(aws(parent), "kms:Decrypt", object{equals: own}))},
 		{"old-version", "old-version", "the language of 2008", bare()},
 		{"no-administrator", "no-administrator", "nobody can change it", bare()[1:]},
 	}
+}
+
+func onResource(statement object, arn string) object {
+	statement["Resource"] = arn
+	return statement
 }
 
 // operations are policies that allow what leads around attestation.

@@ -10,22 +10,19 @@ import (
 // strangerAccount stands for any account that nobody has heard of.
 const strangerAccount = "999999999999"
 
-// principals are callers that a statement may let in: those it names, somebody of an account that it names, a stranger when it names everyone,
-// and whoever its conditions on the caller demand.
-func principals(s *keypolicy.Statement) []string {
-	role := func(account string) string { return "arn:aws:iam::" + account + ":role/" + fresh }
+// principals are callers that a statement may let in: those it names, somebody of an account that it names, a stranger when it names everyone;
+// and of these whoever is named anywhere in the policy, as denials exempt some.
+func (l *linter) principals(s *keypolicy.Statement) []string {
 	if s.NotPrincipal {
-		return []string{role(strangerAccount)}
+		return append(l.named(""), someone(strangerAccount))
 	}
 	var list []string
 	for _, p := range s.Principals {
 		switch {
 		case p.Any:
-			list = append(list, role(strangerAccount))
-			list = append(list, demanded(s, "")...)
+			list = append(append(list, someone(strangerAccount)), l.named("")...)
 		case p.Account != "":
-			list = append(list, role(p.Account))
-			list = append(list, demanded(s, p.Account)...)
+			list = append(append(list, someone(p.Account)), l.named(p.Account)...)
 		case p.ARN != "" || p.Service != "":
 			list = append(list, p.String())
 		}
@@ -33,21 +30,34 @@ func principals(s *keypolicy.Statement) []string {
 	return list
 }
 
-// demanded are callers that a statement's conditions name, of one account or of any.
-func demanded(s *keypolicy.Statement, account string) []string {
+// someone is a role of an account that no policy names.
+func someone(account string) string { return "arn:aws:iam::" + account + ":role/" + fresh }
+
+// named are the callers that principals and conditions of all statements name, of one account or of any.
+func (l *linter) named(account string) []string {
 	var list []string
-	for _, c := range s.Conditions {
-		for _, v := range c.Values {
-			switch strings.ToLower(c.Key) {
-			case callerKey:
-				v = candidates("ArnLike", v)[0]
-			case "kms:calleraccount", "aws:principalaccount":
-				v = "arn:aws:iam::" + v + ":role/" + fresh
-			default:
-				continue
+	add := func(arn string) {
+		if (account == "" || accountOf(arn) == account) && !slices.Contains(list, arn) {
+			list = append(list, arn)
+		}
+	}
+	for i := range l.Policy.Statements {
+		for _, p := range l.Policy.Statements[i].Principals {
+			switch {
+			case p.ARN != "":
+				add(p.ARN)
+			case p.Account != "":
+				add(someone(p.Account))
 			}
-			if account == "" || accountOf(v) == account {
-				list = append(list, v)
+		}
+		for _, c := range l.Policy.Statements[i].Conditions {
+			for _, v := range c.Values {
+				switch strings.ToLower(c.Key) {
+				case callerKey:
+					add(candidates("ArnLike", v)[0])
+				case "kms:calleraccount", "aws:principalaccount":
+					add(someone(v))
+				}
 			}
 		}
 	}
@@ -78,8 +88,8 @@ func (l *linter) findUsers() {
 		if s.Deny {
 			continue
 		}
-		for _, who := range principals(s) {
-			for _, d := range append(documents(s), document{}) {
+		for _, who := range l.principals(s) {
+			for _, d := range append(l.documents(s), document{}) {
 				if found, _ := l.only(i).reach(attempt{principal: who, action: "Decrypt", fixed: d.keys()}); found {
 					l.opens[who] = true
 				}
@@ -95,7 +105,7 @@ func (l *linter) findUsers() {
 func (l *linter) probe(i int) {
 	s := &l.Policy.Statements[i]
 	j := l.only(i)
-	for _, who := range principals(s) {
+	for _, who := range l.principals(s) {
 		l.probeDecrypt(j, i, who)
 		l.probeMinting(j, i, who)
 		for _, o := range forbiddenOperations {
@@ -138,12 +148,12 @@ func (l *linter) probeDecrypt(j judge, i int, who string) {
 	if decrypt(document{}, "unattested-decrypt") {
 		return
 	}
-	for _, d := range documents(s) {
+	for _, d := range l.documents(s) {
 		if decrypt(d.with(fresh, fresh, fresh), "unpinned-image") || decrypt(d.with(zero, zero, zero), "debug-image") {
 			return
 		}
 	}
-	for _, d := range documents(s) {
+	for _, d := range l.documents(s) {
 		if decrypt(d.with(d.pcr0, fresh, d.pcr2), "pcr0-alone") || decrypt(d.with(d.pcr0, d.pcr1, fresh), "pcr0-alone") {
 			break
 		}
@@ -154,7 +164,7 @@ func (l *linter) probeDecrypt(j judge, i int, who string) {
 // probePairing asks whether an attested image opens what was sealed for another one, or for another tenant.
 func (l *linter) probePairing(j judge, i int, who string) {
 	s := &l.Policy.Statements[i]
-	for _, d := range documents(s) {
+	for _, d := range l.documents(s) {
 		crossed := attempt{principal: who, action: "Decrypt", fixed: d.keys(), forbidden: map[string]bool{d.pcr0: true}}
 		rule := "unpaired-image"
 		if manyValues(s) {
@@ -164,7 +174,7 @@ func (l *linter) probePairing(j judge, i int, who string) {
 			break
 		}
 	}
-	for _, d := range documents(s) {
+	for _, d := range l.documents(s) {
 		for _, tenant := range [][]string{{fresh}, nil} {
 			fixed := d.keys()
 			fixed[tenantKey] = tenant

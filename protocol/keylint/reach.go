@@ -30,8 +30,29 @@ type attempt struct {
 
 // judge is a policy whose only permission is the one under suspicion, beside all denials, or a grant.
 type judge struct {
-	policy *keypolicy.Policy
-	grants []keypolicy.Grant
+	policy    *keypolicy.Policy
+	grants    []keypolicy.Grant
+	resources []string // ARNs that the key may have
+}
+
+// anyKey stands for a key whose ARN is not known: no policy names it.
+const anyKey = "arn:aws:kms:us-east-1:" + strangerAccount + ":key/00000000-0000-0000-0000-000000000000"
+
+// keyARNs are the ARNs that the key may have: its own when it is known. Else it may be any that the statement names, or one that no denial
+// does: the worst case.
+func (l *linter) keyARNs(statement int) []string {
+	if l.Metadata != nil && l.Metadata.ARN != "" {
+		return []string{l.Metadata.ARN}
+	}
+	list := []string{anyKey}
+	if statement >= 0 {
+		for _, r := range l.Policy.Statements[statement].Resources {
+			if r != "*" {
+				list = append(list, candidates("ArnLike", r)[0])
+			}
+		}
+	}
+	return list
 }
 
 // only keeps all denials of the policy and one statement that allows; -1 keeps none.
@@ -42,18 +63,23 @@ func (l *linter) only(statement int) judge {
 			p.Statements = append(p.Statements, s)
 		}
 	}
-	return judge{policy: p}
+	return judge{policy: p, resources: l.keyARNs(statement)}
 }
 
 // reach looks for a request of that kind that is allowed. sure is false when it gave up before it had tried everything.
 func (j judge) reach(a attempt) (found, sure bool) {
-	r := keypolicy.Request{Principal: a.principal, Action: "kms:" + a.action, Resource: "*", Context: map[string][]string{}}
+	r := keypolicy.Request{Principal: a.principal, Action: "kms:" + a.action, Context: map[string][]string{}}
 	r.Account = accountOf(a.principal)
 	maps.Copy(r.Context, identity(a.principal))
 	maps.Copy(r.Context, a.fixed)
 	free := j.freeKeys(a, r.Context)
 	tries := 0
-	return j.search(&r, free, &tries), tries < maxTries
+	for _, r.Resource = range j.resources {
+		if j.search(&r, free, &tries) {
+			return true, true
+		}
+	}
+	return false, tries < maxTries
 }
 
 // A choice is a condition key and the values that are worth trying; the empty one is absence.

@@ -79,10 +79,11 @@ func (l *linter) whole() {
 	everything := keypolicy.Statement{Principals: []keypolicy.Principal{{Any: true}}, Actions: []string{"*"}, Resources: []string{"*"}}
 	j := l.only(-1)
 	j.policy.Statements = append(j.policy.Statements, everything)
-	stranger := principals(&everything)[0]
-	for _, action := range []string{"Decrypt", "ReEncryptFrom", "CreateGrant"} {
-		if found, _ := j.reach(attempt{principal: stranger, action: action, fixed: document{}.keys()}); found {
-			l.report("nothing-denied", -1, "")
+	for _, who := range l.principals(&everything) {
+		for _, action := range []string{"Decrypt", "ReEncryptFrom", "CreateGrant"} {
+			if found, _ := j.reach(attempt{principal: who, action: action, fixed: document{}.keys()}); found {
+				l.report("nothing-denied", -1, "")
+			}
 		}
 	}
 	for i := range l.Policy.Statements {
@@ -90,7 +91,7 @@ func (l *linter) whole() {
 		if s.Deny || open(s) {
 			continue
 		}
-		for _, who := range principals(s) {
+		for _, who := range l.principals(s) {
 			if found, _ := l.only(i).reach(attempt{principal: who, action: "PutKeyPolicy", fixed: document{}.keys()}); found {
 				return
 			}
