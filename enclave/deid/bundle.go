@@ -146,25 +146,29 @@ func (t *transformer) entryMember(name []byte) bool {
 	r := t.engine.bundle
 	switch {
 	case string(name) == "fullUrl" && t.b[t.i] == '"':
-		t.out = append(t.out, `"fullUrl":"`...)
-		ok := t.fullURL(t.str())
-		t.sink.Applied(r.fullURL.row, ok)
+		in := t.i
+		t.out = append(t.out, `"fullUrl":`...)
+		out := len(t.out)
 		t.out = append(t.out, '"')
-		return ok
+		ok := t.fullURL(t.str())
+		t.out = append(t.out, '"')
+		return t.applied(r.fullURL, in, out, ok)
 	case string(name) == "search":
 		t.out = append(t.out, r.search.head...)
 		return t.value(r.search)
 	case string(name) == "request" && t.b[t.i] == '{':
 		return t.request()
 	case string(name) == "response" && t.b[t.i] == '{':
+		in := t.i
 		status, _ := t.findText("status")
 		t.skip()
 		ok := len(status) >= 3 && only(status[:3], digit) && (len(status) == 3 || status[3] == ' ')
-		t.sink.Applied(r.response.row, ok)
+		t.out = append(t.out, `"response":`...)
+		out := len(t.out)
 		if ok {
-			t.out = append(append(append(t.out, `"response":{"status":"`...), status[:3]...), `"}`...)
+			t.out = append(append(append(t.out, `{"status":"`...), status[:3]...), `"}`...)
 		}
-		return ok
+		return t.applied(r.response, in, out, ok)
 	}
 	t.row = r.entry.row
 	t.unknown(name)
@@ -174,23 +178,25 @@ func (t *transformer) entryMember(name []byte) bool {
 // request keeps method and url, or nothing.
 func (t *transformer) request() bool {
 	r := t.engine.bundle
+	in := t.i
 	verb, _ := t.findText("method")
 	url, _ := t.findText("url")
 	t.skip()
 	ok := r.method.set[string(verb)]
-	t.sink.Applied(r.method.row, ok)
 	if !ok {
-		return false
+		return t.applied(r.method, in, 0, false)
 	}
-	t.out = append(append(append(t.out, `"request":{"method":"`...), verb...), `","url":"`...)
+	t.sink.Applied(r.method.row, true)
+	t.out = append(t.out, `"request":`...)
+	out := len(t.out)
+	t.out = append(append(append(t.out, `{"method":"`...), verb...), `","url":"`...)
 	if ok = t.isKind(url); ok {
 		t.out = append(t.out, url...)
 	} else {
 		ok = t.target(url)
 	}
-	t.sink.Applied(r.url.row, ok)
 	t.out = append(t.out, `"}`...)
-	return ok
+	return t.applied(r.url, in, out, ok)
 }
 
 // fullURL appends the surrogate of an entry's address.

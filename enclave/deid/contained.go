@@ -84,10 +84,10 @@ func (t *transformer) stays(s scanner) bool {
 	if r == nil {
 		return false
 	}
-	outer, inside, m := t.scanner, t.inside, t.mark()
-	t.scanner, t.inside = s, true
+	outer, inside, trace, m := t.scanner, t.inside, t.trace, t.mark()
+	t.scanner, t.inside, t.trace = s, true, nil
 	ok := t.resource(r)
-	t.scanner, t.inside, t.address.known = outer, inside, false
+	t.scanner, t.inside, t.trace, t.address.known = outer, inside, trace, false
 	t.out = t.out[:m.out]
 	t.sink.Undo(m.sink) // it is only tried
 	return ok

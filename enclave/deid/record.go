@@ -12,7 +12,7 @@ func (t *transformer) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Ve
 
 // work makes b the record at hand for a rewriting that says where in the list its type stands, or -1, and with which code it is rejected.
 func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, code.Record)) (out []byte, v stream.Verdict) {
-	t.out, t.sink = dst, s
+	t.out, t.start, t.sink = dst, len(dst), s
 	t.scanner = scanner{b: b, max: t.max, scratch: t.scratch[:0]}
 	t.failed, t.at, t.entry = "", 0, false
 	t.space()

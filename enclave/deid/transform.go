@@ -17,8 +17,10 @@ type transformer struct {
 	keyed   *keyed    // nil where surrogates are counted
 	shifter *shifter  // nil where no date is shifted
 	out     []byte
+	start   int // of the record in out
 	sink    *stream.Sink
-	word    [96]byte // room for a name that is put together
+	trace   func(stream.Touch) // nil but for a person at a desk
+	word    [96]byte           // room for a name that is put together
 
 	// The record at hand:
 	failed code.Record // why it is rejected
@@ -62,15 +64,13 @@ func (t *transformer) reject(c code.Record) bool {
 // of it and reports whether anything did. When it reports false it may have
 // appended something, which the caller rolls back.
 func (t *transformer) value(n *node) bool {
+	in, out := t.i, len(t.out)
 	if n.method == drop {
 		t.skip()
-		t.sink.Applied(n.row, false)
-		return false
+		return t.applied(n, in, out, false)
 	}
 	if t.b[t.i] != '[' {
-		ok := t.single(n)
-		t.sink.Applied(n.row, ok)
-		return ok
+		return t.applied(n, in, out, t.single(n))
 	}
 	t.out = append(t.out, '[')
 	kept := false
@@ -79,17 +79,17 @@ func (t *transformer) value(n *node) bool {
 		if kept {
 			t.out = append(t.out, ',')
 		}
+		in, out := t.i, len(t.out)
 		// FHIR has no array in an array.
 		if t.b[t.i] == '[' {
 			t.skip()
 			t.rollback(m)
-			t.sink.Applied(n.row, false)
-		} else if ok := t.single(n); ok {
-			kept = true
-			t.sink.Applied(n.row, true)
+			t.applied(n, in, out, false)
+		} else if t.single(n) {
+			kept = t.applied(n, in, out, true)
 		} else {
 			t.rollback(m)
-			t.sink.Applied(n.row, false)
+			t.applied(n, in, out, false)
 		}
 		if t.failed != "" {
 			return false
@@ -231,9 +231,10 @@ func (t *transformer) members(n *node, kept bool) bool {
 
 // is reports whether the value at hand is the one that it must be, and moves behind it.
 func (t *transformer) is(n *node) bool {
-	ok := t.b[t.i] == 't' && n.set["true"] || t.b[t.i] == 'f' && n.set["false"]
+	in := t.i
+	ok := t.b[in] == 't' && n.set["true"] || t.b[in] == 'f' && n.set["false"]
 	t.skip()
-	t.sink.Applied(n.row, false)
+	t.applied(n, in, 0, false)
 	return ok
 }
 
@@ -293,21 +294,22 @@ func (t *transformer) extension(n *node) bool {
 		rule = n.extensions[string(url)]
 	}
 	if rule == nil || rule.method == drop || rule.method == ageFrom && t.told(rule) {
-		if rule != nil {
-			t.sink.Applied(rule.row, false)
-		} else {
+		if rule == nil {
 			t.sink.Unknown(n.row, append(append(append(t.word[:0], "extension('"...), url...), "')"...))
+			t.skip()
+			return false
 		}
+		in := t.i
 		t.skip()
-		return false
+		return t.applied(rule, in, 0, false)
 	}
 	outer := t.holder
 	t.holder = t.i
 	defer func() { t.holder = outer }()
+	in, out := t.i, len(t.out)
 	t.out = append(t.out, rule.head...)
 	m := t.mark()
 	ok = t.members(rule, true) && len(t.out) > m.out // or only the address would be left
-	t.sink.Applied(rule.row, ok)
 	t.out = append(t.out, '}')
-	return ok
+	return t.applied(rule, in, out, ok)
 }

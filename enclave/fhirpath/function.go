@@ -227,3 +227,22 @@ func callCustom(c *call) ([]Item, error) {
 	out, err := c.e.function.custom.Call(nodes, args, func(n int) error { return c.ev.spend(c.e, n) })
 	return items(out), err
 }
+
+// Refused are functions that FHIRPath or FHIR has and Compile refuses, with the
+// reason.
+func Refused() map[string]string {
+	const more = "needs more than the resource"
+	return map[string]string{
+		"resolve": more, "memberOf": more, "conformsTo": more, "subsumes": more, "subsumedBy": more, "elementDefinition": more, "slice": more, "checkModifiers": more,
+		"htmlChecks":     "checks text, selects nothing",
+		"lowBoundary":    "published cases contradict the text",
+		"highBoundary":   "published cases contradict the text",
+		"toLong":         "there are no Long numbers",
+		"convertsToLong": "there are no Long numbers",
+		"defineVariable": "trial use, not in FHIRPath 2.0",
+		"coalesce":       "trial use, not in FHIRPath 2.0",
+		"now":            "reads a clock",
+		"today":          "reads a clock",
+		"timeOfDay":      "reads a clock",
+	}
+}

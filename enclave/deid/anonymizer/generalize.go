@@ -74,14 +74,14 @@ func (r *record) generalize(n *fhirpath.Node, u *rule) (ops, error) {
 	for _, c := range u.cases {
 		found, err := c.when.Evaluate(n, r.env())
 		if err != nil {
-			return 0, failure(err)
+			return 0, err
 		}
 		if len(found) == 1 && isFalse(found[0]) {
 			continue
 		}
 		then, err := c.then.Evaluate(n, r.env())
 		if err != nil {
-			return 0, failure(err)
+			return 0, err
 		}
 		return generalized, assign(n, then)
 	}

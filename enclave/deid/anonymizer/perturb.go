@@ -76,7 +76,7 @@ func (r *record) perturb(n *fhirpath.Node, u *rule) (ops, error) {
 	if err := r.addNoise(target, u.noise); err != nil {
 		return 0, err
 	}
-	r.visitBelow(n)
+	r.visitBelow(n, u.number)
 	return perturbed, nil
 }
 

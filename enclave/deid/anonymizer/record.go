@@ -3,7 +3,6 @@ package anonymizer
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 
 	"anchorhold/enclave/deid/stream"
@@ -26,15 +25,7 @@ type record struct {
 	visited map[*fhirpath.Node]bool // elements that a rule has processed
 	budget  int
 	digest  []byte // of bytes, once it's asked for
-}
-
-// A Touch is a rule at work on an element.
-type Touch struct {
-	Rule    int    // from 1
-	Path    string // of the rule
-	Method  string
-	Pointer string // of the element as it was read
-	Label   bool   // the element is a security label that was added
+	told    *trace // nil but for a person at a desk
 }
 
 // ruleError says which rule has failed. The reason holds nothing of the record.
@@ -48,9 +39,6 @@ func (e *ruleError) Error() string {
 }
 
 func (e *ruleError) Unwrap() error { return e.err }
-
-// failure is an error of FHIRPath as one of a rule; its text is fixed words and the rule's own.
-func failure(err error) error { return err }
 
 func (r *record) env() fhirpath.Env { return fhirpath.Env{Budget: &r.budget} }
 
@@ -171,12 +159,9 @@ func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
 	if err != nil {
 		return 0, err
 	}
-	r.visited[n] = true
+	r.mark(n, u.number)
 	if had || done != 0 {
 		r.sink.Applied(u.number-1, n.HasValue() || !had)
-	}
-	if t := r.worker.trace; t != nil {
-		t(Touch{Rule: u.number, Path: u.path, Method: u.method.String(), Pointer: n.Pointer()})
 	}
 	for _, c := range n.Children(nil) {
 		if c.IsResource() {
@@ -211,11 +196,11 @@ func (r *record) apply(n *fhirpath.Node, u *rule) (ops, error) {
 	return 0, nil // keep
 }
 
-// visitBelow takes all elements below n for processed.
-func (r *record) visitBelow(n *fhirpath.Node) {
+// visitBelow takes all elements below n for processed by the rule of a number.
+func (r *record) visitBelow(n *fhirpath.Node, number int) {
 	for _, c := range n.Children(nil) {
-		r.visited[c] = true
-		r.visitBelow(c)
+		r.mark(c, number)
+		r.visitBelow(c, number)
 	}
 }
 
@@ -247,12 +232,4 @@ func count(n *fhirpath.Node) int {
 		total += count(c)
 	}
 	return total
-}
-
-// reason is what a person at the desk may read of a failure.
-func reason(err error) string {
-	if e, ok := errors.AsType[*ruleError](err); ok {
-		return e.Error()
-	}
-	return err.Error()
 }

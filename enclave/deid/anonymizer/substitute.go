@@ -129,10 +129,10 @@ func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 	if err != nil {
 		return 0, err
 	}
-	if err := r.exchange(n, with, r.holders(n)); err != nil {
+	if err := r.exchange(n, with, r.holders(n), u.number); err != nil {
 		return 0, err
 	}
-	r.visitBelow(n)
+	r.visitBelow(n, u.number)
 	return substituted, nil
 }
 
@@ -154,8 +154,8 @@ func (r *record) holders(n *fhirpath.Node) map[*fhirpath.Node]bool {
 	return kept
 }
 
-// exchange makes n like with, element by element in their order. with is used up; nil stands for nothing.
-func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool) error {
+// exchange makes n like with, element by element in their order, for the rule of a number. with is used up; nil stands for nothing.
+func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool, number int) error {
 	targets := map[string][]*fhirpath.Node{}
 	if with != nil {
 		for _, t := range with.Children(nil) {
@@ -174,8 +174,10 @@ func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool) 
 			return errReplace
 		case t == nil && !kept[c]:
 			gone[c] = true
+			r.mark(c, number)
+			r.visitBelow(c, number)
 		default:
-			if err := r.exchange(c, t, kept); err != nil {
+			if err := r.exchange(c, t, kept, number); err != nil {
 				return err
 			}
 		}

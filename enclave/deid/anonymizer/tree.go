@@ -1,11 +1,13 @@
 package anonymizer
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"anchorhold/enclave/deid/stream"
 	"anchorhold/enclave/fhirpath"
 )
 
@@ -62,21 +64,28 @@ func prune(n *fhirpath.Node) {
 	n.Remove(func(c *fhirpath.Node) bool { return empty(c) && !c.IsResource() })
 }
 
-// write appends a complex value or a resource as JSON.
-func write(b []byte, n *fhirpath.Node) []byte {
-	b = append(b, '{')
+// writer writes a tree as JSON.
+type writer struct {
+	b []byte
+	// at is where elements stand in b; nil where nobody asks.
+	at map[*fhirpath.Node]stream.Span
+}
+
+// object appends a complex value or a resource.
+func (w *writer) object(n *fhirpath.Node) {
+	w.b = append(w.b, '{')
 	first := true
 	name := func(prefix, member string) {
 		if !first {
-			b = append(b, ',')
+			w.b = append(w.b, ',')
 		}
 		first = false
-		b = quote(b, prefix+member)
-		b = append(b, ':')
+		w.b = quote(w.b, prefix+member)
+		w.b = append(w.b, ':')
 	}
 	if n.IsResource() {
 		name("", "resourceType")
-		b = quote(b, n.Type().Name())
+		w.b = quote(w.b, n.Type().Name())
 	}
 	all := n.Children(nil)
 	for len(all) > 0 {
@@ -86,25 +95,16 @@ func write(b []byte, n *fhirpath.Node) []byte {
 		}
 		nodes := all[:same]
 		all = all[same:]
-		if some(nodes, hasMain) {
+		if slices.ContainsFunc(nodes, hasMain) {
 			name("", nodes[0].Member())
-			b = list(b, nodes, hasMain, writeMain)
+			w.list(nodes, hasMain, w.main)
 		}
-		if some(nodes, hasExtra) {
+		if slices.ContainsFunc(nodes, hasExtra) {
 			name("_", nodes[0].Member())
-			b = list(b, nodes, hasExtra, write)
+			w.list(nodes, hasExtra, w.object)
 		}
 	}
-	return append(b, '}')
-}
-
-func some(nodes []*fhirpath.Node, has func(*fhirpath.Node) bool) bool {
-	for _, n := range nodes {
-		if has(n) {
-			return true
-		}
-	}
-	return false
+	w.b = append(w.b, '}')
 }
 
 // hasMain: something of n stands in the member without the underscore.
@@ -112,33 +112,37 @@ func hasMain(n *fhirpath.Node) bool { return n.HasValue() || !n.Type().Primitive
 
 func hasExtra(n *fhirpath.Node) bool { return n.Type().Primitive() && len(n.Children(nil)) > 0 }
 
-func writeMain(b []byte, n *fhirpath.Node) []byte {
-	if !n.HasValue() {
-		return write(b, n)
+func (w *writer) main(n *fhirpath.Node) {
+	start := len(w.b)
+	switch text, ok := n.Text(); {
+	case !ok:
+		w.object(n)
+	case n.Kind() == '"':
+		w.b = quote(w.b, text)
+	default:
+		w.b = append(w.b, text...)
 	}
-	text, _ := n.Text()
-	if n.Kind() == '"' {
-		b = quote(b, text)
-		return b
+	if w.at != nil {
+		w.at[n] = stream.Span{Start: start, End: len(w.b)}
 	}
-	return append(b, text...)
 }
 
 // list appends the halves of an element, in an array where R4 lets it repeat.
-func list(b []byte, nodes []*fhirpath.Node, has func(*fhirpath.Node) bool, one func([]byte, *fhirpath.Node) []byte) []byte {
+func (w *writer) list(nodes []*fhirpath.Node, has func(*fhirpath.Node) bool, one func(*fhirpath.Node)) {
 	if !nodes[0].Repeats() {
-		return one(b, nodes[0])
+		one(nodes[0])
+		return
 	}
-	b = append(b, '[')
+	w.b = append(w.b, '[')
 	for i, n := range nodes {
 		if i > 0 {
-			b = append(b, ',')
+			w.b = append(w.b, ',')
 		}
 		if has(n) {
-			b = one(b, n)
+			one(n)
 		} else {
-			b = append(b, "null"...)
+			w.b = append(w.b, "null"...)
 		}
 	}
-	return append(b, ']')
+	w.b = append(w.b, ']')
 }

@@ -48,7 +48,7 @@ type worker struct {
 	block      cipher.Block // of encrypt
 	ivKey      [32]byte
 	noiseKey   [32]byte
-	trace      func(Touch)
+	trace      func(stream.Touch) // nil but for a person at a desk
 }
 
 // NewWorker takes the keys that the rules use from the parameters. One that is lacking or empty is ParametersMissing.
@@ -130,16 +130,28 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 	mark := s.Mark()
 	r := record{worker: w, sink: s, root: root, bytes: b, visited: map[*fhirpath.Node]bool{}}
 	r.budget = startBudget + nodeBudget*count(root)
-	if _, err = r.resource(root); err == nil {
-		prune(root)
-		return write(dst, root), stream.Verdict{Type: kind}
+	out := writer{b: dst}
+	if w.trace != nil {
+		r.told = &trace{rules: map[*fhirpath.Node]int{}}
+		r.told.begin(root)
+		out.at = map[*fhirpath.Node]stream.Span{}
 	}
+	v := stream.Verdict{Type: kind}
+	_, err = r.resource(root)
 	switch {
+	case err == nil:
+		prune(root)
+		out.object(root)
 	case errors.Is(err, errDate), errors.Is(err, errMalformed):
-		return dst, stream.Verdict{Type: kind, Code: code.ResourceMalformed}
+		v.Code = code.ResourceMalformed
 	case w.engine.settings.skip && !errors.Is(err, errNotApplicable):
 		s.Rollback(mark)
-		return appendEmpty(dst, root.Type().Name()), stream.Verdict{Type: kind}
+		out.b = appendEmpty(dst, root.Type().Name())
+	default:
+		v.Code, v.Stop = code.ProcessingFailed, true
 	}
-	return dst, stream.Verdict{Type: kind, Code: code.ProcessingFailed, Stop: true}
+	if w.trace != nil {
+		r.told.end(w.trace, out.at, len(dst), err)
+	}
+	return out.b, v
 }

@@ -73,3 +73,6 @@ func (e *Engine) Keys() []string {
 	}
 	return nil
 }
+
+// Stream returns what package stream runs.
+func (e *Engine) Stream() stream.Engine { return e.rules }

@@ -88,6 +88,7 @@ type pipelineCoverage struct {
 	Pipeline    string           `json:"pipeline"`
 	Preset      string           `json:"preset,omitempty"`
 	Requires    string           `json:"requires,omitempty"`
+	Warnings    []string         `json:"warnings,omitempty"`
 	DefaultDeny bool             `json:"default_deny"` // what no rule names is dropped
 	Letters     []letterCoverage `json:"letters"`
 	Others      []elementRule    `json:"others"` // rules that are there for no letter
@@ -112,7 +113,7 @@ func coverageOf(pol *policy.Policy) ([]pipelineCoverage, error) {
 		if err != nil {
 			return nil, fmt.Errorf("rules of pipeline %s: %w", p.Name, err)
 		}
-		c := pipelineCoverage{Pipeline: p.Name, Preset: p.Preset, Requires: e.Requires(), DefaultDeny: e.DefaultDeny(), Others: []elementRule{}}
+		c := pipelineCoverage{Pipeline: p.Name, Preset: p.Preset, Requires: e.Requires(), Warnings: e.Warnings(), DefaultDeny: e.DefaultDeny(), Others: []elementRule{}}
 		rules := map[string][]elementRule{}
 		for _, r := range e.Rules() {
 			at := elementRule{r.Path, r.Method}
@@ -142,6 +143,9 @@ func (a *app) printCoverage(c pipelineCoverage) {
 		kept = "what no rule names is dropped"
 	}
 	fmt.Fprintf(a.out, "pipeline %s: %s\n", c.Pipeline, kept)
+	for _, w := range c.Warnings {
+		fmt.Fprintf(a.out, "warning: %s\n", safe(w))
+	}
 	if c.Requires != "" {
 		fmt.Fprintf(a.out, "use of the output takes beside the rules: %s\n", c.Requires)
 	}

@@ -61,7 +61,7 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddGroup(&cobra.Group{ID: "owner", Title: "Data owner:"}, &cobra.Group{ID: "review", Title: "Review:"})
 	for group, commands := range map[string][]*cobra.Command{
-		"owner":  {a.keygen(), a.keyPolicy(), a.rollout(), a.seal(), a.wrap(), a.submit(), a.open(), a.runAll()},
+		"owner":  {a.keygen(), a.keyPolicy(), a.rollout(), a.seal(), a.wrap(), a.submit(), a.open(), a.runAll(), a.try()},
 		"review": {a.verify(), a.inspect(), a.canary(), a.policy(), a.coverage(), a.version()},
 	} {
 		for _, c := range commands {

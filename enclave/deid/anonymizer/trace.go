@@ -1,0 +1,54 @@
+package anonymizer
+
+import (
+	"errors"
+
+	"anchorhold/enclave/deid/stream"
+	"anchorhold/enclave/fhirpath"
+)
+
+var _ stream.Tracer = (*worker)(nil)
+
+// Trace has f told what becomes of values; see stream.Tracer.
+func (w *worker) Trace(f func(stream.Touch)) { w.trace = f }
+
+// trace is what one record tells.
+type trace struct {
+	values []*fhirpath.Node // primitives with a value, as the record was read
+	spans  []stream.Span    // theirs
+	rules  map[*fhirpath.Node]int
+}
+
+// begin remembers the values of a record before rules change them.
+func (t *trace) begin(n *fhirpath.Node) {
+	if n.HasValue() {
+		v := n.Value()
+		t.values = append(t.values, n)
+		t.spans = append(t.spans, stream.Span{Start: v.Start, End: v.End})
+	}
+	for _, c := range n.Children(nil) {
+		t.begin(c)
+	}
+}
+
+// end tells of all values, and of the rule that has failed.
+func (t *trace) end(tell func(stream.Touch), at map[*fhirpath.Node]stream.Span, start int, err error) {
+	for i, n := range t.values {
+		touch := stream.Touch{Rule: t.rules[n] - 1, In: t.spans[i]}
+		if out, ok := at[n]; ok {
+			touch.Out = stream.Span{Start: out.Start - start, End: out.End - start}
+		}
+		tell(touch)
+	}
+	if e, ok := errors.AsType[*ruleError](err); ok {
+		tell(stream.Touch{Rule: e.rule.number - 1, Reason: e.Error()})
+	}
+}
+
+// mark says that a rule, by its number, has processed an element. The first to do so counts.
+func (r *record) mark(n *fhirpath.Node, number int) {
+	r.visited[n] = true
+	if r.told != nil && r.told.rules[n] == 0 {
+		r.told.rules[n] = number
+	}
+}
