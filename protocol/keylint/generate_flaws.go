@@ -49,10 +49,7 @@ func ours() []flawed {
 			anyCase: object{pcr + "0": []string{p0, q0}, pcr + "1": []string{p1, q1}, pcr + "2": []string{p2, q2}}, equals: imageOf([]string{p0, q0}),
 		}))},
 		{"list-of-contexts", "unpairing-list", "one image, the contexts of two", context(equals, imageOf([]string{p0, q0}))},
-		{"exact", "case-sensitive", "compared with regard to case", change(func(c object) {
-			delete(c, anyCase)
-			c[equals] = object{image: p0, tenant: "clinic", pcr + "0": p0, pcr + "1": p1, pcr + "2": p2}
-		})},
+		{"exact", "case-sensitive", "compared with regard to case", change(comparedExactly)},
 		{"upper-case", "case-sensitive deny-needs-document never-matches", "a denial of a revoked image, in upper case", with(
 			deny("kms:Decrypt", object{equals: object{pcr + "0": strings.ToUpper(q0)}}))},
 		{"short-register", "deny-needs-document never-matches", "a denial of 95 digits", append(bare(), deny("kms:Decrypt", object{anyCase: object{pcr + "0": q0[:95]}}))},
@@ -76,6 +73,11 @@ func ours() []flawed {
 		{"old-version", "old-version", "the language of 2008", bare()},
 		{"no-administrator", "no-administrator", "nobody can change it", bare()[1:]},
 	}
+}
+
+func comparedExactly(c object) {
+	delete(c, anyCase)
+	c[equals] = object{image: p0, tenant: "clinic", pcr + "0": p0, pcr + "1": p1, pcr + "2": p2}
 }
 
 func onResource(statement object, arn string) object {

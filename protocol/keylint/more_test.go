@@ -103,7 +103,7 @@ func TestSARIF(t *testing.T) {
 
 // Whatever parses can be judged, twice alike.
 func FuzzLint(f *testing.F) {
-	for _, v := range vectorfile.Load(f, "testdata/flawed/*.txt") {
+	for _, v := range vectorfile.Load(f, "testdata/flawed/aws-*.txt") { // not all: a short run would do nothing but seeds
 		f.Add(v.Body)
 	}
 	f.Fuzz(func(t *testing.T, source []byte) {

@@ -94,7 +94,7 @@ func TestNoRandomRequestFindsMore(t *testing.T) {
 		{"CreateGrant", false, []string{"create-grant"}},
 	}
 	reached := make([]int, len(ways))
-	for range 200 {
+	for range 120 {
 		var statements []string
 		for range 1 + d.IntN(4) {
 			statements = append(statements, d.statement())
