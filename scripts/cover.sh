@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 floor=90
-packages=(protocol/attest protocol/appraise protocol/envelope protocol/result protocol/receipt enclave/internal/kms enclave/internal/job)
+packages=(protocol/attest protocol/appraise protocol/envelope protocol/result protocol/receipt enclave/internal/kms enclave/internal/job enclave/internal/compose)
 out=$(mktemp -d)
 trap 'rm -rf "$out"' EXIT
 # Without published vectors: the floor must hold in a fresh clone.
