@@ -62,10 +62,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	// Jobs first: the later groups look at what they left.
-	checks := slices.Concat(l.messageChecks(), l.sealChecks(), l.cliChecks(), l.documentChecks(), l.hpkeChecks())
+	checks := slices.Concat(l.messageChecks(), l.sealChecks(), l.cliChecks(), l.documentChecks(), l.hpkeChecks(), l.fhirChecks())
 	failed := report(ctx, stdout, checks)
 	if o.vectors == "" {
-		fmt.Fprintln(stdout, "not checked: published attestation documents (VECTORS is unset)")
+		fmt.Fprintln(stdout, "not checked: published attestation documents, FHIR examples (VECTORS is unset)")
 	}
 	if err := l.close(); err != nil {
 		fmt.Fprintln(stderr, "interop:", err)
