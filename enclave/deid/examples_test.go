@@ -16,7 +16,12 @@ func examples(tb testing.TB) []byte {
 	}
 	var in []byte
 	for _, f := range files {
-		in = append(in, gunzip(tb, f)...)
+		for l := range bytes.Lines(gunzip(tb, f)) {
+			// What comes of a Bundle are records of their own: see the tests of Bundles.
+			if !bytes.HasPrefix(l, []byte(`{"resourceType":"Bundle"`)) {
+				in = append(in, l...)
+			}
+		}
 	}
 	return in
 }

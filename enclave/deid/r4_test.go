@@ -190,15 +190,3 @@ var later = map[string]bool{
 	"ResearchStudy.recruitment": true, "ResearchStudy.region": true, "ResearchStudy.result": true,
 	"ResearchStudy.studyDesign": true, "ResearchStudy.whyStopped": true,
 }
-
-// Forms, documents and consents nest as deep as their authors like.
-func TestTypesThatHoldThemselves(t *testing.T) {
-	const in = `{"resourceType":"QuestionnaireResponse","item":[{"linkId":"1-8","item":[{"linkId":"2-6","item":[{"linkId":"3-4","answer":[{"valueBoolean":true,"item":[{"linkId":"4-2"}]}]}]}]}]}`
-	if got := one(t, in); got != in {
-		t.Errorf("got %s, want %s", got, in)
-	}
-	const section = `{"resourceType":"Composition","section":[{"mode":"working","section":[{"mode":"working","section":[{"mode":"working","section":[{"mode":"working"}]}]}]}]}`
-	if got := one(t, section); got != section {
-		t.Errorf("got %s, want %s", got, section)
-	}
-}
