@@ -6,11 +6,14 @@ import (
 	"encoding/json"
 	"io"
 	"os"
+	"runtime"
+	"sync"
 	"testing"
 
 	"github.com/go-json-experiment/json/jsontext"
 
 	"anchorhold/protocol/protocoltest/cputime"
+	"anchorhold/protocol/protocoltest/synthetic"
 )
 
 // benchInput is at least 16 MB of records, of synthea where there are vectors.
@@ -32,66 +35,83 @@ func report(b *testing.B, size, records int) {
 	b.ReportMetric(float64(records)*float64(b.N)/b.Elapsed().Seconds(), "records/s")
 }
 
-// BenchmarkSafeHarbor runs the preset beside two measures of what JSON costs
-// anyhow: copying its tokens, and decoding to maps and encoding again.
-func BenchmarkSafeHarbor(b *testing.B) {
-	in, records := benchInput(b)
-	e := safeHarbor(b)
-	run := func(workers int) func(b *testing.B) {
-		return func(b *testing.B) {
-			b.ReportAllocs()
-			o := options()
-			o.Workers = workers
-			cpu := cputime.PerOp(b)
-			for b.Loop() {
-				if _, err := e.Process(context.Background(), bytes.NewReader(in), io.Discard, o); err != nil {
-					b.Fatal(err)
-				}
-			}
-			cpu()
-			report(b, len(in), records)
+// manyRecords are at least 100 MB of generated records, all of them different.
+var manyRecords = sync.OnceValue(func() []byte {
+	for patients := 2100; ; patients += 300 {
+		parts := map[string]*bytes.Buffer{}
+		if err := synthetic.Generate(func(kind string) io.Writer {
+			parts[kind] = &bytes.Buffer{}
+			return parts[kind]
+		}, synthetic.Options{Patients: patients}); err != nil {
+			panic(err)
+		}
+		var all []byte
+		for _, kind := range synthetic.Types() {
+			all = append(all, parts[kind].Bytes()...)
+		}
+		if len(all) >= 100<<20 {
+			return all
 		}
 	}
-	b.Run("engine-1", run(1))
-	b.Run("engine-2", run(2))
-	b.Run("jsontext-copy", func(b *testing.B) {
-		cpu := cputime.PerOp(b)
-		for b.Loop() {
-			d, w := jsontext.NewDecoder(bytes.NewReader(in)), jsontext.NewEncoder(io.Discard)
-			for {
-				t, err := d.ReadToken()
-				if err == io.EOF {
-					break
-				}
-				if err == nil {
-					err = w.WriteToken(t)
-				}
-				if err != nil {
+})
+
+// BenchmarkSafeHarbor runs the preset on as many cores as there are, beside two
+// measures of what JSON costs anyhow on one: copying its tokens, and decoding
+// to maps and encoding again.
+func BenchmarkSafeHarbor(b *testing.B) {
+	in := manyRecords()
+	records := bytes.Count(in, []byte{'\n'})
+	measure := func(name string, f func() error) {
+		b.Run(name, func(b *testing.B) {
+			cpu := cputime.PerOp(b)
+			var before, after runtime.MemStats
+			runtime.ReadMemStats(&before)
+			for b.Loop() {
+				if err := f(); err != nil {
 					b.Fatal(err)
 				}
 			}
-		}
-		cpu()
-		report(b, len(in), records)
+			runtime.ReadMemStats(&after)
+			cpu()
+			b.ReportMetric(float64(after.Mallocs-before.Mallocs)/float64(b.N)/float64(records), "allocs/record")
+			report(b, len(in), records)
+		})
+	}
+	e := safeHarbor(b)
+	measure("engine", func() error {
+		_, err := e.Process(context.Background(), bytes.NewReader(in), io.Discard, options())
+		return err
 	})
-	b.Run("encoding-json", func(b *testing.B) {
-		for b.Loop() {
-			d, w := json.NewDecoder(bytes.NewReader(in)), json.NewEncoder(io.Discard)
-			for {
-				var m map[string]any
-				err := d.Decode(&m)
-				if err == io.EOF {
-					break
-				}
-				if err == nil {
-					err = w.Encode(m)
-				}
-				if err != nil {
-					b.Fatal(err)
-				}
+	measure("jsontext-copy", func() error {
+		d, w := jsontext.NewDecoder(bytes.NewReader(in)), jsontext.NewEncoder(io.Discard)
+		for {
+			t, err := d.ReadToken()
+			if err == io.EOF {
+				return nil
+			}
+			if err == nil {
+				err = w.WriteToken(t)
+			}
+			if err != nil {
+				return err
 			}
 		}
-		report(b, len(in), records)
+	})
+	measure("encoding-json", func() error {
+		d, w := json.NewDecoder(bytes.NewReader(in)), json.NewEncoder(io.Discard)
+		for {
+			var m map[string]any
+			err := d.Decode(&m)
+			if err == io.EOF {
+				return nil
+			}
+			if err == nil {
+				err = w.Encode(m)
+			}
+			if err != nil {
+				return err
+			}
+		}
 	})
 }
 
