@@ -2,6 +2,7 @@ package deid_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"regexp"
 	"strings"
 	"testing"
@@ -64,7 +65,7 @@ func newOracle(tb testing.TB, preset string) *oracle {
 
 var (
 	leafSurrogate = regexp.MustCompile(`^[b-df-hj-np-t]{32}$`)
-	leafReference = regexp.MustCompile(`^([A-Z][A-Za-z]+/|#|[A-Z][A-Za-z]+\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32}$`)
+	leafReference = regexp.MustCompile(`^([A-Z][A-Za-z]+/|#|urn:anchorhold:surrogate:|[A-Z][A-Za-z]+\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32}$`)
 	leafCode      = regexp.MustCompile(`^[!-~]{1,64}$`)
 	leafLink      = regexp.MustCompile(`^([b-df-hj-np-t]{32}|/?(L[PALG])?[0-9]{1,7}-[0-9])$`)
 	leafTail      = regexp.MustCompile(`^[A-Za-z0-9.|/-]{1,128}$`)
@@ -73,7 +74,23 @@ var (
 )
 
 // allows reports whether a leaf may stand where it does.
+// bundleForms is what of a Bundle may stay under all presets (SPEC 3.5), beside id and identifier.
+var bundleForms = map[string]*regexp.Regexp{
+	"Bundle.type":                  regexp.MustCompile(`^[a-z]+(-response)?$`),
+	"Bundle.timestamp":             year,
+	"Bundle.total":                 regexp.MustCompile(`^[0-9]{1,9}$`),
+	"Bundle.entry.fullUrl":         regexp.MustCompile(`^(https://anchorhold\.invalid/fhir/[A-Z][A-Za-z]+/|urn:anchorhold:surrogate:)[b-df-hj-np-t]{32}$`),
+	"Bundle.entry.search.mode":     regexp.MustCompile(`^(match|include|outcome)$`),
+	"Bundle.entry.search.score":    leafNumber,
+	"Bundle.entry.request.method":  regexp.MustCompile(`^[A-Z]{3,6}$`),
+	"Bundle.entry.request.url":     regexp.MustCompile(`^[A-Z][A-Za-z]+((/|\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32})?$`),
+	"Bundle.entry.response.status": regexp.MustCompile(`^[0-9]{3}$`),
+}
+
 func (o *oracle) allows(l leaf) bool {
+	if form, ok := bundleForms[l.path]; ok {
+		return form.MatchString(fmt.Sprint(l.value))
+	}
 	switch v := l.value.(type) {
 	case bool:
 		return l.kind == "boolean"
