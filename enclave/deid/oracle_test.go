@@ -73,6 +73,17 @@ var (
 	codeDigits    = regexp.MustCompile(`[0-9]`)
 )
 
+// bundleLeaves are the texts that Bundles have beside their resources, whatever the preset.
+var bundleLeaves = map[string]*regexp.Regexp{
+	"Bundle.type":                  regexp.MustCompile(`^(document|message|transaction|transaction-response|batch|batch-response|history|searchset|collection)$`),
+	"Bundle.timestamp":             regexp.MustCompile(`^(19|20)[0-9]{2}$`),
+	"Bundle.entry.fullUrl":         regexp.MustCompile(`^(urn:anchorhold:surrogate:|https://anchorhold\.invalid/fhir/[A-Z][A-Za-z]+/)[b-df-hj-np-t]{32}$`),
+	"Bundle.entry.search.mode":     regexp.MustCompile(`^(match|include|outcome)$`),
+	"Bundle.entry.request.method":  regexp.MustCompile(`^(GET|HEAD|POST|PUT|DELETE|PATCH)$`),
+	"Bundle.entry.request.url":     regexp.MustCompile(`^[A-Z][A-Za-z]+((/|\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32})?$`),
+	"Bundle.entry.response.status": regexp.MustCompile(`^[0-9]{3}$`),
+}
+
 // allows reports whether a leaf may stand where it does.
 // bundleForms is what of a Bundle may stay under all presets (SPEC 3.5), beside id and identifier.
 var bundleForms = map[string]*regexp.Regexp{
@@ -107,6 +118,9 @@ func (o *oracle) allows(l leaf) bool {
 
 func (o *oracle) text(l leaf, v string) bool {
 	matches := func(r *regexp.Regexp) bool { return r != nil && r.MatchString(v) }
+	if r := bundleLeaves[l.holder+"."+l.name]; r != nil {
+		return r.MatchString(v)
+	}
 	switch l.kind {
 	case "date", "dateTime":
 		return matches(o.forms.date)
@@ -128,7 +142,8 @@ func (o *oracle) text(l leaf, v string) bool {
 		case "Identifier.value", "Resource.id", "DomainResource.id":
 			return leafSurrogate.MatchString(v)
 		case "Reference.reference":
-			return leafReference.MatchString(v)
+			tail, entry := strings.CutPrefix(v, "urn:anchorhold:surrogate:") // names one entry of a Bundle to another
+			return leafReference.MatchString(v) || entry && strings.HasPrefix(l.path, "Bundle.entry.") && leafSurrogate.MatchString(tail)
 		case "Address.postalCode":
 			return matches(o.forms.zip)
 		case "Address.city":
