@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os/exec"
 	"regexp"
@@ -85,7 +86,7 @@ func (b *bench) engine() error {
 	if err != nil {
 		return err
 	}
-	two, err := b.passes("^BenchmarkSafeHarbor$/^engine$", 2)
+	two, err := b.passes("^Benchmark(SafeHarbor|Bundle)$/^(engine|message)$", 2)
 	if err != nil {
 		return err
 	}
@@ -101,11 +102,18 @@ func (b *bench) engine() error {
 		name: "safe-harbor engine, allocations / encoding/json, maps", value: number(one[engine].allocations, "per resource"),
 		baseline: number(one["SafeHarbor/encoding-json"].allocations, "per resource"),
 	})
+	bundle := two["Bundle/message"]
+	if bundle.milliseconds == 0 {
+		return errors.New("no benchmark of a Bundle")
+	}
+	b.table.add(row{
+		name: "safe-harbor engine, a Bundle of 3 MB, two cores", value: number(bundle.milliseconds, "ms"), goal: "< 150 ms", met: bundle.milliseconds < 150,
+	})
 	return nil
 }
 
 // pass is one way over all records: the best of several, by what each value is.
-type pass struct{ perCore, megabytes, records, allocations float64 }
+type pass struct{ perCore, megabytes, records, allocations, milliseconds float64 }
 
 func (b *bench) passes(pattern string, cores int) (map[string]pass, error) {
 	cmd := exec.CommandContext(b.ctx, "go", "test", "-run", "^$", "-bench", pattern, "-benchtime", "1x", "-count", "4", "-cpu", strconv.Itoa(cores), "anchorhold/enclave/deid")
@@ -127,9 +135,13 @@ func (b *bench) passes(pattern string, cores int) (map[string]pass, error) {
 				return nil, err
 			}
 		}
-		p := best[string(m[1])]
+		ms := v["ns/op"] / 1e6
+		p, again := best[string(m[1])]
+		if again {
+			ms = min(ms, p.milliseconds)
+		}
 		best[string(m[1])] = pass{
-			max(p.perCore, v["MB/s"]*v["ns/op"]/v["cpu-ns/op"]), max(p.megabytes, v["MB/s"]), max(p.records, v["records/s"]), v["allocs/record"],
+			max(p.perCore, v["MB/s"]*v["ns/op"]/v["cpu-ns/op"]), max(p.megabytes, v["MB/s"]), max(p.records, v["records/s"]), v["allocs/record"], ms,
 		}
 	}
 	if best["SafeHarbor/engine"].perCore == 0 {
