@@ -9,8 +9,8 @@ import (
 
 // What of a Bundle stays is the same in all rule files, for it is no health information but how resources travel:
 //
-//   - id and identifier become surrogates, timestamp a year; type and total stay. link goes: the address of a search says who was looked
-//     for. So does signature, of bytes that are no more.
+//   - id and identifier become surrogates; type and total stay. timestamp goes: an instant cannot be cut to a year. link goes: the address
+//     of a search says who was looked for. So does signature, of bytes that are no more.
 //   - fullUrl and references to it become surrogates that match, or the entries would no longer find each other.
 //   - search tells why an entry is there: mode and score stay.
 //   - request is what would be done with the resource: method and url stay, when the url is one of a resource, to surrogates; conditions
@@ -60,9 +60,9 @@ func (c *compiler) bundleRules() *bundleRules {
 		"id":         element("id", node{method: surrogate, letters: "R"}),
 		"identifier": element("identifier", node{method: identifier, letters: "R"}),
 		"type":       element("type", node{method: oneOf, set: bundleTypes}),
-		"timestamp":  element("timestamp", node{method: yearOf, letters: "C"}),
 		"total":      element("total", node{method: integer, limit: 999_999_999}),
 	}}
+	drops(frame, "C", "timestamp")
 	drops(frame, "N", "link")
 	drops(frame, "R", "signature")
 	search := element("search", node{method: group, children: map[string]*node{

@@ -53,7 +53,7 @@ func policyOf(t *testing.T, p *ownerkey.Plan) *keypolicy.Policy {
 	return policy
 }
 
-// SPEC 11: the text of the policy, and what it means in words.
+// SPEC 12: the text of the policy, and what it means in words.
 func TestGolden(t *testing.T) {
 	p := plan("release 1.0", "release 1.1")
 	p.Images[0].Drains = true

@@ -1,7 +1,7 @@
 // Package ownerkey writes the key policy of a data owner's KMS key, so that only pinned images can use what is sealed for them: see
 // [Plan.Policy]. [Explain] says in words what a key policy permits.
 //
-// The statements stand in SPEC 11. The package does not look at IAM, grants or the key itself: see keylint, which judges all of it.
+// The statements stand in SPEC 12. The package does not look at IAM, grants or the key itself: see keylint, which judges all of it.
 package ownerkey
 
 import (

@@ -61,7 +61,7 @@ func deny(sid string, action any, c condition) statement {
 }
 
 // Policy returns the policy as JSON: one statement for each image, paired with its own encryption context, and denials for everyone else. It
-// fails on plans that are not safe and when KMS would not take the document. SPEC 11.
+// fails on plans that are not safe and when KMS would not take the document. SPEC 12.
 func (p *Plan) Policy() ([]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
