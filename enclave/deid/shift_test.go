@@ -163,6 +163,9 @@ func TestOffsets(t *testing.T) {
 // Intervals within a patient stay, over all the records of Synthea: the same
 // number of days, for every date of every record, and nothing after the reference date.
 func TestIntervalsStay(t *testing.T) {
+	if testing.Short() {
+		t.Skip("judges what comes out of many records")
+	}
 	each(t, func(t *testing.T, s source) {
 		out, report := run(t, "expert-shift", string(s.records))
 		if report.RecordsRejected > 0 {
