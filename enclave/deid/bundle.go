@@ -110,6 +110,7 @@ func (t *transformer) Entry(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdi
 			return -1, code.ResourceMalformed
 		}
 		t.entry = true
+		t.full, _ = t.findText("fullUrl")
 		start, index := len(t.out), -1
 		t.out = append(t.out, '{')
 		for more := t.enter(); more; more = t.more() {

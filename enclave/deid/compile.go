@@ -33,7 +33,7 @@ func Compile(rules []byte) (*Engine, error) {
 	}
 	for _, p := range c.typedNodes {
 		p[0].children, p[0].extensions = p[1].children, p[1].extensions
-		p[0].ages, p[0].padded = p[1].ages, p[1].padded
+		p[0].late = p[1].late
 	}
 	for _, e := range c.extended {
 		// The engine writes it: a second one would be for readers to choose from.
@@ -337,6 +337,7 @@ func (c *compiler) share(sections []*line) {
 		if r == nil {
 			continue
 		}
+		c.shareLate(r, s)
 		for name, n := range c.common.children {
 			if r.children[name] != nil {
 				c.add(s.number, "element %q has a rule in resource * too", name)
@@ -350,6 +351,20 @@ func (c *compiler) share(sections []*line) {
 			put(&r.extensions, url, n)
 		}
 	}
+}
+
+func (c *compiler) shareLate(r *resource, s *line) {
+	own, common := &r.late, &c.common.late
+	if own.padded != nil && common.padded != nil {
+		c.add(s.number, "zip3-padded stands twice in one object")
+	}
+	if common.padded != nil {
+		own.padded = common.padded
+	}
+	if common.claim != nil {
+		own.claim = common.claim // two would be two rules for meta
+	}
+	own.computed = append(own.computed, common.computed...)
 }
 
 func put(m *map[string]*node, k string, n *node) {

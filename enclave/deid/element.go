@@ -59,12 +59,17 @@ func (c *compiler) member(n *node, l *line, name string, rule []string) {
 	put(&n.children, name, child)
 	switch child.method {
 	case zipPadded:
-		if n.padded != nil {
+		if n.late.padded != nil {
 			c.add(l.number, "zip3-padded stands twice in one object")
 		}
-		n.padded = child
-	case ageFrom:
-		c.add(l.number, "age-from is for an extension")
+		n.late.padded = child
+	case ageFrom, yearFrom:
+		c.add(l.number, "%s is for an extension", spelling[child.method])
+	case claim:
+		if name != "meta" {
+			c.add(l.number, "claim is for meta")
+		}
+		n.late.claim = child
 	case shifted:
 		c.engine.shifts = true
 	}
@@ -93,8 +98,11 @@ func (c *compiler) extension(n *node, l *line) {
 	switch child.method {
 	case group, drop:
 	case ageFrom:
-		n.ages = append(n.ages, child)
+		n.late.computed = append(n.late.computed, child)
 		child.children = map[string]*node{"valueQuantity": {method: age, head: []byte(`"valueQuantity":`), letters: "C"}}
+	case yearFrom:
+		n.late.computed = append(n.late.computed, child)
+		child.children = map[string]*node{"valueDateTime": {method: yearOf, head: []byte(`"valueDateTime":`), letters: "C"}}
 	default:
 		c.add(l.number, "extension is neither a group nor dropped")
 	}
@@ -215,6 +223,12 @@ func (c *compiler) arguments(n *node, l *line, want arguments, args []string) {
 		n.from = args[0]
 	case words:
 		c.set(n, l, args)
+		if len(args) > 0 {
+			n.profile = args[0]
+		}
+		if n.method == claim && strings.HasPrefix(n.profile, "@") {
+			c.add(l.number, "claim has no set: its order counts")
+		}
 	case truth:
 		if len(args) != 1 || args[0] != "true" && args[0] != "false" {
 			c.add(l.number, "must-be wants true or false")

@@ -14,14 +14,14 @@ func (t *transformer) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Ve
 func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, code.Record)) (out []byte, v stream.Verdict) {
 	t.out, t.start, t.sink = dst, len(dst), s
 	t.scanner = scanner{b: b, max: t.max, scratch: t.scratch[:0]}
-	t.failed, t.at, t.entry = "", 0, false
+	t.failed, t.at, t.entry, t.full = "", 0, false, nil
 	t.space()
 	v.Type, v.Code = rewrite()
 	if v.Code == "" && t.deep {
 		v.Code, t.at = code.JSONTooDeep, t.deepAt
 	}
 	out, v.At = t.out, t.at
-	t.out, t.sink, t.kind, t.locals = nil, nil, nil, nil // an idle worker holds no record
+	t.out, t.sink, t.kind, t.full, t.locals = nil, nil, nil, nil, nil // an idle worker holds no record
 	t.scanner = scanner{max: t.max, scratch: t.scratch[:0]}
 	if cap(t.scratch) > 64<<10 {
 		t.scratch = nil

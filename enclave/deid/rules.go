@@ -31,6 +31,8 @@ const (
 	ageLow            // lower bound of a range of ages
 	ageHigh           // upper bound of a range of ages
 	ageFrom           // an extension with the age, computed from a date of birth
+	yearFrom          // an extension with the year of an instant
+	claim             // the meta element, with one profile of a set and nothing else
 	canonical         // a canonical address that is listed
 	mediaType         // a media type of a set, without its parameters
 	contained         // contained resources, by the rules of their types
@@ -73,6 +75,8 @@ var methods = map[string]struct {
 	"age-low":     {ageLow, none, "C", false},
 	"age-high":    {ageHigh, none, "C", false},
 	"age-from":    {ageFrom, element, "C", false},
+	"year-from":   {yearFrom, element, "C", false},
+	"claim":       {claim, words, "", false},
 	"canonical":   {canonical, none, "", false},
 	"media-type":  {mediaType, words, "", false},
 	"contained":   {contained, none, "", false},
@@ -99,18 +103,25 @@ type node struct {
 	// head is the element's name as it is written: `"name":`.
 	head []byte
 	// letters name the identifiers of 164.514(b)(2)(i) that the rule is there for.
-	letters string
-	limit   int
-	instead string // says true where no date may stay
-	from    string // the date of birth of ageFrom
-	// What members writes where the record has nothing of the kind: extensions
-	// of ageFrom, and the child whose method is zipPadded.
-	ages       []*node
-	padded     *node
+	letters    string
+	limit      int
+	instead    string // says true where no date may stay
+	from       string // the date that ageFrom or yearFrom tells of
+	profile    string // what claim writes where the record claims none of its set
+	late       late
 	set        map[string]bool
 	children   map[string]*node
 	extensions map[string]*node
 }
+
+// late is what members writes where the record has nothing of the kind: computed
+// extensions, and the children whose methods are zipPadded and claim.
+type late struct {
+	computed      []*node
+	padded, claim *node
+}
+
+func (l *late) any() bool { return l.computed != nil || l.padded != nil || l.claim != nil }
 
 // name is the element's name.
 func (n *node) name() string { return string(n.head[1 : len(n.head)-2]) }

@@ -1,6 +1,7 @@
 package deid
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
@@ -46,13 +47,22 @@ func (s *shifter) of(patient []byte) int {
 // whose finds the patient of the record at hand, and with it the offset of its
 // dates. It does not guess: a search, a logical reference, a contained patient,
 // two patients, or a group leave the record without one.
+//
+// A Patient that an entry of a Bundle calls urn:uuid:X is X, for that is how the
+// other entries refer to it, one by one, maybe before it has been read. Where X
+// is its id, as the writers of such Bundles have it, the same patient has the
+// same offset in a Bundle, in NDJSON, and wherever references say Patient/X.
 func (t *transformer) whose() {
 	t.offset = offset{}
 	if t.shifter == nil {
 		return
 	}
 	if string(t.kind) == "Patient" {
-		if id, ok := t.findText("id"); ok && len(id) > 0 {
+		id, ok := urnID(t.full)
+		if !ok {
+			id, ok = t.findText("id")
+		}
+		if ok && len(id) > 0 {
 			t.offset = offset{true, t.shifter.of(id)}
 		}
 		return
@@ -84,8 +94,23 @@ func (t *transformer) patient(f scanner) ([]byte, bool) {
 	if !ok {
 		return nil, false
 	}
+	if id, ok := urnID(ref); ok {
+		// The urn does not say what it is of, as Type/id does.
+		kind, said := f.findText("type")
+		return id, !said || string(kind) == "Patient"
+	}
 	kind, id, ok := t.literal(ref)
 	return id, ok && string(kind) == "Patient"
+}
+
+// urnID returns the id in the urn:uuid: or urn:oid: of a resource; nothing else
+// is in it, or one resource would have several.
+func urnID(b []byte) ([]byte, bool) {
+	if !isURN(b) {
+		return nil, false
+	}
+	id := b[bytes.IndexByte(b[len("urn:"):], ':')+len("urn:")+1:]
+	return id, len(id) > 0 && only(id, digit|letter|dash)
 }
 
 // moved appends a date as much earlier as the patient's offset says. A month

@@ -9,6 +9,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -102,10 +104,16 @@ func TestRecordsOfNobodyHaveNoDates(t *testing.T) {
 		`"subject":{"reference":"Patient/p#x"}`:                                          false,
 		`"subject":{"reference":"#p"},"contained":[{"resourceType":"Patient","id":"p"}]`: false,
 		`"subject":{"identifier":{"system":"a","value":"b"}}`:                            false,
-		`"subject":{"reference":"urn:uuid:6c1d4fd5-3a5c-4d0f-9a8e-0a4f0e2b4f0d"}`:        false,
-		`"subject":"Patient/p"`:                    false,
-		`"recorder":{"reference":"Patient/p"}`:     false,
-		`"subject":{"reference":"Practitioner/p"}`: false,
+		`"subject":{"reference":"urn:uuid:6c1d4fd5-3a5c-4d0f-9a8e-0a4f0e2b4f0d"}`:        true,
+		`"subject":{"reference":"urn:uuid:6c1d4fd5","type":"Patient"}`:                   true,
+		`"subject":{"reference":"urn:uuid:6c1d4fd5","type":"Group"}`:                     false,
+		`"subject":{"reference":"urn:uuid:6c1d4fd5#1"}`:                                  false,
+		`"subject":{"reference":"urn:uuid:"}`:                                            false,
+		`"subject":{"reference":"urn:other:6c1d4fd5"}`:                                   false,
+		`"subject":[{"reference":"urn:uuid:a"},{"reference":"urn:uuid:b"}]`:              false,
+		`"subject":"Patient/p"`:                                                          false,
+		`"recorder":{"reference":"Patient/p"}`:                                           false,
+		`"subject":{"reference":"Practitioner/p"}`:                                       false,
 	} {
 		got := shiftedOf(t, `{"resourceType":"Condition",`+subject+`,"onsetDateTime":"2011-07-01"}`)
 		if strings.Contains(got, kept) != want {
@@ -121,6 +129,88 @@ func TestRecordsOfNobodyHaveNoDates(t *testing.T) {
 		if got := shiftedOf(t, in); strings.Contains(got, "2011") || strings.Contains(got, "2010") {
 			t.Errorf("got %s, want no date", got)
 		}
+	}
+}
+
+// One patient has one offset, however the records travel: as lines with Patient/X,
+// as a Bundle whose entries call each other urn:uuid:X, on a line or as a message,
+// in any order, and as lines that somebody has cut out of such a Bundle.
+func TestOneOffsetInAllFormats(t *testing.T) {
+	const patients, perPatient = 3, 4
+	var relative, urn []string // records, and entries
+	for p := range patients {
+		id := fmt.Sprintf("6c1d4fd5-3a5c-4d0f-9a8e-0a4f0e2b4f%02d", p)
+		relative = append(relative, fmt.Sprintf(`{"resourceType":"Patient","id":"%s","birthDate":"1990-05-06"}`, id))
+		urn = append(urn, fmt.Sprintf(`{"fullUrl":"urn:uuid:%s","resource":%s,"request":{"method":"POST","url":"Patient"}}`, id, relative[len(relative)-1]))
+		for r := range perPatient {
+			record := fmt.Sprintf(`{"resourceType":"Condition","id":"%d-%d","subject":{"reference":"%%s%s"},"onsetDateTime":"2011-0%d-01"}`, p, r, id, r+1)
+			relative = append(relative, fmt.Sprintf(record, "Patient/"))
+			// Before the patient.
+			urn = append([]string{fmt.Sprintf(`{"fullUrl":"urn:uuid:%d-%d","resource":%s}`, p, r, fmt.Sprintf(record, "urn:uuid:"))}, urn...)
+		}
+	}
+	bundle := `{"resourceType":"Bundle","type":"transaction","entry":[` + strings.Join(urn, ",") + `]}`
+	lines := strings.Join(relative, "\n") + "\n"
+	var cut strings.Builder
+	for _, e := range urn {
+		_, r, _ := strings.Cut(e, `"resource":`)
+		r, _, _ = strings.Cut(r, `,"request"`)
+		cut.WriteString(strings.TrimSuffix(r, "}"))
+		if strings.Contains(r, `"Patient"`) {
+			cut.WriteByte('}')
+		}
+		cut.WriteByte('\n')
+	}
+	dates := func(in string, message bool) map[string]int {
+		o := options()
+		o.Message = message
+		out, report := runWith(t, engine(t, "expert-shift"), in, o)
+		if report.RecordsRejected > 0 {
+			t.Fatalf("%v", report.Rejects)
+		}
+		count := map[string]int{}
+		for _, d := range regexp.MustCompile(`"(birthDate|onsetDateTime)":"[0-9-]{10}"`).FindAllString(out, -1) {
+			count[d]++
+		}
+		return count
+	}
+	want := map[string]int{}
+	for p := range patients {
+		days := offset(options().Values[deid.ShiftKey], fmt.Sprintf("6c1d4fd5-3a5c-4d0f-9a8e-0a4f0e2b4f%02d", p))
+		want[`"birthDate":"`+moved("1990-05-06", days)+`"`]++
+		for r := range perPatient {
+			want[`"onsetDateTime":"`+moved(fmt.Sprintf("2011-0%d-01", r+1), days)+`"`]++
+		}
+	}
+	for name, got := range map[string]map[string]int{
+		"lines": dates(lines, false), "Bundle as a message": dates(bundle, true), "Bundle on a line": dates(bundle+"\n", false), "lines cut out": dates(cut.String(), false),
+	} {
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: got %v, want %v", name, got, want)
+		}
+	}
+}
+
+// In its Bundle a patient is who the urn says, with another id and with none:
+// its own record and those that refer to it must not part.
+func TestPatientsThatOnlyTheirURNNames(t *testing.T) {
+	for _, id := range []string{"", `"id":"other",`} {
+		out, _ := run(t, "expert-shift", `{"resourceType":"Bundle","type":"transaction","entry":[`+
+			`{"resource":{"resourceType":"Patient",`+id+`"birthDate":"1990-05-06"},"fullUrl":"urn:uuid:p"},`+
+			`{"resource":{"resourceType":"Condition","subject":{"reference":"urn:uuid:p"},"onsetDateTime":"2011-07-01"}}]}`+"\n")
+		days := offset(options().Values[deid.ShiftKey], "p")
+		for _, want := range []string{moved("1990-05-06", days), moved("2011-07-01", days)} {
+			if !strings.Contains(out, want) {
+				t.Errorf("%s: got %s, want %s in it", id, out, want)
+			}
+		}
+	}
+	// The fullUrl of one entry says nothing of the next, or of who has none.
+	out, _ := run(t, "expert-shift", `{"resourceType":"Bundle","type":"transaction","entry":[`+
+		`{"fullUrl":"urn:uuid:p","resource":{"resourceType":"Patient","id":"p"}},`+
+		`{"resource":{"resourceType":"Patient","birthDate":"1990-05-06"}},{"fullUrl":"urn:uuid:#","resource":{"resourceType":"Patient","birthDate":"1990-05-06"}}]}`+"\n")
+	if strings.Contains(out, "birthDate") {
+		t.Errorf("got %s, want no date", out)
 	}
 }
 

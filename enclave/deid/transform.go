@@ -29,6 +29,7 @@ type transformer struct {
 	kind   []byte      // its type
 	root   int         // where it begins
 	entry  bool        // it is in an entry of a Bundle
+	full   []byte      // the fullUrl of that entry
 	inside bool        // a contained resource of it
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
@@ -166,6 +167,8 @@ func (t *transformer) composite(n *node) bool {
 		return t.quantity(n)
 	case contained:
 		return t.contained()
+	case claim:
+		return t.claim(n)
 	}
 	t.skip() // an object where FHIR has a string or number
 	return false
@@ -223,7 +226,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 			}
 		}
 	}
-	if n.ages != nil || n.padded != nil {
+	if n.late.any() {
 		kept = t.late(n, kept)
 	}
 	return kept || before
@@ -282,7 +285,7 @@ func (t *transformer) extensions(n *node) bool {
 			return false
 		}
 	}
-	kept = t.ages(n, kept)
+	kept = t.computed(n, kept)
 	t.out = append(t.out, ']')
 	return kept
 }
@@ -293,7 +296,7 @@ func (t *transformer) extension(n *node) bool {
 	if ok {
 		rule = n.extensions[string(url)]
 	}
-	if rule == nil || rule.method == drop || rule.method == ageFrom && t.told(rule) {
+	if rule == nil || rule.method == drop || rule.from != "" && t.told(rule) {
 		if rule == nil {
 			t.sink.Unknown(n.row, append(append(append(t.word[:0], "extension('"...), url...), "')"...))
 			t.skip()

@@ -1,6 +1,7 @@
 package deid_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -8,6 +9,7 @@ import (
 )
 
 const (
+	udsGuide  = `http://fhir.org/guides/hrsa/uds-plus/StructureDefinition/`
 	udsAge    = `http://fhir.org/guides/hrsa/uds-plus/StructureDefinition/uds-plus-age-extension`
 	udsAbsent = `"_postalCode":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"`
 )
@@ -16,12 +18,79 @@ func ageExtension(value string) string {
 	return `"extension":[{"url":"` + udsAge + `","valueQuantity":{` + value + `,"unit":"a","system":"http://unitsofmeasure.org","code":"a"}}]`
 }
 
+// uds returns what becomes of a record, without the claim at its end.
 func uds(t *testing.T, in, referenceDate string) string {
+	t.Helper()
+	return claims.ReplaceAllString(udsWhole(t, in, referenceDate), "}")
+}
+
+var claims = regexp.MustCompile(`,"meta":\{"profile":\["` + udsGuide + `[a-z-]+"\]\}\}$`)
+
+func udsWhole(t *testing.T, in, referenceDate string) string {
 	t.Helper()
 	o := options()
 	o.ReferenceDate = referenceDate
 	out, _ := runWith(t, engine(t, "uds-plus"), in+"\n", o)
 	return strings.TrimSpace(out)
+}
+
+// Of meta one profile of the guide stays, whatever the record claims and however.
+func TestUDSPlusClaims(t *testing.T) {
+	const patientProfile, observation, lab = udsGuide + "de-identified-uds-plus-patient", udsGuide + "uds-plus-observation", udsGuide + "uds-plus-lab-observation"
+	for _, test := range []struct{ in, want string }{
+		{`"Patient"`, patientProfile},
+		{`"Patient","meta":{"profile":["http://hl7.org/fhir/us/core/StructureDefinition/us-core-patient"],"lastUpdated":"2024-01-02T03:04:05Z","source":"Smith"}`, patientProfile},
+		{`"Patient","meta":{}`, patientProfile},
+		{`"Patient","meta":{"profile":"Smith"}`, patientProfile},
+		{`"Patient","meta":{"profile":[{"a":["Smith"]},7,null]}`, patientProfile},
+		{`"Patient","meta":"Smith"`, patientProfile},
+		{`"Patient","meta":[{"profile":["` + patientProfile + `"]},{"profile":["Smith"]}]`, patientProfile},
+		{`"Patient","meta":null`, patientProfile},
+		{`"Patient","meta":{"profile":["` + lab + `"]}`, patientProfile},
+		{`"Observation","meta":{"tag":[{"system":"http://loinc.org","code":"4548-4"}],"profile":["http://hl7.org/fhir/us/core/StructureDefinition/us-core-observation-lab"]}`, observation},
+		{`"Observation","meta":{"profile":["Smith","` + lab + `|2.0.0","` + observation + `"]}`, lab},
+		{`"Observation","meta":{"profile":["` + lab + `/Smith"]}`, observation},
+		{`"Observation","meta":{"\u0070rofile":["` + lab + `"]}`, lab},
+	} {
+		got := udsWhole(t, `{"resourceType":`+test.in+`}`, "2024-12-31")
+		kind, _, _ := strings.Cut(test.in, ",")
+		if want := `{"resourceType":` + kind + `,"meta":{"profile":["` + test.want + `"]}}`; got != want {
+			t.Errorf("%s:\ngot  %s\nwant %s", test.in, got, want)
+		}
+	}
+	for _, kind := range []string{"Location", "Organization", "Practitioner"} {
+		if got, want := udsWhole(t, `{"resourceType":"`+kind+`","meta":{"profile":["`+observation+`"]}}`, "2024-12-31"), `{"resourceType":"`+kind+`"}`; got != want {
+			t.Errorf("got %s, want %s: its profile requires a name", got, want)
+		}
+	}
+}
+
+// An instant cannot be cut to a year: the guide has an extension for the year of it.
+func TestUDSPlusInstants(t *testing.T) {
+	extension := func(year string) string {
+		return `"extension":[{"url":"` + udsGuide + `uds-plus-deidentified-instant-extension","valueDateTime":"` + year + `"}]`
+	}
+	for _, test := range []struct{ in, want string }{
+		{`"issued":"2024-02-03T04:05:06.789-05:00"`, extension("2024")},
+		{`"extension":[{"url":"http://x","valueString":"Smith"}],"issued":"2024-02-03T04:05:06Z"`, extension("2024")},
+		{`"issued":"2024-02-03T04:05:06Z",` + extension("2019"), extension("2024")},
+		{extension("2019-04-05T06:07:08Z"), extension("2019")},
+		{`"issued":"2025-01-01T00:00:00Z"`, ""},
+		{`"issued":"1930-01-01T00:00:00Z"`, ""},
+		{`"issued":"2024-02-30T00:00:00Z"`, ""},
+		{`"issued":"2024-02-03 Smith"`, ""},
+		{`"issued":20240203`, ""},
+		{`"issued":["2024-02-03T04:05:06Z"]`, ""},
+		{`"_issued":{"extension":[{"url":"http://x","valueInstant":"2024-02-03T04:05:06Z"}]}`, ""},
+	} {
+		want := `{"resourceType":"Observation"`
+		if test.want != "" {
+			want += "," + test.want
+		}
+		if got := uds(t, `{"resourceType":"Observation",`+test.in+`}`, "2024-12-31"); got != want+"}" {
+			t.Errorf("%s:\ngot  %s\nwant %s", test.in, got, want+"}")
+		}
+	}
 }
 
 func TestUDSPlusPatients(t *testing.T) {
@@ -96,6 +165,11 @@ func TestFaultsOfNewRules(t *testing.T) {
 		"  a modifier must-be no\n":             "must-be wants true or false",
 		"  a age-from b\n":                      "age-from is for an extension",
 		"  extension http://x age-from B\n":     "no name of an element to take it from",
+		"  a year-from b\n":                     "year-from is for an extension",
+		"  a claim http://x\n":                  "claim is for meta",
+		"  meta claim @x\nset x\n  http://x\n":  "claim has no set",
+		"  meta claim\n":                        "no words that may be kept",
+		"  extension http://x claim http://y\n": "extension is neither a group nor dropped",
 		"  a day\n":                             "day is not Safe Harbor",
 		"  a shift\n":                           "shift is not Safe Harbor",
 		"  a clock\n":                           "clock is not Safe Harbor",
