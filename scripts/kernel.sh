@@ -14,7 +14,10 @@ need=()
 for p in make:make gcc:gcc ld:binutils bc:bc bison:bison flex:flex xz:xz-utils dpkg-deb:dpkg; do
 	command -v "${p%%:*}" >/dev/null || need+=("${p##*:}")
 done
-((${#need[@]} == 0)) || fail "missing: apt-get install ${need[*]} libelf-dev libssl-dev"
+for p in gelf.h:libelf-dev openssl/opensslv.h:libssl-dev; do
+	[[ -f /usr/include/${p%%:*} ]] || need+=("${p##*:}")
+done
+scripts/apt.sh "${need[@]}" || fail "can't build without these packages"
 [[ $(uname -m) == x86_64 ]] || fail "this configuration is for x86_64; this machine is $(uname -m)"
 
 mkdir -p "$out"

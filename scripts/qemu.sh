@@ -46,10 +46,8 @@ for p in glib-2.0:libglib2.0-dev libcbor:libcbor-dev gnutls:libgnutls28-dev zlib
 done
 [[ -f /usr/include/libfdt.h ]] || need+=(libfdt-dev)
 if ((${#need[@]} > 0)); then
-	[[ $(id -u) == 0 ]] || fail "missing: apt-get install ${need[*]}"
 	step "installing ${need[*]}"
-	{ apt-get install -y -qq "${need[@]}" || { apt-get update -qq && apt-get install -y -qq "${need[@]}"; }; } >"$cache/apt.log" 2>&1 ||
-		fail "can't install ${need[*]}: $(tail -n 3 "$cache/apt.log")"
+	scripts/apt.sh "${need[@]}" || fail "can't build without these packages"
 fi
 
 have() { [[ -f $downloads/$1 && $(sha256sum "$downloads/$1" | cut -d' ' -f1) == "$2" ]]; }

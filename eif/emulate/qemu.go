@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // ErrNoQEMU says that there is no QEMU that can run an image; the text says what to do.
@@ -18,6 +19,7 @@ var ErrNoQEMU = errors.New("run scripts/qemu.sh, which builds the QEMU that is n
 const (
 	qemuProgram  = "qemu-system-x86_64"
 	qemuFirmware = "firmware"
+	helpTime     = 30 * time.Second // for a list that QEMU prints at once
 )
 
 // checkQEMU returns the program of a folder that scripts/qemu.sh made, if it has what the machine needs.
@@ -30,7 +32,11 @@ func checkQEMU(ctx context.Context, dir string, m Machine) (program string, err 
 	if m == MicroVM {
 		ask, want = "-device", `name "vhost-user-device"`
 	}
-	out, err := exec.CommandContext(ctx, program, ask, "help").Output()
+	ctx, cancel := context.WithTimeout(ctx, helpTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, program, ask, "help")
+	cmd.WaitDelay = time.Second // a child of what is no QEMU could keep the pipe
+	out, err := cmd.Output()
 	if err != nil {
 		return "", fmt.Errorf("%s %s help: %w: %w", program, ask, err, ErrNoQEMU)
 	}

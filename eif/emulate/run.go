@@ -37,6 +37,7 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
+	c.Sockets = absolute(c.Sockets)
 	if len(c.Sockets)+portsInPath > maxSocket {
 		return Outcome{}, fmt.Errorf("%s: paths of unix sockets have at most %d bytes, want a shorter one", c.Sockets, maxSocket-portsInPath)
 	}
@@ -63,7 +64,7 @@ type runner struct {
 }
 
 func (r *runner) run(ctx context.Context, program string) (Outcome, error) {
-	jobs, err := transport.Listen("unix://" + absolute(socketPath(r.c.Sockets, transport.JobPort)))
+	jobs, err := transport.Listen("unix://" + socketPath(r.c.Sockets, transport.JobPort))
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -71,10 +72,14 @@ func (r *runner) run(ctx context.Context, program string) (Outcome, error) {
 	device := vsockdev.New(vsockdev.Config{CID: uint64(r.c.CID), Dial: r.ports.dial})
 	ctx, cancel := context.WithCancel(ctx)
 	var all sync.WaitGroup
-	defer r.ports.all.Wait()
-	defer device.Close()
-	defer all.Wait()
-	defer cancel()
+	end := sync.OnceFunc(func() {
+		jobs.Close()
+		cancel()
+		all.Wait()
+		device.Close()
+		r.ports.all.Wait()
+	})
+	defer end()
 	if err := r.serve(ctx, &all, vsockSocket, device); err != nil {
 		return Outcome{}, err
 	}
@@ -88,8 +93,10 @@ func (r *runner) run(ctx context.Context, program string) (Outcome, error) {
 		}
 	}
 	all.Go(func() { device.Accept(jobs, transport.JobPort) })
-	defer jobs.Close() // before the wait
-	return r.boot(ctx, program)
+	out, err := r.boot(ctx, program)
+	end() // first: a guest's last word may be on its way when QEMU has gone
+	out.Heartbeat, out.Last = r.ports.word()
+	return out, err
 }
 
 func absolute(path string) string {
@@ -165,7 +172,6 @@ func (r *runner) boot(ctx context.Context, program string) (Outcome, error) {
 	if late || out.Stopped {
 		err = stop(cmd, done)
 	}
-	out.Heartbeat, out.Last = r.ports.word()
 	out.ExitCode = cmd.ProcessState.ExitCode()
 	var exit *exec.ExitError
 	switch {

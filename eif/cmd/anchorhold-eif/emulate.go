@@ -144,6 +144,9 @@ func (a *app) runEnclave(ctx context.Context, stderr io.Writer, path string, f e
 		c.Console = console
 	}
 	out, err := emulate.Run(ctx, c)
+	if err != nil && out.Last != 0 {
+		return fmt.Errorf("%w; the enclave's last event: %s", err, out.Last)
+	}
 	if err != nil {
 		return err
 	}

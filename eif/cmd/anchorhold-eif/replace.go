@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"strconv"
@@ -22,28 +23,52 @@ const (
 
 func lockPath(sockets string) string { return sockets + ".lock" }
 
-// lockSockets makes this process the only one with these sockets; the file names it to whoever wants to end it. The lock ends with the process.
+// lockSockets makes this process the only one with these sockets; the file names it to whoever wants to end it. The lock ends with the process,
+// the file with unlock.
 func lockSockets(sockets string) (unlock func(), err error) {
 	path := lockPath(sockets)
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	for {
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+		if err != nil {
+			return nil, err
+		}
+		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", path, errInUse), f.Close())
+		}
+		if !isAt(path, f) { // whoever had it has removed it since: a lock on no file excludes nobody
+			f.Close()
+			continue
+		}
+		err = f.Truncate(0)
+		if err == nil {
+			_, err = fmt.Fprintln(f, os.Getpid())
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		return func() {
+			_ = os.Remove(path) // while it is locked
+			f.Close()
+		}, nil
+	}
+}
+
+// isAt reports whether the open file is the one with that name.
+func isAt(path string, f *os.File) bool {
+	named, err := os.Lstat(path)
 	if err != nil {
-		return nil, err
+		return false
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, errInUse), f.Close())
-	}
-	if err := f.Truncate(0); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	if _, err := fmt.Fprintln(f, os.Getpid()); err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return func() { f.Close() }, nil // the file stays: another could wait for a lock on it
+	opened, err := f.Stat()
+	return err == nil && os.SameFile(named, opened)
 }
 
 // endHolder ends the process that has the sockets, if there is one.
 func endHolder(sockets string) error {
-	f, err := os.OpenFile(lockPath(sockets), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(lockPath(sockets), os.O_RDWR, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}

@@ -23,22 +23,25 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// The tests run the real binary: this one, started again under the name anchorhold-eif.
-func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"anchorhold-eif": main})
+// commands are the programs of the scripts: the real binary is this one, started again under its name.
+var commands = map[string]func(){"anchorhold-eif": main}
+
+func TestMain(m *testing.M) { testscript.Main(m, commands) }
+
+// scriptCommands are those of the scripts' own language.
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"exits":  exits,
+	"elf":    writeELF,
+	"signer": writeSigner,
+	"flip":   flipByte,
+	"shift":  shiftBoundary,
 }
 
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
-		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"exits":  exits,
-			"elf":    writeELF,
-			"signer": writeSigner,
-			"flip":   flipByte,
-			"shift":  shiftBoundary,
-		},
+		Cmds:                scriptCommands,
 	})
 }
 

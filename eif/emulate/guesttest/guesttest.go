@@ -8,10 +8,10 @@ import "encoding/binary"
 
 // Layout of the guest's memory: one region, with a ring each MaxRing bytes and buffers behind the rings.
 const (
-	Memory = 4 << 20  // bytes
-	Base   = 0x100000 // the guest's address of the first byte
-	user   = 0x7f0000000000
-	rings  = 0x8000 // bytes for each ring
+	Memory = 4 << 20        // bytes
+	Base   = 0x100000       // the guest's address of the first byte
+	User   = 0x7f0000000000 // the same byte's address in the monitor
+	rings  = 0x8000         // bytes for each ring
 
 	// Entries of each ring.
 	Entries = 64

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
-	"testing"
 	"time"
 	"unsafe"
 
@@ -18,35 +17,44 @@ import (
 	"anchorhold/eif/emulate/vsockdev"
 )
 
+// TB is what a guest needs of testing.TB. A program that plays the monitor has none and brings its own.
+type TB interface {
+	Helper()
+	Cleanup(f func())
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Guest is a guest whose device is served. Its methods fail the test rather than return errors.
 type Guest struct {
-	tb     testing.TB
+	tb     TB
 	conn   *net.UnixConn
 	memory []byte
 	rings  []*Ring
 	kick   []event
 	call   []event
-	done   chan error
+	done   chan error // of Serve; nil when somebody else serves
 	file   int        // behind memory
 	Faults chan error // what the device's server has logged
 }
 
 // New serves a device to a new guest and starts its rings. The guest ends with the test.
-func New(tb testing.TB, d vhost.Device) *Guest {
+func New(tb TB, d vhost.Device) *Guest {
 	tb.Helper()
 	g := Connect(tb, d)
 	g.Start()
 	return g
 }
 
-// Connect serves a device to a guest that has not set anything up.
-func Connect(tb testing.TB, d vhost.Device) *Guest {
+// Connect serves a device to a guest that has not set anything up but its memory.
+func Connect(tb TB, d vhost.Device) *Guest {
 	tb.Helper()
 	ours, theirs, err := vsockdev.Pair()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	g := &Guest{tb: tb, conn: ours, done: make(chan error, 1), Faults: make(chan error, 64)}
+	g := Attach(tb, ours, d.Queues())
+	g.done, g.Faults = make(chan error, 1), make(chan error, 64)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() {
 		g.done <- vhost.Serve(ctx, theirs, d, func(err error) {
@@ -56,20 +64,30 @@ func Connect(tb testing.TB, d vhost.Device) *Guest {
 			}
 		})
 	}()
+	tb.Cleanup(func() { // before the memory goes
+		cancel()
+		ours.Close()
+		<-g.done
+	})
+	return g
+}
+
+// Attach is the monitor of a guest whose device is served at the other end of conn. Nothing is set up but the memory.
+func Attach(tb TB, conn *net.UnixConn, queues int) *Guest {
+	tb.Helper()
+	g := &Guest{tb: tb, conn: conn}
 	fd, err := unix.MemfdCreate("guest", unix.MFD_CLOEXEC)
 	g.check(err)
 	g.file = fd
 	g.check(unix.Ftruncate(fd, Memory))
 	g.memory, err = unix.Mmap(fd, 0, Memory, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
 	g.check(err)
-	for i := range d.Queues() {
+	for i := range queues {
 		g.rings = append(g.rings, &Ring{guest: g, index: i, base: i * rings})
 		g.kick, g.call = append(g.kick, eventfd(tb)), append(g.call, eventfd(tb))
 	}
 	tb.Cleanup(func() {
-		cancel()
-		ours.Close()
-		<-g.done
+		conn.Close()
 		for i := range g.kick {
 			g.kick[i].Close()
 			g.call[i].Close()
@@ -77,7 +95,7 @@ func Connect(tb testing.TB, d vhost.Device) *Guest {
 		_ = unix.Munmap(g.memory)
 		unix.Close(fd)
 	})
-	g.Send(5, Table(Region{Base, Memory, user, 0}), fd)
+	g.Send(5, Table(Region{Base, Memory, User, 0}), fd)
 	return g
 }
 
@@ -94,7 +112,7 @@ type event struct {
 	fd int
 }
 
-func eventfd(tb testing.TB) event {
+func eventfd(tb TB) event {
 	tb.Helper()
 	fd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
 	if err != nil {
@@ -191,7 +209,7 @@ func (g *Guest) Start() {
 		g.Send(10, state(n, uint32(r.next)))
 		b := state(n, 0)
 		for _, offset := range []int{0, usedOffset, availOffset} {
-			b = binary.LittleEndian.AppendUint64(b, user+uint64(r.base+offset))
+			b = binary.LittleEndian.AppendUint64(b, User+uint64(r.base+offset))
 		}
 		g.Send(9, binary.LittleEndian.AppendUint64(b, 0))
 		g.Send(12, binary.LittleEndian.AppendUint64(nil, uint64(n)), g.kick[i].fd)

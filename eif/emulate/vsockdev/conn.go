@@ -1,6 +1,7 @@
 package vsockdev
 
 import (
+	"context"
 	"slices"
 	"sync"
 	"time"
@@ -30,6 +31,8 @@ type conn struct {
 	phase phase
 	sock  Conn // nil while dialing
 	timer *time.Timer
+	// cancel ends the dial of a connection that the guest has asked for.
+	cancel context.CancelFunc
 
 	// From the guest to this machine.
 	in          []byte     // received, not yet written to the socket; one buffer, or packets of one byte would cost more than their bytes
@@ -199,6 +202,9 @@ func (d *Device) remove(c *conn) {
 	}
 	if c.timer != nil {
 		c.timer.Stop()
+	}
+	if c.cancel != nil {
+		c.cancel()
 	}
 	if c.sock != nil {
 		c.sock.Close()

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"anchorhold/eif/emulate/vhost"
 )
@@ -63,6 +64,7 @@ type Device struct {
 	conns    map[key]*conn // guarded by mu, as all below and the fields of conns
 	control  []header      // packets without payload for the guest, oldest first
 	ready    []*conn       // connections with bytes for the guest, next first
+	dials    int           // of this machine's ends that are being opened
 	lastPort uint32        // of this machine's connections to the guest
 	closed   bool
 }
@@ -76,13 +78,18 @@ func New(c Config) *Device {
 	return d
 }
 
-// Close ends all connections and returns when nothing of the device runs any more. Nobody may serve it then.
+// Close ends all connections and returns when nothing of the device runs any more. Nobody may serve it then. What the guest has sent is handed
+// over first, to whoever takes it within a moment: it may be the word with which the guest has ended.
 func (d *Device) Close() {
 	d.cancel()
 	d.mu.Lock()
 	d.closed = true
 	for _, c := range d.conns {
-		d.remove(c)
+		if c.phase == open && c.held > 0 {
+			_ = c.sock.SetDeadline(time.Now().Add(closeTime))
+		} else {
+			d.remove(c)
+		}
 	}
 	d.mu.Unlock()
 	d.all.Wait()

@@ -1,8 +1,10 @@
 package vsockdev_test
 
 import (
+	"context"
 	"errors"
 	"io"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,16 +19,13 @@ func TestGuestOverdrawsItsCredit(t *testing.T) {
 	c := d.dial(1000) // nobody reads it
 	sent, resets := 0, 0
 	for resets == 0 && sent < 8<<20 {
-		d.send(packet{srcPort: 1000, dstPort: 9000, op: data, window: 1 << 20, payload: make([]byte, 64<<10)})
+		d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: data, Window: 1 << 20, Payload: make([]byte, 64<<10)})
 		sent += 64 << 10
-		for head, n, ok := d.Ring(0).Used(); ok; head, n, ok = d.Ring(0).Used() {
-			p := decode(d.At(d.rx(int(head)), int(n)))
-			d.post(int(head))
-			if p.op == reset {
+		for p, ok := d.Next(); ok; p, ok = d.Next() {
+			if p.Op == reset {
 				resets++
 			}
 		}
-		d.Ring(0).Kick()
 	}
 	if resets != 1 {
 		t.Errorf("%d bytes were taken and %d resets sent, want the connection ended at the credit", sent, resets)
@@ -38,8 +37,8 @@ func TestGuestOverdrawsItsCredit(t *testing.T) {
 func TestGuestInventsCredit(t *testing.T) {
 	d := newDriver(t)
 	c := d.dial(1000)
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: creditUpdate, window: 1 << 20, forwarded: 1})
-	d.want(reset, 1000)
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: creditUpdate, Window: 1 << 20, Forwarded: 1})
+	d.Want(reset, 1000)
 	ended(t, c)
 }
 
@@ -50,62 +49,62 @@ func TestCreditMayArriveLate(t *testing.T) {
 	if _, err := c.Write([]byte("1234")); err != nil {
 		t.Fatal(err)
 	}
-	d.want(data, 1000)
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: creditUpdate, window: 4, forwarded: 4})
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: creditUpdate, window: 4, forwarded: 0})
+	d.Want(data, 1000)
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: creditUpdate, Window: 4, Forwarded: 4})
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: creditUpdate, Window: 4, Forwarded: 0})
 	if _, err := c.Write([]byte("5678")); err != nil {
 		t.Fatal(err)
 	}
-	if p := d.want(data, 1000); string(p.payload) != "5678" {
-		t.Errorf("got %q", p.payload)
+	if p := d.Want(data, 1000); string(p.Payload) != "5678" {
+		t.Errorf("got %q", p.Payload)
 	}
 }
 
 // Nothing is sent to a guest without room, and a guest that takes its room back loses nothing.
 func TestNoCreditNoBytes(t *testing.T) {
 	d := newDriver(t)
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: request, window: 3})
-	d.want(response, 1000)
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: request, Window: 3})
+	d.Want(response, 1000)
 	c := <-d.hosts.conns
 	defer c.Close()
 	if _, err := c.Write([]byte("12345678")); err != nil {
 		t.Fatal(err)
 	}
-	if p := d.want(data, 1000); string(p.payload) != "123" {
-		t.Fatalf("got %q, want what there is room for", p.payload)
+	if p := d.Want(data, 1000); string(p.Payload) != "123" {
+		t.Fatalf("got %q, want what there is room for", p.Payload)
 	}
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: creditUpdate, window: 0, forwarded: 3})
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: creditUpdate, window: 2, forwarded: 3})
-	if p := d.want(data, 1000); string(p.payload) != "45" {
-		t.Fatalf("got %q", p.payload)
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: creditUpdate, Window: 0, Forwarded: 3})
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: creditUpdate, Window: 2, Forwarded: 3})
+	if p := d.Want(data, 1000); string(p.Payload) != "45" {
+		t.Fatalf("got %q", p.Payload)
 	}
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: creditUpdate, window: 1 << 30, forwarded: 5})
-	if p := d.want(data, 1000); string(p.payload) != "678" {
-		t.Errorf("got %q", p.payload)
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: creditUpdate, Window: 1 << 30, Forwarded: 5})
+	if p := d.Want(data, 1000); string(p.Payload) != "678" {
+		t.Errorf("got %q", p.Payload)
 	}
 }
 
 // Each breaks the state machine or lies about lengths, and costs the guest its connection and nobody else anything.
 func TestPacketsOutOfOrder(t *testing.T) {
 	for name, p := range map[string]packet{
-		"second request":         {op: request},
-		"response to nothing":    {op: response},
-		"unknown operation":      {op: 99},
-		"operation 0":            {op: 0},
-		"payload longer than it": {op: data, length: 1000, payload: []byte("short")},
-		"payload of 4 GiB":       {op: data, length: 1<<32 - 1, payload: []byte("short")},
-		"payload over 64 KiB":    {op: data, payload: make([]byte, 64<<10+1)},
-		"datagram":               {op: data, kind: 3, payload: []byte("x")},
+		"second request":         {Op: request},
+		"response to nothing":    {Op: response},
+		"unknown operation":      {Op: 99},
+		"operation 0":            {Op: 0},
+		"payload longer than it": {Op: data, Length: 1000, Payload: []byte("short")},
+		"payload of 4 GiB":       {Op: data, Length: 1<<32 - 1, Payload: []byte("short")},
+		"payload over 64 KiB":    {Op: data, Payload: make([]byte, 64<<10+1)},
+		"datagram":               {Op: data, Kind: 3, Payload: []byte("x")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDriver(t)
 			c := d.dial(1000)
 			other := d.dial(1001)
-			p.srcPort, p.dstPort, p.window = 1000, 9000, 1<<20
-			d.send(p)
-			d.want(reset, 1000)
+			p.SrcPort, p.DstPort, p.Window = 1000, 9000, 1<<20
+			d.Send(p)
+			d.Want(reset, 1000)
 			ended(t, c)
-			d.send(packet{srcPort: 1001, dstPort: 9000, op: data, window: 1 << 20, payload: []byte("fine")})
+			d.Send(packet{SrcPort: 1001, DstPort: 9000, Op: data, Window: 1 << 20, Payload: []byte("fine")})
 			b := make([]byte, 4)
 			if _, err := io.ReadFull(other, b); err != nil || string(b) != "fine" {
 				t.Errorf("the other connection: got %q, %v", b, err)
@@ -114,10 +113,10 @@ func TestPacketsOutOfOrder(t *testing.T) {
 	}
 	d := newDriver(t)
 	for _, op := range []uint16{response, shutdown, data, creditUpdate, creditRequest} {
-		d.send(packet{srcPort: 5, dstPort: 9000, op: op})
-		d.want(reset, 5)
+		d.Send(packet{SrcPort: 5, DstPort: 9000, Op: op})
+		d.Want(reset, 5)
 	}
-	d.send(packet{srcPort: 5, dstPort: 9000, op: reset}) // not answered: two devices would do nothing else for ever
+	d.Send(packet{SrcPort: 5, DstPort: 9000, Op: reset}) // not answered: two devices would do nothing else for ever
 	d.dial(6)
 }
 
@@ -125,9 +124,9 @@ func TestPacketsOutOfOrder(t *testing.T) {
 func TestDataBehindTheEnd(t *testing.T) {
 	d := newDriver(t)
 	c := d.dial(1000)
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: shutdown, flags: 2})
-	d.send(packet{srcPort: 1000, dstPort: 9000, op: data, payload: []byte("x")})
-	d.want(reset, 1000)
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: shutdown, Flags: 2})
+	d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: data, Payload: []byte("x")})
+	d.Want(reset, 1000)
 	ended(t, c)
 }
 
@@ -135,10 +134,10 @@ func TestDataBehindTheEnd(t *testing.T) {
 func TestAnswersAreBounded(t *testing.T) {
 	t.Parallel() // it waits for a time limit
 	d := bareDriver(t)
-	p := packet{src: guestCID, dst: parentCID, srcPort: 1, dstPort: 1, kind: 1, op: creditRequest}.encode()
+	p := packet{Src: guestCID, Dst: parentCID, SrcPort: 1, DstPort: 1, Kind: 1, Op: creditRequest}.Encode()
 	taken := 0
 	for range 3000 {
-		d.put(p)
+		d.Put(p)
 		if !taken1(d) {
 			break
 		}
@@ -148,13 +147,13 @@ func TestAnswersAreBounded(t *testing.T) {
 		t.Fatalf("%d requests were taken, want 1024", taken)
 	}
 	for i := range guesttest.Entries {
-		d.post(i)
+		d.Post(i)
 	}
 	d.Ring(0).Kick()
 	for range taken {
-		d.want(reset, 1)
+		d.Want(reset, 1)
 	}
-	d.want(reset, 1) // the one that had to wait
+	d.Want(reset, 1) // the one that had to wait
 }
 
 // taken1 reports whether the device takes the packet that was put, within a while.
@@ -172,8 +171,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 	d := newDriver(t)
 	open, refused := uint32(0), 0
 	for refused == 0 && open < 5000 {
-		d.send(packet{srcPort: open, dstPort: 9000, op: request})
-		switch p := d.receive(); p.op {
+		d.Send(packet{SrcPort: open, DstPort: 9000, Op: request})
+		switch p := d.Receive(); p.Op {
 		case response:
 			open++
 		case reset:
@@ -191,12 +190,116 @@ func TestConnectionsAreBounded(t *testing.T) {
 	if d.device.Connect(theirs, 1) == nil {
 		t.Error("a further connection to the guest was begun")
 	}
-	d.send(packet{srcPort: 7, dstPort: 9000, op: reset})
-	d.send(packet{srcPort: 5000, dstPort: 9000, op: request})
-	d.want(response, 5000)
+	d.Send(packet{SrcPort: 7, DstPort: 9000, Op: reset})
+	d.Send(packet{SrcPort: 5000, DstPort: 9000, Op: request})
+	d.Want(response, 5000)
 	for len(d.hosts.conns) > 0 {
 		(<-d.hosts.conns).Close()
 	}
+}
+
+// Half-open connections: this machine's ends do not open, and the guest resets each and asks again. Neither the connections nor what works on
+// opening them may pile up.
+func TestHalfOpenConnectionsAreBounded(t *testing.T) {
+	var dials, most atomic.Int32
+	device := vsockdev.New(vsockdev.Config{CID: guestCID, Dial: func(ctx context.Context, _ uint32) (vsockdev.Conn, error) {
+		n := dials.Add(1)
+		for old := most.Load(); n > old && !most.CompareAndSwap(old, n); old = most.Load() {
+		}
+		<-ctx.Done() // as a dial does that nobody answers
+		dials.Add(-1)
+		return nil, ctx.Err()
+	}})
+	t.Cleanup(device.Close)
+	d := &driver{Socket: &guesttest.Socket{Guest: guesttest.New(t, device), CID: guestCID}, t: t, device: device}
+	d.Fill()
+	for i := range uint32(6000) {
+		d.Send(packet{SrcPort: i, DstPort: 9000, Op: request})
+		d.Send(packet{SrcPort: i, DstPort: 9000, Op: reset})
+		for _, ok := d.Next(); ok; _, ok = d.Next() {
+		}
+	}
+	if n := most.Load(); n > 2048 {
+		t.Errorf("%d dials at once, want at most 2048", n)
+	}
+	// And without resets: the places are full, and come free when the guest gives up.
+	refused := 0
+	for i := uint32(0); refused == 0 && i < 6000; i++ {
+		d.Send(packet{SrcPort: i, DstPort: 9000, Op: request})
+		for p, ok := d.Next(); ok; p, ok = d.Next() {
+			if p.Op == reset {
+				refused++
+			}
+		}
+	}
+	if n := dials.Load(); refused == 0 || n > 2048 {
+		t.Errorf("%d requests were refused with %d dials under way, want a refusal at 2048", refused, n)
+	}
+}
+
+// A guest that takes no packets any more: this machine keeps connecting, and no packet is kept for each attempt.
+func TestHungGuestHoldsNothing(t *testing.T) {
+	d := bareDriver(t)
+	refused := 0
+	for range 1500 {
+		ours, theirs, err := vsockdev.Pair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.device.Connect(theirs, 77) != nil {
+			refused++
+			ended(t, ours)
+		}
+		ours.Close()
+	}
+	if refused != 1500-1024 {
+		t.Errorf("%d of 1500 connections were refused, want all behind the first 1024", refused)
+	}
+}
+
+// A guest that ends its own direction again and again, or the other's, and one that answers a request twice.
+func TestEndsOverAndOver(t *testing.T) {
+	d := newDriver(t)
+	c := d.dial(1000)
+	for range 3 {
+		d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: shutdown, Flags: 2, Window: 1 << 20})
+	}
+	if b, err := io.ReadAll(c); err != nil || len(b) != 0 {
+		t.Errorf("got %q, %v, want the end", b, err)
+	}
+	if _, err := c.Write([]byte("still")); err != nil {
+		t.Fatal(err)
+	}
+	if p := d.Want(data, 1000); string(p.Payload) != "still" {
+		t.Errorf("got %q", p.Payload)
+	}
+	for range 3 { // the first ends the connection, the others are of none
+		d.Send(packet{SrcPort: 1000, DstPort: 9000, Op: shutdown, Flags: 1})
+		d.Want(reset, 1000)
+	}
+	ended(t, c)
+	// Data behind the end of the other direction still arrives: only what the guest receives has ended.
+	c = d.dial(1001)
+	d.Send(packet{SrcPort: 1001, DstPort: 9000, Op: shutdown, Flags: 1})
+	d.Send(packet{SrcPort: 1001, DstPort: 9000, Op: data, Payload: []byte("more")})
+	b := make([]byte, 4)
+	if _, err := io.ReadFull(c, b); err != nil || string(b) != "more" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	ours, theirs, err := vsockdev.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ours.Close()
+	if err := d.device.Connect(theirs, 77); err != nil {
+		t.Fatal(err)
+	}
+	p := d.Want(request, 77)
+	for range 2 {
+		d.Send(packet{SrcPort: 77, DstPort: p.SrcPort, Op: response, Window: 1 << 20})
+	}
+	d.Want(reset, 77)
+	ended(t, ours)
 }
 
 // A guest that does not answer does not keep the caller.
@@ -211,17 +314,17 @@ func TestGuestDoesNotAnswer(t *testing.T) {
 	if err := d.device.Connect(theirs, 77); err != nil {
 		t.Fatal(err)
 	}
-	d.want(request, 77)
+	d.Want(request, 77)
 	ended(t, ours)
-	d.want(reset, 77)
+	d.Want(reset, 77)
 }
 
 // A receive buffer that does not hold a head can't be used.
 func TestReceiveBufferIsTooShort(t *testing.T) {
 	d := bareDriver(t)
-	d.Ring(0).Describe(0, guesttest.Descriptor{Address: guesttest.Address(d.rx(0)), Length: 43, Flags: guesttest.Write})
+	d.Ring(0).Describe(0, guesttest.Descriptor{Address: guesttest.Address(d.Buffer(0)), Length: 43, Flags: guesttest.Write})
 	d.Ring(0).Offer(0)
-	d.put(packet{src: guestCID, dst: parentCID, srcPort: 1, dstPort: 1, kind: 1, op: request}.encode())
+	d.Put(packet{Src: guestCID, Dst: parentCID, SrcPort: 1, DstPort: 1, Kind: 1, Op: request}.Encode())
 	if err := <-d.Faults; !errors.Is(err, vhost.ErrGuest) {
 		t.Errorf("got %v", err)
 	}
@@ -241,19 +344,17 @@ func FuzzPackets(f *testing.F) {
 		}
 		for ; len(b) >= 4; b = b[4:] {
 			p := packet{
-				src: guestCID, dst: uint64(2 + b[1]>>7), kind: 1, op: uint16(b[0] & 15), srcPort: uint32(b[1] & 3), dstPort: 9000 + uint32(b[1]>>2&1),
-				flags: uint32(b[1] >> 4), window: uint32(b[2]) << (b[2] & 15), forwarded: uint32(int8(b[2])), payload: make([]byte, b[3]),
-				length: uint32(b[3]),
+				Src: guestCID, Dst: uint64(2 + b[1]>>7), Kind: 1, Op: uint16(b[0] & 15), SrcPort: uint32(b[1] & 3), DstPort: 9000 + uint32(b[1]>>2&1),
+				Flags: uint32(b[1] >> 4), Window: uint32(b[2]) << (b[2] & 15), Forwarded: uint32(int8(b[2])), Payload: make([]byte, b[3]),
+				Length: uint32(b[3]),
 			}
 			if b[0]&16 != 0 {
-				p.length = uint32(b[3]) << (b[2] & 31)
+				p.Length = uint32(b[3]) << (b[2] & 31)
 			}
-			d.put(p.encode())
+			d.Put(p.Encode())
 			d.Ring(1).Next()
-			for head, _, ok := d.Ring(0).Used(); ok; head, _, ok = d.Ring(0).Used() {
-				d.post(int(head))
+			for _, ok := d.Next(); ok; _, ok = d.Next() { // whatever it has said is well formed
 			}
-			d.Ring(0).Kick()
 		}
 		d.Ask(1, nil) // the device lives
 		for len(d.hosts.conns) > 0 {

@@ -10,26 +10,31 @@ import (
 
 const (
 	dialTime    = 5 * time.Second
+	closeTime   = time.Second     // of Close, for what the guest has sent
 	connectTime = 2 * time.Second // VSOCK_DEFAULT_CONNECT_TIMEOUT of Linux
 )
 
-// errFull says that there are too many connections.
+// errFull says that there are too many connections, or too much that the guest has not taken.
 var errFull = errors.New("too many vsock connections")
 
 // accept answers the guest's wish to connect, when this machine's end is open.
 func (d *Device) accept(h *header) {
-	if d.closed || len(d.conns) >= maxConnections {
+	// Dials are counted on their own: a guest that asks and resets in turn has no connections, and a goroutine for each.
+	if d.closed || len(d.conns) >= maxConnections || d.dials >= maxConnections {
 		d.refuse(h, nil)
 		return
 	}
 	c := d.newConn(key{h.dstCID, h.dstPort, h.srcPort}, dialing)
 	c.learn(h)
+	ctx, cancel := context.WithTimeout(d.ctx, dialTime)
+	c.cancel = cancel
+	d.dials++
 	d.all.Go(func() {
-		ctx, cancel := context.WithTimeout(d.ctx, dialTime)
 		defer cancel()
 		sock, err := d.config.Dial(ctx, c.key.host)
 		d.mu.Lock()
 		defer d.mu.Unlock()
+		d.dials--
 		if err == nil && c.phase == removed {
 			sock.Close()
 		}
@@ -49,7 +54,8 @@ func (d *Device) accept(h *header) {
 func (d *Device) Connect(sock Conn, port uint32) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed || len(d.conns) >= maxConnections {
+	// A guest that gives no room for packets does not keep ours for ever: what waits is bounded too.
+	if d.closed || len(d.conns) >= maxConnections || len(d.control) >= maxControl {
 		return errors.Join(errFull, sock.Close())
 	}
 	k := key{parentCID, d.lastPort, port}
@@ -164,6 +170,10 @@ func (d *Device) write(c *conn) {
 		}
 		spare = full
 		c.held -= uint32(len(full))
+		if d.closed && (c.held == 0 || err != nil) {
+			d.remove(c)
+			return
+		}
 		d.consumed(c, len(full))
 		if err != nil {
 			d.writeFailed(c)
