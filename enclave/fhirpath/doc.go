@@ -22,8 +22,9 @@
 // Evaluation is deterministic, reads nothing but its arguments, and is bounded
 // in steps, items and text. Errors hold no content of a resource.
 //
-// The table of R4 is made by generate_r4.go, which needs an npm package and so is
-// no part of go generate; its first lines have the commands.
+// The table of R4 is made by generate_r4.go, which needs npm packages and so is
+// no part of go generate; its first lines have the commands. It takes in what two
+// copies of HL7's definitions agree on, and nothing of a vendor or a later version.
 //
 // The package does not validate: cardinality, required elements and value sets
 // are not checked, and an element of the wrong JSON type is an error only where

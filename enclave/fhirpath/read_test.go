@@ -16,8 +16,8 @@ import (
 
 func TestModel(t *testing.T) {
 	types, elements := fhirpath.CheckModel(t.Errorf)
-	if types != 694 || elements != 7570 {
-		t.Errorf("got %d types with %d elements, want 694 with 7570", types, elements)
+	if types != 682 || elements != 7446 {
+		t.Errorf("got %d types with %d elements, want 682 with 7446", types, elements)
 	}
 }
 
