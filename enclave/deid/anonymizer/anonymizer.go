@@ -1,20 +1,3 @@
-// Package anonymizer runs configurations of Microsoft's FHIR anonymizer (Tools for Health Data Anonymization, FHIR R4) as that tool
-// runs them, so that a pipeline can keep the configuration it has.
-//
-// [Compile] reads a configuration and refuses what can't be honoured exactly; the Engine that it returns runs in package stream.
-// SPEC 8.1 has the formats. Configurations hold keys and policies must not: [Split] takes them apart.
-//
-// As upstream: rules run in their order on the resource as earlier ones left it, an element is changed once, a keep on a child
-// survives what later happens to its parent, each resource in a Bundle or contained is a scope of its own, and what no rule names
-// stays. That last makes it fit for compatibility and unfit for a preset: package deid drops what it doesn't know.
-//
-// Deviations, all on purpose: IVs and noise are derived from the job's key, the record and the place in it, not random (a record that
-// occurs twice gets them twice); ages are counted to the job's reference date; elements of equal value are all changed, where the
-// FHIRPath library of upstream takes a union of them for one; keys that are missing fail the job, where upstream makes some up;
-// proportional noise for a negative value works.
-//
-// Danger: dateShift is upstream's. Its offset is an affine hash of id and key modulo 101, so one patient whose shift is known gives
-// away the shifts of all, and offsets lie within 50 days. [Engine.Warnings] says so.
 package anonymizer
 
 import (

@@ -80,18 +80,33 @@ func (c *compiler) object(v *value, where string, f fields) {
 		c.add("%s: is %s, want an object", strings.TrimSuffix(where, ": "), kindName(v.kind))
 		return
 	}
+	seen := map[string]bool{}
 	for i := range v.members {
 		m := &v.members[i]
-		read, ok := f[m.name]
-		if !ok {
+		name := known(m.name, f)
+		switch {
+		case name == "":
 			c.add("%sunknown key %q%s", where, m.name, likely(m.name, f))
-			continue
+		case seen[name]:
+			c.add("%s%s: is given twice", where, name)
+		default:
+			seen[name] = true
+			f[name](&m.value, where+name)
 		}
-		read(&m.value, where+m.name)
 	}
 }
 
-// likely names the key that may have been meant: one that differs in case or by a letter at its end.
+// known returns the name among f that is meant, or "". Upstream reads names beside and inside parameters in any case of letters.
+func known[T any](name string, f map[string]T) string {
+	for k := range f {
+		if strings.EqualFold(k, name) {
+			return k
+		}
+	}
+	return ""
+}
+
+// likely names the key that may have been meant: one that differs in case or by an s at its end.
 func likely(name string, f fields) string {
 	for known := range f {
 		if strings.EqualFold(strings.TrimSuffix(name, "s"), strings.TrimSuffix(known, "s")) {
@@ -142,16 +157,17 @@ func (c *compiler) parameters(v *value, where string) {
 	s := &c.engine.settings
 	into := func(b *bool) func(*value, string) {
 		return func(v *value, where string) {
-			if v.kind != 't' && v.kind != 'f' {
+			text := strings.ToLower(strings.TrimSpace(v.text)) // "true" is read as true
+			if *b = v.kind == 't' || text == "true"; !*b && v.kind != 'f' && text != "false" {
 				c.add("%s: is %s, want true or false", where, kindName(v.kind))
 			}
-			*b = v.kind == 't'
 		}
 	}
 	key := func(k *string) func(*value, string) {
 		return func(v *value, where string) {
-			if v.kind != 'n' {
-				*k = c.text(v, where)
+			var ok bool
+			if *k, ok = v.key(); !ok {
+				c.add("%s: is %s, want a string", where, kindName(v.kind))
 			}
 		}
 	}
@@ -173,7 +189,7 @@ func (c *compiler) parameters(v *value, where string) {
 				return
 			}
 			n, ok := whole(v, -maxOffset, maxOffset)
-			if v.kind != '0' || !ok {
+			if !ok {
 				c.add("%s: want a whole number of days between -%d and %d", where, maxOffset, maxOffset)
 				return
 			}
@@ -205,7 +221,7 @@ func (c *compiler) zips(v *value, where string) {
 	for i := range v.items {
 		t := c.text(&v.items[i], fmt.Sprintf("%s[%d]", where, i))
 		if t == "" && v.items[i].kind == '"' {
-			c.add("%s[%d]: is empty, want the digits that restricted codes begin with", where, i)
+			c.warn("%s[%d]: is empty: every postal code begins with it and is restricted", where, i)
 		}
 		c.engine.settings.restrictedZips = append(c.engine.settings.restrictedZips, t)
 	}

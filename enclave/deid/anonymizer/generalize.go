@@ -63,9 +63,21 @@ func (c *compiler) caseExpression(f ruleFaults, name, source string) *fhirpath.E
 // quoted is a piece of a configuration in a message.
 func quoted(s string) string { return fmt.Sprintf("%.80q", s) }
 
+// A caseError is a case that fails on a value: the one failure that processingErrors can have skipped, upstream as here.
+type caseError struct{ err error }
+
+func (e *caseError) Error() string { return e.err.Error() }
+
+func (e *caseError) Unwrap() error { return e.err }
+
+func isCase(err error) bool {
+	_, ok := errors.AsType[*caseError](err)
+	return ok
+}
+
 // generalize gives a primitive the value of the first case whose condition is true, or empty, as upstream has it.
 func (r *record) generalize(n *fhirpath.Node, u *rule) (ops, error) {
-	if !n.Type().Primitive() || typeName(n) == "System.String" {
+	if !n.Type().Primitive() {
 		return 0, errNotApplicable
 	}
 	if !n.HasValue() {
@@ -74,16 +86,19 @@ func (r *record) generalize(n *fhirpath.Node, u *rule) (ops, error) {
 	for _, c := range u.cases {
 		found, err := c.when.Evaluate(n, r.env())
 		if err != nil {
-			return 0, err
+			return 0, &caseError{err}
 		}
 		if len(found) == 1 && isFalse(found[0]) {
 			continue
 		}
 		then, err := c.then.Evaluate(n, r.env())
-		if err != nil {
-			return 0, err
+		if err == nil {
+			err = assign(n, then)
 		}
-		return generalized, assign(n, then)
+		if err != nil {
+			return 0, &caseError{err}
+		}
+		return generalized, nil
 	}
 	if u.others == redact {
 		n.ClearValue()

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -27,10 +28,10 @@ type member struct {
 	value value
 }
 
-// get returns a member of an object, nil when it's absent or null.
+// get returns a member of an object, nil when it's absent.
 func (v *value) get(name string) *value {
 	for i := range v.members {
-		if m := &v.members[i]; m.name == name && m.value.kind != 'n' {
+		if m := &v.members[i]; m.name == name {
 			return &m.value
 		}
 	}
@@ -143,6 +144,21 @@ func (v *value) append(b []byte) []byte {
 		return append(b, ']')
 	}
 	return append(b, v.raw...)
+}
+
+// key is the text of a key: a string or, as upstream, a whole number. Null is none.
+func (v *value) key() (text string, ok bool) {
+	switch v.kind {
+	case 'n':
+		return "", true
+	case '"':
+		return v.text, true
+	case '0':
+		if strings.Trim(v.text, "-0123456789") == "" {
+			return v.text, true
+		}
+	}
+	return "", false
 }
 
 // kindName is what an author calls a kind of JSON.

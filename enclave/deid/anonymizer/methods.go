@@ -43,8 +43,7 @@ func (r *record) redact(n *fhirpath.Node) (ops, error) {
 		return redacted, r.redactDate(n)
 	case t == "decimal" && n.Parent() != nil && typeName(n.Parent()) == "Age":
 		if s.partialAges {
-			text, _ := n.Text()
-			age, err := strconv.Atoi(text)
+			age, err := strconv.Atoi(plain(n))
 			if err != nil {
 				return 0, errAge // as upstream, which reads whole numbers only
 			}

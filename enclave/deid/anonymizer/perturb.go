@@ -5,6 +5,7 @@ import (
 	"math/big"
 	"slices"
 	"strconv"
+	"strings"
 
 	"anchorhold/enclave/fhirpath"
 )
@@ -22,14 +23,21 @@ const defaultPlaces = 2
 // plainNumber returns the text of a number or of a string that holds one: upstream reads both.
 func plainNumber(v *value) string {
 	if v.kind == '0' || v.kind == '"' {
-		return v.text
+		return strings.TrimSpace(v.text)
 	}
 	return ""
 }
 
-// whole reads a whole number within bounds.
+// whole reads a whole number within bounds. Upstream takes 2.0 for one, too, but not "2.0".
 func whole(v *value, low, high int) (int, bool) {
-	n, err := strconv.Atoi(plainNumber(v))
+	text := plainNumber(v)
+	if d, ok := parseNumber(text); ok && v.kind == '0' {
+		text = strings.TrimSuffix(strings.TrimRight(d.String(), "0"), ".")
+		if d.scale == 0 || d.digits.Sign() == 0 {
+			text = d.digits.String()
+		}
+	}
+	n, err := strconv.Atoi(text)
 	return n, err == nil && n >= low && n <= high
 }
 
@@ -109,6 +117,9 @@ func (r *record) addNoise(n *fhirpath.Node, s noise) error {
 	unit := new(big.Int).Lsh(ten(scale), 65)
 
 	places = min(places, scale+maxDigits)
+	if width.Sign() == 0 {
+		places = min(places, v.scale) // as upstream: rounding writes no places that are not there
+	}
 	out := number{divide(sum.Mul(sum, ten(places)), unit), places}
 	switch {
 	case t == "positiveInt" && out.digits.Sign() <= 0:

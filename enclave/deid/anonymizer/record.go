@@ -23,6 +23,7 @@ type record struct {
 	root    *fhirpath.Node
 	bytes   []byte
 	visited map[*fhirpath.Node]bool // elements that a rule has processed
+	gone    map[*fhirpath.Node]bool // elements that a replacement has taken away
 	budget  int
 	digest  []byte // of bytes, once it's asked for
 	told    *trace // nil but for a person at a desk
@@ -160,7 +161,7 @@ func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
 		return 0, err
 	}
 	r.mark(n, u.number)
-	if had || done != 0 {
+	if (had || done != 0) && !r.gone[n] {
 		r.sink.Applied(u.number-1, n.HasValue() || !had)
 	}
 	for _, c := range n.Children(nil) {

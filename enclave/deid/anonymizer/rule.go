@@ -235,15 +235,13 @@ func scan(name func(*fhirpath.Node) string) fhirpath.CustomFunc {
 	return fhirpath.CustomFunc{MinArgs: 1, MaxArgs: 1, Call: call}
 }
 
-// typeName is what upstream calls the type of an element. Its library has one name for all elements that are defined in their
-// resource, and gives ids of elements and addresses of extensions a type of FHIRPath.
+// typeName is what upstream calls the type of an element: its library has one name for all elements that are defined in their
+// resource, and another for those that are defined in a type.
 func typeName(n *fhirpath.Node) string {
-	t, p := n.Type(), n.Parent()
+	t := n.Type()
 	switch {
 	case t == nil:
 		return ""
-	case p != nil && n.Name() == "id" && !p.IsResource(), p != nil && n.Name() == "url" && p.Type().Name() == "Extension":
-		return "System.String"
 	case !strings.Contains(t.Name(), "."):
 		return t.Name()
 	case t.Is("BackboneElement"):

@@ -56,7 +56,7 @@ func TestScopes(t *testing.T) {
 		{"any resource", `"path":"Resource.id","method":"redact"`, `"b" "p" "o" "v"`, `"A" "B" "C"`},
 		{"upstream does not ask what a DomainResource is", `"path":"DomainResource.id","method":"redact"`, `"b" "p" "o" "v"`, `"A"`},
 		{"backbones have one name", `"path":"nodesByType('BackboneElement')","method":"redact"`, `"C" urn:uuid:1`, `"A" "B"`},
-		{"ids of elements are no strings", `"path":"nodesByType('string')","method":"redact"`, `"A" "B" "C"`, `"p" "o"`},
+		{"ids of resources are no strings", `"path":"nodesByType('string')","method":"redact"`, `"A" "B" "C"`, `"p" "o"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got := one(t, rules("", c.rule), bundle)

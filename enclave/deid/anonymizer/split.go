@@ -3,6 +3,7 @@ package anonymizer
 import (
 	"errors"
 	"slices"
+	"strings"
 )
 
 // keys are the parameters of a configuration that are secret, and their names in a parameters message.
@@ -17,14 +18,15 @@ func Split(config []byte) (rest []byte, values map[string][]byte, err error) {
 	}
 	values = map[string][]byte{}
 	for i := range root.members {
-		if m := &root.members[i]; m.name == "parameters" && m.value.kind == '{' {
+		if m := &root.members[i]; strings.EqualFold(m.name, "parameters") && m.value.kind == '{' {
 			m.value.members = slices.DeleteFunc(m.value.members, func(m member) bool {
-				name, ok := keys[m.name]
-				if !ok || m.value.kind != '"' {
-					return false
+				text, ok := m.value.key()
+				name := keys[known(m.name, keys)]
+				if !ok || name == "" || values[name] != nil {
+					return false // Compile refuses what is no key, and one that stays is a second
 				}
-				if m.value.text != "" {
-					values[name] = []byte(m.value.text)
+				if text != "" {
+					values[name] = []byte(text)
 				}
 				return true
 			})

@@ -9,11 +9,7 @@ import (
 )
 
 func (c *compiler) substitute(f ruleFaults, r *rule, v *value) {
-	for i := range v.members {
-		if v.members[i].name == "replaceWith" {
-			r.replace = &v.members[i].value
-		}
-	}
+	r.replace = v.get("replaceWith")
 	switch {
 	case r.replace == nil:
 		f.add("replaceWith is missing")
@@ -125,6 +121,9 @@ func (v *value) primitive(t *fhirpath.Type) (kind jsontext.Kind, text string, ok
 
 // substitute puts the replacement in the place of n. Elements that earlier rules have changed stay, and so do those that hold them.
 func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
+	if r.gone[n] {
+		return substituted, nil // nothing comes of it but the label
+	}
 	with, err := u.replacement(n.Type())
 	if err != nil {
 		return 0, err
@@ -134,6 +133,16 @@ func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 	}
 	r.visitBelow(n, u.number)
 	return substituted, nil
+}
+
+// drop notes that n leaves the record, with all below it. They are not processed thereby: a later rule of nodesByType or nodesByName
+// still finds them, as upstream's does, and what it does to them shows in the labels.
+func (r *record) drop(n *fhirpath.Node, number int) {
+	r.gone[n] = true
+	r.tell(n, number)
+	for _, c := range n.Children(nil) {
+		r.drop(c, number)
+	}
 }
 
 // holders are the elements below n that are processed, or hold one that is.
@@ -174,8 +183,7 @@ func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool, 
 			return errReplace
 		case t == nil && !kept[c]:
 			gone[c] = true
-			r.mark(c, number)
-			r.visitBelow(c, number)
+			r.drop(c, number)
 		default:
 			if err := r.exchange(c, t, kept, number); err != nil {
 				return err

@@ -48,6 +48,11 @@ func (t *trace) end(tell func(stream.Touch), at map[*fhirpath.Node]stream.Span, 
 // mark says that a rule, by its number, has processed an element. The first to do so counts.
 func (r *record) mark(n *fhirpath.Node, number int) {
 	r.visited[n] = true
+	r.tell(n, number)
+}
+
+// tell is mark without the element being processed.
+func (r *record) tell(n *fhirpath.Node, number int) {
 	if r.told != nil && r.told.rules[n] == 0 {
 		r.told.rules[n] = number
 	}

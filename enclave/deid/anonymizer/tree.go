@@ -118,7 +118,7 @@ func (w *writer) main(n *fhirpath.Node) {
 	case !ok:
 		w.object(n)
 	case n.Kind() == '"':
-		w.b = quote(w.b, text)
+		w.b = quote(w.b, strings.TrimSpace(text)) // a replacement or the value of a case may have space around it
 	default:
 		w.b = append(w.b, text...)
 	}

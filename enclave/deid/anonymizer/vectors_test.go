@@ -106,24 +106,60 @@ func TestPublishedErrors(t *testing.T) {
 	}
 }
 
-func TestPublishedConfigurations(t *testing.T) {
-	root := published(t)
-	files, _ := filepath.Glob(filepath.Join(root, "configs", "*.json"))
-	for _, file := range files {
-		rest, values, err := anonymizer.Split([]byte(load(t, file)))
-		if err != nil {
-			t.Errorf("%s: %v", filepath.Base(file), err)
-			continue
+// documented is the table of README.md: what becomes of each published configuration.
+func documented(t testing.TB) map[string]string {
+	t.Helper()
+	rows := map[string]string{}
+	for l := range strings.Lines(load(t, "README.md")) {
+		if cells := strings.Split(strings.TrimSpace(l), " | "); len(cells) == 2 && strings.HasPrefix(l, "| `") {
+			rows[strings.Trim(cells[0], "|` ")] = strings.TrimSuffix(cells[1], " |")
 		}
-		e, err := anonymizer.Compile(rest)
-		if err != nil {
-			t.Errorf("%s: %v", filepath.Base(file), err)
-			continue
-		}
-		t.Logf("%s: accepted, %d keys, needs %v, warnings:\n\t%s", filepath.Base(file), len(values), e.Needs(), strings.Join(e.Warnings(), "\n\t"))
 	}
-	if len(files) == 0 {
-		t.Fatal("no published configurations")
+	return rows
+}
+
+// outcome is the row of a configuration: refused and why, or accepted with what it needs and what its author is warned of.
+func outcome(config string) string {
+	rest, _, err := anonymizer.Split([]byte(config))
+	if err != nil {
+		return "refused: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+	}
+	e, err := anonymizer.Compile(rest)
+	if err != nil {
+		return "accepted by Split and refused by Compile: " + err.Error()
+	}
+	text := "accepted"
+	if needs := e.Needs(); len(needs) > 0 {
+		text += ", needs " + strings.Join(needs, " and ")
+	}
+	if w := e.Warnings(); len(w) > 0 {
+		text += "; warns: " + strings.Join(w, "; ")
+	}
+	return text
+}
+
+// Every published configuration is accepted or refused as README.md says. One that it doesn't know must still be one or the other with a
+// reason; the bad ones must be refused.
+func TestPublishedConfigurations(t *testing.T) {
+	root, rows := published(t), documented(t)
+	files, _ := filepath.Glob(filepath.Join(root, "*configs", "*.json"))
+	for _, file := range files {
+		name := filepath.Base(filepath.Dir(file)) + "/" + filepath.Base(file)
+		got := outcome(load(t, file))
+		want, ok := rows[name]
+		if !ok {
+			t.Logf("%s is not in README.md: %s", name, got)
+			want = got
+		}
+		if got != want {
+			t.Errorf("README.md has\n\t%s\nfor\n| `%s` | %s |", want, name, got)
+		}
+		if bad := strings.HasPrefix(name, "bad-"); bad != strings.HasPrefix(got, "refused: ") && (bad || !ok) {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+	if len(files) == 0 || len(rows) != 33 {
+		t.Errorf("got %d published configurations and %d rows in README.md, want 33 of these", len(files), len(rows))
 	}
 }
 

@@ -128,7 +128,7 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 		return dst, stream.Verdict{Type: kind, Code: code.ResourceMalformed}
 	}
 	mark := s.Mark()
-	r := record{worker: w, sink: s, root: root, bytes: b, visited: map[*fhirpath.Node]bool{}}
+	r := record{worker: w, sink: s, root: root, bytes: b, visited: map[*fhirpath.Node]bool{}, gone: map[*fhirpath.Node]bool{}}
 	r.budget = startBudget + nodeBudget*count(root)
 	out := writer{b: dst}
 	if w.trace != nil {
@@ -144,7 +144,7 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 		out.object(root)
 	case errors.Is(err, errDate), errors.Is(err, errMalformed):
 		v.Code = code.ResourceMalformed
-	case w.engine.settings.skip && !errors.Is(err, errNotApplicable):
+	case w.engine.settings.skip && isCase(err):
 		s.Rollback(mark)
 		out.b = appendEmpty(dst, root.Type().Name())
 	default:
