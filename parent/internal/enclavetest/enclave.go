@@ -46,6 +46,7 @@ type Enclave struct {
 	wedged   chan struct{} // not nil: describe is not answered until it is closed
 	boot     byte
 	batches  []message.Batch
+	gone     uint64 // batches that it has forgotten, of the oldest
 	stop     chan struct{}
 	wait     sync.WaitGroup
 }
@@ -92,7 +93,7 @@ func (e *Enclave) Kill() {
 		close(e.wedged)
 		e.wedged = nil
 	}
-	e.batches = nil
+	e.batches, e.gone = nil, 0
 	e.mu.Unlock()
 	e.wait.Wait()
 }
@@ -123,8 +124,23 @@ func (e *Enclave) Unwedge() {
 func (e *Enclave) Sign() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.sign()
+}
+
+// sign is Sign. mu is held.
+func (e *Enclave) sign() {
 	n := uint64(len(e.batches))
 	e.batches = append(e.batches, message.Batch{Number: n, Document: []byte{byte(n), e.boot}, Leaves: []digest.Digest{{byte(n)}}})
+}
+
+// SignForgetting adds n batches at once, of which the enclave gives out the last ones only, as real ones do when they have many.
+func (e *Enclave) SignForgetting(n, last int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for range n {
+		e.sign()
+	}
+	e.gone = uint64(len(e.batches) - last)
 }
 
 func (e *Enclave) serve(l net.Listener, stop chan struct{}) {
@@ -156,7 +172,7 @@ func (e *Enclave) converse(conn *message.Conn, stop chan struct{}) {
 			return
 		}
 		e.mu.Lock()
-		wedged, handler, boot := e.wedged, e.handler, e.boot
+		wedged, handler, boot, gone := e.wedged, e.handler, e.boot, e.gone
 		batches := append([]message.Batch(nil), e.batches...)
 		e.mu.Unlock()
 		if wedged != nil {
@@ -171,7 +187,7 @@ func (e *Enclave) converse(conn *message.Conn, stop chan struct{}) {
 		case message.Attest:
 			err = conn.Send(message.Attestation{Document: append([]byte("document over "), m.Nonce...)})
 		case message.GetLog:
-			batches = batches[min(m.From, uint64(len(batches))):]
+			batches = batches[min(max(m.From, gone), uint64(len(batches))):]
 			for _, b := range batches[:min(len(batches), message.MaxBatches)] {
 				err = errors.Join(err, conn.Send(b))
 			}

@@ -131,6 +131,35 @@ func TestReceiptLog(t *testing.T) {
 	}
 }
 
+// An enclave that signs a batch for each of many small jobs forgets those that are not fetched in time: the parent must not wait for the
+// next question after each few.
+func TestReceiptLogKeepsUp(t *testing.T) {
+	e := enclavetest.New(t, image).Start(t)
+	for range 1500 {
+		e.Sign()
+	}
+	o := options()
+	o.ProbeEvery = time.Hour
+	r := start(t, t.TempDir(), spool.Options{}, o, e)
+	until(t, "all batches", func() bool { b, _ := r.spool.Batches(0, 2000); return len(b) == 1500 })
+}
+
+// A parent that was kept from fetching for too long has a gap in its log, and not the end of it.
+func TestReceiptLogGoesOnBehindAGap(t *testing.T) {
+	e := enclavetest.New(t, image).Start(t)
+	e.Sign()
+	r := start(t, t.TempDir(), spool.Options{}, options(), e)
+	until(t, "one batch", func() bool { b, _ := r.spool.Batches(0, 10); return len(b) == 1 })
+	e.SignForgetting(5, 2)
+	until(t, "three batches", func() bool { b, _ := r.spool.Batches(0, 10); return len(b) == 3 })
+	e.Sign()
+	until(t, "four batches", func() bool { b, _ := r.spool.Batches(0, 10); return len(b) == 4 })
+	b, err := r.spool.Batches(0, 10)
+	if err != nil || b[0].Number != 0 || b[1].Number != 4 || b[3].Number != 6 {
+		t.Errorf("got %+v, %v, want batches 0, 4, 5 and 6", b, err)
+	}
+}
+
 func TestAttestAndPolicy(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	r := start(t, t.TempDir(), spool.Options{}, options(), e)

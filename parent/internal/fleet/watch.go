@@ -12,8 +12,7 @@ import (
 
 const (
 	maxFails   = 2               // describes without an answer before an enclave is taken out
-	logTime    = 2 * time.Second // for one get-log; more would delay the next describe
-	logRounds  = 4               // get-logs after one describe
+	logTime    = 2 * time.Second // for get-logs after one describe; more would delay the next
 	longestGap = 10 * time.Minute
 )
 
@@ -23,6 +22,7 @@ type watcher struct {
 	e        *enclave
 	conn     *message.Conn // nil when there is none
 	fails    int
+	behind   bool // the enclave has more batches than were fetched
 	replacer replacer
 }
 
@@ -38,6 +38,9 @@ func (f *Fleet) watch(ctx context.Context, e *enclave) {
 		f.noteAsked()
 		if err == nil {
 			w.fails = 0
+			if w.behind {
+				pause = w.f.opts.ProbeAgain // the enclave forgets the oldest batches when it has too many
+			}
 		} else if ctx.Err() == nil {
 			w.failed(ctx)
 			if w.fails < maxFails {
@@ -122,14 +125,18 @@ func (w *watcher) describe() (message.Description, error) {
 	return d, nil
 }
 
-// fetchLog stores the batches signed since the last time. The enclave keeps them in memory only: what is not fetched before
-// it ends is gone.
+// fetchLog stores the batches signed since the last time, or notes that there are more. The enclave keeps the last ones only, and in memory:
+// what is not fetched in time is gone.
 func (w *watcher) fetchLog(d message.Description) error {
+	w.behind = false
 	store, boot := w.f.opts.Spool, hex.EncodeToString(d.Boot[:])
-	for range logRounds {
+	for end := time.Now().Add(logTime); ; {
 		next, err := store.NextBatch(w.e.name, boot)
 		if err != nil || next >= d.Batches {
 			return nil // our own fault, if any, is no reason to take the enclave out
+		}
+		if w.behind = time.Now().After(end); w.behind {
+			return nil
 		}
 		batches, err := w.getLog(next)
 		if err != nil {
@@ -138,18 +145,24 @@ func (w *watcher) fetchLog(d message.Description) error {
 		if len(batches) == 0 {
 			return nil
 		}
-		if err := store.Append(w.e.name, boot, batches); err != nil {
-			reason := "spool"
-			if errors.Is(err, spool.ErrGap) {
-				reason = "gap"
-			}
-			w.f.opts.Metrics.EnclaveFailures.WithLabelValues(w.e.name, "log").Inc()
-			w.f.opts.Log.Error("receipt batches not stored", "enclave", w.e.name, "reason", reason)
+		missed, err := store.Append(w.e.name, boot, batches)
+		switch {
+		case errors.Is(err, spool.ErrGap):
+			w.logFailed("gap")
 			return nil
+		case err != nil:
+			w.logFailed("spool")
+			return nil
+		case missed > 0:
+			w.logFailed("gap")
 		}
 		w.f.opts.Metrics.LogBatches.WithLabelValues(w.e.name).Add(float64(len(batches)))
 	}
-	return nil
+}
+
+func (w *watcher) logFailed(reason string) {
+	w.f.opts.Metrics.EnclaveFailures.WithLabelValues(w.e.name, "log").Inc()
+	w.f.opts.Log.Error("receipt batches not stored", "enclave", w.e.name, "reason", reason)
 }
 
 func (w *watcher) getLog(from uint64) ([]spool.Batch, error) {

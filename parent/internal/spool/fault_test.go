@@ -172,18 +172,18 @@ func TestLog(t *testing.T) {
 	s := open(t, spool.Options{Dir: dir, Fault: f.fault})
 	batches := []spool.Batch{{Number: 0, Document: []byte{0}}, {Number: 1, Document: []byte{1}}}
 	// Failed but happened: appending again adds nothing twice.
-	if err := s.Append("e", "b", batches); !errors.Is(err, errFault) {
+	if _, err := s.Append("e", "b", batches); !errors.Is(err, errFault) {
 		t.Fatalf("got %v, want the fault", err)
 	}
 	s = reopen(t, s, dir, f)
-	if err := s.Append("e", "b", append(batches, spool.Batch{Number: 2})); err != nil {
-		t.Fatal(err)
+	if missed, err := s.Append("e", "b", append(batches, spool.Batch{Number: 2})); err != nil || missed != 0 {
+		t.Fatalf("got %d missed, %v, want none", missed, err)
 	}
-	if err := s.Append("e", "b", []spool.Batch{{Number: 4}}); !errors.Is(err, spool.ErrGap) {
+	if _, err := s.Append("e", "b", []spool.Batch{{Number: 3}, {Number: 5}}); !errors.Is(err, spool.ErrGap) {
 		t.Errorf("got %v, want a gap", err)
 	}
-	if err := s.Append("e", "c", []spool.Batch{{Number: 0}}); err != nil {
-		t.Fatal(err)
+	if missed, err := s.Append("e", "c", []spool.Batch{{Number: 0}}); err != nil || missed != 0 {
+		t.Fatalf("got %d missed, %v, want none", missed, err)
 	}
 	got, err := s.Batches(1, 2)
 	if err != nil || len(got) != 2 || got[0].Sequence != 1 || got[0].Number != 1 || got[1].Number != 2 {
@@ -191,6 +191,13 @@ func TestLog(t *testing.T) {
 	}
 	if got, _ := s.Batches(0, 100); len(got) != 4 || got[3].Boot != "c" {
 		t.Errorf("got %+v, want four batches", got)
+	}
+	// What the enclave has forgotten is gone; what it still has must not go too.
+	if missed, err := s.Append("e", "b", []spool.Batch{{Number: 7}, {Number: 8}}); err != nil || missed != 4 {
+		t.Fatalf("got %d missed, %v, want 4", missed, err)
+	}
+	if n, err := s.NextBatch("e", "b"); err != nil || n != 9 {
+		t.Errorf("got next batch %d, %v, want 9", n, err)
 	}
 }
 

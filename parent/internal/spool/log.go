@@ -10,8 +10,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// ErrGap says that batches do not follow on those stored.
-var ErrGap = errors.New("batches do not follow on those stored")
+// ErrGap says that batches do not follow on each other.
+var ErrGap = errors.New("batches do not follow on each other")
 
 // Batch is one signed batch of receipts, as the enclave sent it. The document says what holds; the rest is for finding it.
 type Batch struct {
@@ -46,18 +46,23 @@ func next(tx *bbolt.Tx, enclave, boot string) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// Append stores batches of one enclave's boot, durably and all or none. Batches that are stored already are left out,
-// because an Append that failed may have happened; a gap is ErrGap.
-func (s *Spool) Append(enclave, boot string, batches []Batch) error {
-	return s.do("log", nil, func(tx *bbolt.Tx) error {
+// Append stores batches of one enclave's boot, durably and all or none. Batches that are stored already are left out, because an
+// Append that failed may have happened; a gap among them is ErrGap. missed is how many lie between those stored before and the first:
+// the enclave has forgotten them, and without those that follow the log would end there. Their numbers show the gap to everybody.
+func (s *Spool) Append(enclave, boot string, batches []Batch) (missed uint64, err error) {
+	err = s.do("log", nil, func(tx *bbolt.Tx) error {
+		missed = 0
 		n := next(tx, enclave, boot)
 		log := tx.Bucket(bucketLog)
-		for _, b := range batches {
+		for i, b := range batches {
 			if b.Number < n {
 				continue
 			}
 			if b.Number > n {
-				return fmt.Errorf("%w: got batch %d, want %d", ErrGap, b.Number, n)
+				if i > 0 {
+					return fmt.Errorf("%w: got batch %d, want %d", ErrGap, b.Number, n)
+				}
+				missed, n = b.Number-n, b.Number
 			}
 			n++
 			if err := put(log, enclave, boot, b, s.opts.Now().UTC()); err != nil {
@@ -66,6 +71,7 @@ func (s *Spool) Append(enclave, boot string, batches []Batch) error {
 		}
 		return tx.Bucket(bucketNext).Put(nextKey(enclave, boot), logKey(n))
 	})
+	return missed, err
 }
 
 func put(log *bbolt.Bucket, enclave, boot string, b Batch, now time.Time) error {
