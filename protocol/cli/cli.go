@@ -8,6 +8,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 )
@@ -69,10 +72,26 @@ func Required(cmd *cobra.Command, names ...string) {
 	}
 }
 
-// WriteJSON writes v for a machine.
+// WriteJSON writes v for a machine. A person may look at it on a terminal, and strings in it may be a stranger's: what does not print is
+// escaped, control characters beyond ASCII and text that runs backwards too.
 func WriteJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
+	var b strings.Builder
+	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
-	return e.Encode(v)
+	if err := e.Encode(v); err != nil {
+		return err
+	}
+	var out []byte
+	for _, r := range b.String() {
+		if r == '\n' || unicode.IsPrint(r) { // outside of strings nothing else stands
+			out = utf8.AppendRune(out, r)
+			continue
+		}
+		for _, unit := range utf16.AppendRune(nil, r) {
+			out = fmt.Appendf(out, "\\u%04x", unit)
+		}
+	}
+	_, err := w.Write(out)
+	return err
 }

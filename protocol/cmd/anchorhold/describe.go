@@ -29,7 +29,7 @@ func (f *fields) add(name, format string, args ...any) {
 func (f fields) rows() [][]string {
 	rows := make([][]string, 0, len(f))
 	for _, x := range f {
-		rows = append(rows, []string{x.Name, safe(x.Value)})
+		rows = append(rows, []string{safe(x.Name), safe(x.Value)})
 	}
 	return rows
 }
@@ -130,7 +130,8 @@ func describeMessage(h *envelope.Header) fields {
 		f.add(fmt.Sprintf("data key %d", i+1), "%s %s, %d bytes", k.Provider, k.Info, len(k.Ciphertext))
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Context)) {
-		f.add(name, "%s", h.Context[name])
+		// The sender chose the name: it must not pass for one of ours, nor take the place of one in the JSON.
+		f.add("context "+name, "%s", h.Context[name])
 	}
 	if _, err := envelope.ParseContext(h.Context); err != nil {
 		f.add("context", "would be refused: %v", err)

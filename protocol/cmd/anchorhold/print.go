@@ -8,6 +8,7 @@ import (
 	"strings"
 	"text/tabwriter"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 )
@@ -71,6 +72,9 @@ func bytesText(n int64) string {
 
 // safe makes a peer's text printable: a terminal obeys escape sequences, and a person believes turned-around text.
 func safe(s string) string {
+	if !utf8.ValidString(s) { // single bytes are control characters too, where a terminal is not set to UTF-8
+		return strconv.QuoteToASCII(s)
+	}
 	for _, r := range s {
 		if !unicode.IsPrint(r) {
 			return strconv.QuoteToASCII(s)

@@ -98,6 +98,13 @@ func (a *app) fetch(ctx context.Context, f submitFlags, job string, paths fetchP
 		return err
 	}
 	defer rec.Abort()
+	var walk *outfile.File // nil: the job asks for none
+	if crosswalk {
+		if walk, err = outfile.Create(paths.crosswalk, 0o600); err != nil {
+			return err
+		}
+		defer walk.Abort()
+	}
 	bar := a.bars()
 	defer bar.clear()
 	client.Notify = func(stage submit.Stage, done, total int64) { bar.show(string(stage), done, total) }
@@ -119,9 +126,12 @@ func (a *app) fetch(ctx context.Context, f submitFlags, job string, paths fetchP
 	if _, err := rec.Write(receipt); err != nil {
 		return err
 	}
-	if crosswalk {
-		if err := fetchCrosswalk(ctx, running, paths.crosswalk); err != nil {
+	if walk != nil {
+		if err := running.Crosswalk(ctx, walk); err != nil {
 			return fmt.Errorf("crosswalk: %w", err)
+		}
+		if err := walk.Commit(); err != nil {
+			return err
 		}
 	}
 	if err := rec.Commit(); err != nil {
@@ -139,18 +149,6 @@ func (a *app) waiting() func(*submit.Refusal) {
 			a.notice("waiting, the parent does not take the job yet: %s", reason)
 		}
 	}
-}
-
-func fetchCrosswalk(ctx context.Context, running *submit.Job, path string) error {
-	out, err := outfile.Create(path, 0o600)
-	if err != nil {
-		return err
-	}
-	defer out.Abort()
-	if err := running.Crosswalk(ctx, out); err != nil {
-		return err
-	}
-	return out.Commit()
 }
 
 func (a *app) client(f submitFlags) (*submit.Client, error) {

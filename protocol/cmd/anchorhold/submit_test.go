@@ -42,3 +42,30 @@ func TestSubmitSaysWhyItWaits(t *testing.T) {
 		t.Errorf("got %s", out)
 	}
 }
+
+// A crosswalk that is there already must show before the job is posted, not after an hour of work.
+func TestSubmitLooksForItsOutputsFirst(t *testing.T) {
+	d := newDesk(t)
+	for _, args := range [][]string{
+		{"keygen", "--out", "@me"},
+		{"keygen", "--crosswalk", "--out", "@walk"},
+		{"seal", "--policy", "@policy.cbor", "--pins", "@pins.yaml", "--reply", "@me.pub.pem", "--crosswalk", "@walk.pub.pem", "-o", "@job.ahjob", "@a.ndjson"},
+		{"keygen", "--out", "@taken"},
+	} {
+		if code, out := d.owner(t.Context(), nil, args...); code != exitFine {
+			t.Fatal(out)
+		}
+	}
+	var requests atomic.Int32
+	parent := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { requests.Add(1) }))
+	defer parent.Close()
+	for _, flag := range []string{"--crosswalk", "--receipt", "--out"} {
+		code, out := d.owner(t.Context(), nil, "submit", "--parent", parent.URL, flag, "@taken.key.pem", "@job.ahjob")
+		if code != exitFailed || !strings.Contains(out, "already exists") {
+			t.Errorf("%s: got exit code %d and %s, want %d and that it exists", flag, code, out, exitFailed)
+		}
+	}
+	if n := requests.Load(); n != 0 {
+		t.Errorf("got %d requests, want none", n)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 )
 
 // Folder is an output folder in the making; it appears under its name only when Commit succeeds.
@@ -32,6 +33,10 @@ func CreateFolder(path string) (*Folder, error) {
 func FreeFolder(path string) error {
 	if base := filepath.Base(path); base == "." || base == ".." || base == string(filepath.Separator) {
 		return fmt.Errorf("%s cannot be created: name a folder", path)
+	}
+	// A link to an empty folder is not one: the folder would be written where the link is, not where it leads.
+	if info, err := os.Lstat(path); err == nil && !info.IsDir() {
+		return fmt.Errorf("%s is no folder: %w", path, ErrExists)
 	}
 	entries, err := os.ReadDir(path)
 	switch {
@@ -62,8 +67,8 @@ func (d *Folder) Commit() error {
 	if err := SyncFolder(d.temporary); err != nil {
 		return err
 	}
-	// Remove refuses a folder that is no longer empty, so nothing that came in between is lost.
-	if err := os.Remove(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+	// Rmdir takes an empty folder and nothing else, so that what came in between is not lost. Remove would also take a file or a link.
+	if err := syscall.Rmdir(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s %w", d.path, ErrExists)
 	}
 	if err := os.Rename(d.temporary, d.path); err != nil {

@@ -160,3 +160,33 @@ func TestFolderNeedsAName(t *testing.T) {
 		}
 	}
 }
+
+// What takes the folder's name while it is written is somebody else's: a file, or a link, which Remove would have deleted.
+func TestFolderReplacesNoFileAndNoLink(t *testing.T) {
+	for name, take := range map[string]func(path string) error{
+		"file": func(path string) error { return os.WriteFile(path, []byte("mine"), 0o600) },
+		"link": func(path string) error { return os.Symlink(t.TempDir(), path) },
+	} {
+		path := filepath.Join(t.TempDir(), "out")
+		d, err := outfile.CreateFolder(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := take(path); err != nil {
+			t.Fatal(err)
+		}
+		before, err := os.Lstat(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Commit(); !errors.Is(err, outfile.ErrExists) {
+			t.Errorf("%s: Commit: got %v, want %v", name, err, outfile.ErrExists)
+		}
+		if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+			t.Errorf("%s: it is gone", name)
+		}
+		if _, err := outfile.CreateFolder(path); !errors.Is(err, outfile.ErrExists) {
+			t.Errorf("%s: CreateFolder: got %v, want %v", name, err, outfile.ErrExists)
+		}
+	}
+}
