@@ -1,7 +1,8 @@
 package stream
 
 import (
-	"sort"
+	"cmp"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -158,6 +159,7 @@ func (d *dropped) list(rules []Rule) []Dropped {
 	for m, n := range d.counts {
 		list = append(list, Dropped{rules[m.rule].Path + "." + m.name, n})
 	}
-	sort.Slice(list, func(i, j int) bool { return list[i].Path < list[j].Path })
+	// By count too: a name with a dot in it can make two members of different holders one path, and a map has no order.
+	slices.SortFunc(list, func(a, b Dropped) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Count, b.Count)) })
 	return list
 }
