@@ -18,11 +18,11 @@ type cachedKeys struct {
 
 var _ job.Keys = cachedKeys{}
 
-func (k cachedKeys) Key(ctx context.Context, arn string, encrypted []byte, encryptionContext map[string]string, key *[32]byte) (string, error) {
+func (k cachedKeys) Key(ctx context.Context, arn string, encrypted []byte, encryptionContext map[string]string, key *[32]byte, late func(string)) (string, error) {
 	id := keycache.Identify(arn, encrypted, encryptionContext)
 	request, err := k.cache.Get(ctx, id, key, func(ctx context.Context, key *[keycache.KeySize]byte) (string, error) {
 		return k.kms.Decrypt(ctx, kms.Request{ARN: arn, Ciphertext: encrypted, Context: encryptionContext}, key)
-	})
+	}, late)
 	if err == nil {
 		return request, nil
 	}

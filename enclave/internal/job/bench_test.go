@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -68,7 +69,7 @@ type bench struct {
 	image    measure.Image
 	ca       *testca.CA
 	keys     *fakeKeys
-	signer   *receipts.Signer
+	signer   *signed
 	log      *lines
 	offset   atomic.Int64 // added to the clock
 	sick     atomic.Bool  // the NSM signs nothing
@@ -98,12 +99,12 @@ func newBench(t testing.TB, o options) *bench {
 	b.image = measure.DevImage([]byte("program"), b.compiled)
 	module := nsm.New(softnsm.New(softnsm.Config{CA: b.ca, Image: b.image}))
 	t.Cleanup(func() { module.Close() })
-	b.signer = receipts.New(receipts.Config{Boot: boot, Policy: b.policy.Digest(), Attest: func(ctx context.Context, userData []byte) ([]byte, error) {
+	b.signer = &signed{Signer: receipts.New(receipts.Config{Boot: boot, Policy: b.policy.Digest(), Attest: func(ctx context.Context, userData []byte) ([]byte, error) {
 		if b.sick.Load() {
 			return nil, net.ErrClosed
 		}
 		return module.Attest(ctx, userData, nil, nil)
-	}})
+	}})}
 	t.Cleanup(func() { b.signer.Close() })
 	service, err := job.New(job.Config{
 		Version: "test", Boot: boot, Image: b.image, Policy: b.policy, Compiled: b.compiled,
@@ -194,6 +195,33 @@ func (r *recorder) bytes() []byte {
 	return bytes.Clone(r.seen.Bytes())
 }
 
+// signed keeps the leaves that were signed.
+type signed struct {
+	*receipts.Signer
+	mu     sync.Mutex
+	leaves [][]byte // guarded by mu
+}
+
+func (s *signed) Sign(ctx context.Context, leaf receipts.Leaf) ([]byte, error) {
+	var encoded []byte
+	file, err := s.Signer.Sign(ctx, func(sequence uint64) (b []byte, err error) {
+		encoded, err = leaf(sequence)
+		return encoded, err
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.leaves = append(s.leaves, encoded)
+	}
+	return file, err
+}
+
+func (s *signed) copy() [][]byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.leaves)
+}
+
 // lines is the log.
 type lines struct {
 	mu  sync.Mutex
@@ -231,6 +259,7 @@ type fakeKeys struct {
 	given []*[32]byte           // guarded by mu: where keys were written to
 	err   error                 // guarded by mu
 	gate  func()                // guarded by mu; called first by Key, without the lock
+	slow  bool                  // guarded by mu; keys are released when the job is over
 }
 
 func newFakeKeys() *fakeKeys { return &fakeKeys{keys: map[[32]byte][32]byte{}} }
@@ -250,8 +279,14 @@ func (k *fakeKeys) seal(arn string, c map[string]string) (key [32]byte, blob []b
 	return key, blob
 }
 
-func (k *fakeKeys) Key(_ context.Context, arn string, encrypted []byte, c map[string]string, key *[32]byte) (string, error) {
+func (k *fakeKeys) Key(ctx context.Context, arn string, encrypted []byte, c map[string]string, key *[32]byte, late func(string)) (string, error) {
 	k.mu.Lock()
+	if k.slow {
+		k.mu.Unlock()
+		<-ctx.Done()
+		go late("request-late")
+		return "", ctx.Err()
+	}
 	if gate := k.gate; gate != nil {
 		k.mu.Unlock()
 		gate()

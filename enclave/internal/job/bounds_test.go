@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/frame"
 	"anchorhold/protocol/message"
+	"anchorhold/protocol/receipt"
 )
 
 // engine is a pipeline that does what its function says.
@@ -184,6 +186,23 @@ func TestInvariant8_JobTimesOut(t *testing.T) {
 }
 
 // TestInvariant8_ParentThatNeverReads cannot hold a job: it ends on time, signed, and its place is free again.
+// TestLateKeyLeavesALeaf: a parent that holds KMS's answer back until the job is over must not have a Decrypt that the log does not show.
+func TestLateKeyLeavesALeaf(t *testing.T) {
+	b := newBench(t, options{jobSeconds: 1})
+	b.keys.slow = true
+	o := newOrder(t, b).seal(t, b)
+	out := b.dial(t).run(t, o.job())
+	if m, _ := out.last.(message.Failed); m.Code != code.Timeout || m.Receipt != nil {
+		t.Fatalf("got %+v, want %q and no leaf, since no key was released yet", m, code.Timeout)
+	}
+	waitFor(t, func() bool { return len(b.signer.copy()) == 1 })
+	_, failure, err := receipt.ParseLeaf(b.signer.copy()[0])
+	check(t, err)
+	if failure == nil || failure.Code != code.Timeout || failure.Header != digest.Sum(o.header) || !slices.Equal(failure.KMSRequests, []string{"request-late"}) {
+		t.Errorf("got leaf %+v, want a failure of this job with the late request", failure)
+	}
+}
+
 func TestInvariant8_ParentThatNeverReads(t *testing.T) {
 	b := newBench(t, options{jobSeconds: 1})
 	p, o := b.dial(t), newOrder(t, b)

@@ -33,8 +33,8 @@ type Engine interface {
 // Keys decrypts data keys.
 type Keys interface {
 	// Key writes the data key that encrypted holds under this ARN and context to key, and returns the id of the KMS request
-	// that released it. Errors carry a code.
-	Key(ctx context.Context, arn string, encrypted []byte, encryptionContext map[string]string, key *[32]byte) (requestID string, err error)
+	// that released it. Errors carry a code. Should KMS release the key after ctx has ended, late is called with the id of the request.
+	Key(ctx context.Context, arn string, encrypted []byte, encryptionContext map[string]string, key *[32]byte, late func(requestID string)) (requestID string, err error)
 }
 
 // Receipts signs leaves and keeps the log.

@@ -52,7 +52,7 @@ func (s *Service) job(ctx context.Context, conn *message.Conn) error {
 		s.config.Log(JobDone, "")
 		return r.answer(message.Done{Receipt: file})
 	}
-	failed := message.Failed{Code: code.Of(err), Receipt: r.failureLeaf(ctx, code.Of(err))}
+	failed := message.Failed{Code: code.Of(err), Receipt: s.failureLeaf(ctx, code.Of(err), r.fileSum, r.requests)}
 	s.config.Log(JobFailed, failed.Code)
 	if errors.Is(err, errPanic) {
 		_ = r.answer(failed)
@@ -86,20 +86,20 @@ func (r *run) protect(ctx context.Context) (file []byte, err error) {
 }
 
 // failureLeaf has a failure leaf signed when a key had been released, and returns its receipt file, or nil.
-func (r *run) failureLeaf(ctx context.Context, c code.Code) []byte {
-	if len(r.requests) == 0 {
+func (s *Service) failureLeaf(ctx context.Context, c code.Code, header digest.Digest, requests []string) []byte {
+	if len(requests) == 0 {
 		return nil
 	}
 	// The job's own time may be over, and the parent gone: the leaf is for the log.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leafTimeout)
 	defer cancel()
-	f := receipt.Failure{Code: c, Header: r.fileSum, KMSRequests: r.requests, Finished: r.s.stamp()}
-	file, err := r.s.config.Receipts.Sign(ctx, func(sequence uint64) ([]byte, error) {
+	f := receipt.Failure{Code: c, Header: header, KMSRequests: requests, Finished: s.stamp()}
+	file, err := s.config.Receipts.Sign(ctx, func(sequence uint64) ([]byte, error) {
 		f.Sequence = sequence
 		return f.Encode()
 	})
 	if err != nil {
-		r.s.config.Log(LeafUnsigned, "")
+		s.config.Log(LeafUnsigned, "")
 		return nil
 	}
 	return file

@@ -111,7 +111,10 @@ func (s *Service) envelopeLimits() envelope.Limits {
 
 // release has KMS, or the cache of its answers, release the message's data key.
 func (r *run) release(ctx context.Context, h *envelope.Header, c *claims, key *[32]byte) error {
-	request, err := r.s.config.Keys.Key(ctx, c.key.Info, c.key.Ciphertext, h.Context, key)
+	s, sum := r.s, r.fileSum
+	// KMS has answered, and the job is over: its key goes nowhere, but who compares CloudTrail with the log must find the request there.
+	late := func(request string) { s.failureLeaf(ctx, code.Of(coded(ctx.Err())), sum, []string{request}) }
+	request, err := s.config.Keys.Key(ctx, c.key.Info, c.key.Ciphertext, h.Context, key, late)
 	if err != nil {
 		return err
 	}

@@ -30,6 +30,9 @@ var (
 // Fill writes a data key and returns the id of the KMS request that gave it.
 type Fill func(ctx context.Context, key *[KeySize]byte) (requestID string, err error)
 
+// Late is told the id of a KMS request that gave a key after its caller's context had ended.
+type Late func(requestID string)
+
 // Cache holds at most a fixed number of keys. It is safe for concurrent use. Close it.
 type Cache struct {
 	max int
@@ -64,6 +67,7 @@ type flight struct {
 	key       [KeySize]byte
 	requestID string
 	err       error
+	late      []Late // of callers that did not wait for the end
 }
 
 // New returns a cache for at most max keys, each for at most ttl.
@@ -76,8 +80,9 @@ func New(max int, ttl time.Duration) *Cache {
 }
 
 // Get copies the key of id to key, which the caller clears, and returns the id of the KMS request it came from. On a miss it calls
-// fill, once for all callers that wait for the same id. A failed fill is not kept.
-func (c *Cache) Get(ctx context.Context, id ID, key *[KeySize]byte, fill Fill) (requestID string, err error) {
+// fill, once for all callers that wait for the same id. A failed fill is not kept. Should ctx end first and the fill succeed all the
+// same, late is called, by another goroutine.
+func (c *Cache) Get(ctx context.Context, id ID, key *[KeySize]byte, fill Fill, late Late) (requestID string, err error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -102,16 +107,16 @@ func (c *Cache) Get(ctx context.Context, id ID, key *[KeySize]byte, fill Fill) (
 	select {
 	case <-f.done:
 	case <-ctx.Done():
-		err = ctx.Err()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	defer f.leave()
-	if err == nil {
-		err = f.err
-	}
-	if err != nil {
-		return "", err
+	switch {
+	case !f.landed:
+		f.late = append(f.late, late)
+		return "", ctx.Err()
+	case f.err != nil:
+		return "", f.err
 	}
 	*key = f.key
 	return f.requestID, nil
@@ -129,25 +134,35 @@ func (c *Cache) fly(id ID, f *flight, fill Fill) {
 	ctx, cancel := context.WithTimeout(c.ctx, fillTimeout)
 	defer cancel()
 	var key [KeySize]byte
-	var requestID string
+	e := &entry{id: id, until: time.Now().Add(c.ttl)} // before KMS is asked: a slow answer must not lengthen the time
 	err := errPanic
-	started := time.Now() // before KMS is asked: a slow answer must not lengthen the time
 	defer func() {
 		_ = recover()
-		c.mu.Lock()
-		defer c.mu.Unlock()
-		delete(c.flights, id)
-		f.landed, f.err = true, err
-		if err == nil {
-			f.key, f.requestID = key, requestID
-			f.waiting++
-			f.leave() // zeroes it when nobody waits any more
-			c.insert(&entry{id: id, key: key, requestID: requestID, until: started.Add(c.ttl)})
-		}
+		e.key = key
 		clear(key[:])
-		close(f.done)
+		for _, tell := range c.land(f, e, err) {
+			tell(f.requestID) // written before it landed
+		}
 	}()
-	requestID, err = fill(ctx, &key)
+	e.requestID, err = fill(ctx, &key)
+}
+
+// land ends a flight and returns who is to be told of its key.
+func (c *Cache) land(f *flight, e *entry, err error) []Late {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	defer close(f.done)
+	delete(c.flights, e.id)
+	f.landed, f.err = true, err
+	if err != nil {
+		clear(e.key[:])
+		return nil
+	}
+	f.key, f.requestID = e.key, e.requestID
+	f.waiting++
+	f.leave() // zeroes it when nobody waits any more
+	c.insert(e)
+	return f.late
 }
 
 // insert adds an entry, in the place of the oldest when the cache is full. mu is held.

@@ -30,7 +30,7 @@ func (f *filler) fill(_ context.Context, key *[keycache.KeySize]byte) (string, e
 func get(t *testing.T, c *keycache.Cache, id keycache.ID, f *filler) (byte, string) {
 	t.Helper()
 	var key [keycache.KeySize]byte
-	request, err := c.Get(context.Background(), id, &key, f.fill)
+	request, err := c.Get(context.Background(), id, &key, f.fill, nil)
 	if err != nil {
 		t.Fatalf("Get: %v", err)
 	}
@@ -96,7 +96,7 @@ func TestSlowFillDoesNotLengthenTheTime(t *testing.T) {
 	_, err := c.Get(context.Background(), keycache.ID{1}, &key, func(context.Context, *[keycache.KeySize]byte) (string, error) {
 		time.Sleep(40 * time.Millisecond)
 		return "request", nil
-	})
+	}, nil)
 	if err != nil {
 		t.Fatalf("Get: %v", err)
 	}
@@ -134,7 +134,7 @@ func TestConcurrentMissesShareOneFill(t *testing.T) {
 	for range 20 {
 		callers.Go(func() {
 			var key [keycache.KeySize]byte
-			if _, err := c.Get(context.Background(), keycache.ID{7}, &key, slow); err != nil || key[0] != 1 {
+			if _, err := c.Get(context.Background(), keycache.ID{7}, &key, slow, nil); err != nil || key[0] != 1 {
 				t.Errorf("got key %d, %v, want 1", key[0], err)
 			}
 		})
@@ -161,17 +161,18 @@ func TestOneCallerLeavingDoesNotFailTheOthers(t *testing.T) {
 		}
 	}
 	first, cancel := context.WithCancel(context.Background())
-	left := make(chan error)
+	left, told := make(chan error), make(chan string, 2)
+	tell := func(request string) { told <- request }
 	go func() {
 		var key [keycache.KeySize]byte
-		_, err := c.Get(first, keycache.ID{}, &key, slow)
+		_, err := c.Get(first, keycache.ID{}, &key, slow, tell)
 		left <- err
 	}()
 	waitFor(t, func() bool { time.Sleep(5 * time.Millisecond); return true })
 	stayed := make(chan error)
 	go func() {
 		var key [keycache.KeySize]byte
-		_, err := c.Get(context.Background(), keycache.ID{}, &key, slow)
+		_, err := c.Get(context.Background(), keycache.ID{}, &key, slow, tell)
 		if err == nil && key[0] != 9 {
 			err = errors.New("wrong key")
 		}
@@ -184,6 +185,33 @@ func TestOneCallerLeavingDoesNotFailTheOthers(t *testing.T) {
 	close(release)
 	if err := <-stayed; err != nil {
 		t.Errorf("the caller that stayed got %v, want a key", err)
+	}
+	// A released key leaves a trace, whoever is still there to use it: once, of the caller that left.
+	if got := <-told; got != "request" || len(told) != 0 {
+		t.Errorf("told %q and %d more, want request alone", got, len(told))
+	}
+}
+
+// Everybody has gone, and KMS answers: with a key, or without one.
+func TestLateAnswersAreTold(t *testing.T) {
+	for _, err := range []error{nil, errors.New("denied")} {
+		c := keycache.New(4, time.Minute)
+		release, told := make(chan struct{}), make(chan string, 1)
+		ctx, cancel := context.WithCancel(context.Background())
+		cancel()
+		var key [keycache.KeySize]byte
+		_, got := c.Get(ctx, keycache.ID{}, &key, func(context.Context, *[keycache.KeySize]byte) (string, error) {
+			<-release
+			return "request", err
+		}, func(request string) { told <- request })
+		if !errors.Is(got, context.Canceled) {
+			t.Errorf("got %v, want canceled", got)
+		}
+		close(release)
+		c.Close() // waits for the fill
+		if (len(told) == 1) != (err == nil) {
+			t.Errorf("%v: told %d times, want once for a key and never without", err, len(told))
+		}
 	}
 }
 
@@ -198,7 +226,7 @@ func TestFailuresAreNotKept(t *testing.T) {
 		},
 		"panic": func(context.Context, *[keycache.KeySize]byte) (string, error) { panic("bug") },
 	} {
-		if _, err := c.Get(context.Background(), keycache.ID{}, &key, fill); err == nil {
+		if _, err := c.Get(context.Background(), keycache.ID{}, &key, fill, nil); err == nil {
 			t.Errorf("%s: got no error", name)
 		}
 		if key != [keycache.KeySize]byte{} {
@@ -218,7 +246,7 @@ func TestClosedCacheHoldsAndGivesNothing(t *testing.T) {
 		t.Errorf("got %d entries after Close, want 0", c.Len())
 	}
 	var key [keycache.KeySize]byte
-	if _, err := c.Get(context.Background(), keycache.ID{}, &key, f.fill); err == nil {
+	if _, err := c.Get(context.Background(), keycache.ID{}, &key, f.fill, nil); err == nil {
 		t.Error("Get after Close succeeded")
 	}
 }

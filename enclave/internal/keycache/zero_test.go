@@ -18,7 +18,7 @@ func TestInvariant1_KeysAreZeroedOnTheWayOut(t *testing.T) {
 		"close": func(c *Cache) { c.Close() },
 		"pressure": func(c *Cache) {
 			var key [KeySize]byte
-			_, _ = c.Get(context.Background(), ID{2}, &key, fill)
+			_, _ = c.Get(context.Background(), ID{2}, &key, fill, nil)
 		},
 		"time": func(c *Cache) {
 			for end := time.Now().Add(5 * time.Second); c.Len() > 0 && time.Now().Before(end); {
@@ -28,7 +28,7 @@ func TestInvariant1_KeysAreZeroedOnTheWayOut(t *testing.T) {
 	} {
 		c := New(1, 300*time.Millisecond)
 		var key [KeySize]byte
-		if _, err := c.Get(context.Background(), ID{1}, &key, fill); err != nil || key[0] != 0xa5 {
+		if _, err := c.Get(context.Background(), ID{1}, &key, fill, nil); err != nil || key[0] != 0xa5 {
 			t.Fatalf("%s: got key %x, %v", name, key[0], err)
 		}
 		c.mu.Lock()
@@ -58,7 +58,7 @@ func TestLateTimerDoesNotLengthenTheTime(t *testing.T) {
 	}
 	var key [KeySize]byte
 	for range 2 {
-		if _, err := c.Get(context.Background(), ID{1}, &key, fill); err != nil {
+		if _, err := c.Get(context.Background(), ID{1}, &key, fill, nil); err != nil {
 			t.Fatal(err)
 		}
 		c.mu.Lock()
@@ -87,7 +87,7 @@ func TestInvariant1_FillsLeaveNoKey(t *testing.T) {
 		return "request", nil
 	}
 	var key [KeySize]byte
-	if _, err := c.Get(context.Background(), ID{1}, &key, fill); err != nil || key[0] != 0xa5 {
+	if _, err := c.Get(context.Background(), ID{1}, &key, fill, nil); err != nil || key[0] != 0xa5 {
 		t.Fatalf("got key %x, %v", key[0], err)
 	}
 	c.Close() // waits for the fill

@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/middleware"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awskms "github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 
@@ -159,6 +160,16 @@ func validRequestID(id string) bool {
 	return id != "" && len(id) <= maxRequestID
 }
 
+// signer dates signatures by the NSM's clock. The system's drifts, and nothing in an enclave sets it: KMS refuses what is five minutes off.
+type signer struct {
+	*v4.Signer
+	now func() time.Time
+}
+
+func (s signer) SignHTTP(ctx context.Context, c aws.Credentials, r *http.Request, payload, service, region string, _ time.Time, f ...func(*v4.SignerOptions)) error {
+	return s.Signer.SignHTTP(ctx, c, r, payload, service, region, s.now(), f...)
+}
+
 // client returns the SDK's client for a key's Region. There are as many as the policy's keys have Regions.
 func (c *Client) client(arn policy.KeyARN) *awskms.Client {
 	c.mu.Lock()
@@ -175,6 +186,7 @@ func (c *Client) client(arn policy.KeyARN) *awskms.Client {
 		BaseEndpoint: aws.String("https://" + host),
 		Credentials:  c.credentials,
 		HTTPClient:   c.httpClient(),
+		HTTPSignerV4: signer{v4.NewSigner(), c.config.Now},
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {
 			o.MaxAttempts, o.MaxBackoff = maxAttempts, maxBackoff
 		}),

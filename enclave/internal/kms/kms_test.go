@@ -237,6 +237,17 @@ func TestCertificatesAreJudgedByTheNSMClock(t *testing.T) {
 	b.refused(t, code.KMSUnavailable)
 }
 
+// TestRequestsAreDatedByTheNSMClock: this KMS goes by the system's clock, and refuses what the NSM's, an hour ahead, has dated.
+func TestRequestsAreDatedByTheNSMClock(t *testing.T) {
+	b := newBench(t, nil)
+	b.offset.Store(int64(time.Hour))
+	b.refused(t, code.CredentialsUnavailable)
+	b.offset.Store(0)
+	if _, _, err := b.decrypt(t); err != nil {
+		t.Errorf("got %v with the right time", err)
+	}
+}
+
 func TestRelayRefuses(t *testing.T) {
 	b := newBench(t, nil)
 	for want, answer := range map[code.Code]message.Message{
