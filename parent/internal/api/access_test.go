@@ -3,10 +3,14 @@ package api_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"anchorhold/parent/internal/enclavetest"
 )
@@ -90,6 +94,38 @@ func TestAttestationPolicyLog(t *testing.T) {
 		if a.code() != "malformed-request" || strings.Contains(string(a.body), "9999") {
 			t.Errorf("%s: got %d %s, want malformed-request that repeats nothing", bad, a.status, a.body)
 		}
+	}
+}
+
+// Clients of one tenant that ask for a policy and do not read it keep nobody from an attestation document.
+func TestSlowReadersHoldUpNobody(t *testing.T) {
+	r := start(t, setup{absent: true})
+	r.enclave.PolicyB = bytes.Repeat([]byte("policy"), 2<<20) // more than kernels buffer
+	r.enclave.Start(t)
+	r.until("ready", func() bool { return r.get("/readyz").status == http.StatusOK })
+	for range 8 { // more than may ask at once
+		c, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		fmt.Fprintf(c, "GET /v1/policy HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", clinic)
+		if _, err := io.ReadFull(c, make([]byte, 12)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/v1/attestation?nonce=00", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Authorization", "Bearer "+other)
+	res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+	if err != nil {
+		t.Fatalf("a document was not to be had beside slow readers: %v", err)
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		t.Errorf("got %d, want 200", res.StatusCode)
 	}
 }
 

@@ -156,31 +156,29 @@ func (s *Server) attestation(w http.ResponseWriter, r *http.Request) {
 		problem(codeMalformedRequest, "nonce: want 1 to 512 bytes in hex").write(w)
 		return
 	}
-	s.ask(w, r, func(image *digest.Digest) error {
+	s.ask(w, r, func(image *digest.Digest) (func(), error) {
 		document, name, err := s.opts.Fleet.Attest(r.Context(), image, nonce)
-		if err == nil {
+		return func() {
 			w.Header().Set("Anchorhold-Enclave", name)
 			writeBytes(w, typeDocument, document)
-		}
-		return err
+		}, err
 	})
 }
 
 // policy answers with the compiled policy. Its digest is in every receipt and document, so it need not be believed.
 func (s *Server) policy(w http.ResponseWriter, r *http.Request) {
-	s.ask(w, r, func(image *digest.Digest) error {
+	s.ask(w, r, func(image *digest.Digest) (func(), error) {
 		b, sum, err := s.opts.Fleet.Policy(r.Context(), image)
-		if err == nil {
+		return func() {
 			w.Header().Set("Anchorhold-Policy-Digest", sum.String())
 			w.Header().Set("ETag", `"`+sum.String()+`"`)
 			writeBytes(w, typePolicy, b)
-		}
-		return err
+		}, err
 	})
 }
 
-// ask runs a short exchange with an enclave, of the image that the client names if any.
-func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Digest) error) {
+// ask runs a short exchange with an enclave, of the image that the client names if any, and then what writes the answer.
+func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Digest) (func(), error)) {
 	var image *digest.Digest
 	if v := r.URL.Query().Get("image"); v != "" {
 		d, err := digest.Parse(strings.ToLower(v))
@@ -192,14 +190,14 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Dige
 	}
 	select {
 	case s.asks <- struct{}{}:
-		defer func() { <-s.asks }()
 	case <-r.Context().Done():
 		return
 	}
-	err := f(image)
+	answer, err := s.asking(f, image)
 	var coded *code.Error
 	switch {
 	case err == nil:
+		answer()
 	case errors.As(err, &coded):
 		problem(coded.Code, "").write(w)
 	case errors.Is(err, fleet.ErrNoEnclave):
@@ -207,6 +205,12 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Dige
 	default:
 		problem(spool.EnclaveLost, "the enclave did not answer").write(w)
 	}
+}
+
+// asking gives the place back before anything is written: clients that do not read would keep all others from asking.
+func (s *Server) asking(f func(*digest.Digest) (func(), error), image *digest.Digest) (func(), error) {
+	defer func() { <-s.asks }()
+	return f(image)
 }
 
 func writeBytes(w http.ResponseWriter, contentType string, b []byte) {
