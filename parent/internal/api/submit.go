@@ -92,7 +92,7 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (spool.Job, *Pro
 		return spool.Job{}, problem(code.Busy, "too many uploads at once")
 	}
 	defer s.uploads.give(tenant)
-	up, err := s.opts.Spool.NewUpload(r.ContentLength)
+	up, err := s.opts.Spool.NewUpload(tenant, r.ContentLength)
 	if err != nil {
 		return spool.Job{}, s.storageProblem(err)
 	}

@@ -81,7 +81,7 @@ func start(t *testing.T, dir string, so spool.Options, o fleet.Options, enclaves
 // submit queues a job of the tenant and returns its id. The body need not be a job file: the fake does not look.
 func (r *rig) submit(t *testing.T, tenant string, image digest.Digest, body string) string {
 	t.Helper()
-	u, err := r.spool.NewUpload(int64(len(body)))
+	u, err := r.spool.NewUpload(tenant, int64(len(body)))
 	if err != nil {
 		t.Fatal(err)
 	}

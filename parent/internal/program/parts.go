@@ -72,7 +72,7 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 	}
 	l := c.Limits
 	p.spool, err = spool.Open(spool.Options{
-		Dir: c.Spool, MaxBytes: int64(l.SpoolBytes), MaxQueued: l.QueuedJobs, Retention: l.Retention.D(), Log: log, Inline: inlineBytes,
+		Dir: c.Spool, MaxBytes: int64(l.SpoolBytes), EachBytes: each(c), MaxQueued: l.QueuedJobs, Retention: l.Retention.D(), Log: log, Inline: inlineBytes,
 	})
 	if err != nil {
 		return p, err
@@ -220,6 +220,14 @@ func listenWeb(c *config.Config) (net.Listener, error) {
 	return tls.NewListener(l, &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{certificate}, NextProtos: []string{"http/1.1"},
 	}), nil
+}
+
+// each is a tenant's share of the spool: all for the only one; else half, and always room for one job with its result.
+func each(c *config.Config) int64 {
+	if len(c.Tenants) < 2 {
+		return int64(c.Limits.SpoolBytes)
+	}
+	return int64(max(c.Limits.SpoolBytes/2, 2*c.Limits.JobBytes))
 }
 
 func enclaves(c *config.Config) []fleet.Enclave {

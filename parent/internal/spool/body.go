@@ -38,6 +38,7 @@ var pieces = sync.Pool{New: func() any { return new([piece]byte) }}
 // body is being written: in memory while it may lie in the database, else to a file. One goroutine owns it.
 type body struct {
 	s        *Spool
+	usage    share
 	mem      []byte       // what is in no file yet: all of it, while f is nil
 	buffer   *[piece]byte // beneath mem, when there is a file
 	f        *os.File     // nil until it is too large for the database
@@ -49,12 +50,13 @@ type body struct {
 	err      error // first failure; later writes repeat it
 }
 
-// newBody starts a body for which reserve bytes are taken at once. slack bytes more are already reserved elsewhere.
-func (s *Spool) newBody(reserve, slack int64) (*body, error) {
-	if err := s.usage.take(reserve); err != nil {
+// newBody starts a body of the tenant for which reserve bytes are taken at once. slack bytes more are already reserved elsewhere.
+func (s *Spool) newBody(tenant string, reserve, slack int64) (*body, error) {
+	usage := s.usage.of(tenant)
+	if err := usage.take(reserve); err != nil {
 		return nil, err
 	}
-	b := &body{s: s, reserved: reserve, slack: slack}
+	b := &body{s: s, usage: usage, reserved: reserve, slack: slack}
 	if s.opts.Inline > 0 && reserve <= s.opts.Inline {
 		b.mem = make([]byte, 0, reserve)
 		return b, nil
@@ -151,9 +153,9 @@ func (b *body) Write(p []byte) (int, error) {
 func (b *body) write(p []byte) error {
 	if need := b.size + int64(len(p)) - b.reserved - b.slack; need > 0 {
 		more := need
-		if b.s.usage.take(max(need, grain)) == nil {
+		if b.usage.take(max(need, grain)) == nil {
 			more = max(need, grain)
-		} else if err := b.s.usage.take(need); err != nil {
+		} else if err := b.usage.take(need); err != nil {
 			return err
 		}
 		b.reserved += more
@@ -199,14 +201,14 @@ func (b *body) keep(tx *bbolt.Tx, id, kind string) error {
 // settle leaves exactly the body's size reserved, less what others have reserved for it, and closes the file.
 func (b *body) settle() {
 	own := max(b.size-b.slack, 0)
-	b.s.usage.give(b.reserved - own)
+	b.usage.give(b.reserved - own)
 	b.reserved = own
 	b.close()
 }
 
 // abort gives back the reservation and removes what was written under the temporary name.
 func (b *body) abort() {
-	b.s.usage.give(b.reserved)
+	b.usage.give(b.reserved)
 	b.reserved = 0
 	if b.f != nil {
 		os.Remove(b.f.Name())

@@ -34,10 +34,10 @@ func (s *Spool) recover() error {
 		case j.State == Done:
 			needed[j.ID+"."+kindOutput] = true
 			needed[j.ID+"."+kindCrosswalk] = j.HasCrosswalk()
-			s.usage.force(j.OutputBytes + j.CrosswalkBytes)
+			s.usage.of(j.Tenant).force(j.OutputBytes + j.CrosswalkBytes)
 		case !j.Ended():
 			needed[j.ID+"."+kindInput] = true
-			s.usage.force(2 * j.InputBytes)
+			s.usage.of(j.Tenant).force(2 * j.InputBytes)
 			s.active[j.Tenant]++
 			if j.State == Running {
 				running = append(running, j.ID)
@@ -134,7 +134,7 @@ func (s *Spool) expire(j Job) error {
 		}
 	}
 	if j.State == Done {
-		s.usage.give(j.OutputBytes + j.CrosswalkBytes)
+		s.usage.of(j.Tenant).give(j.OutputBytes + j.CrosswalkBytes)
 		if !inline[kindOutput] {
 			s.remove(j.ID, kindOutput)
 		}

@@ -24,7 +24,7 @@ func (s *Spool) NewResult(id string) (*Result, error) {
 	if j.State != Running {
 		return nil, ErrState
 	}
-	b, err := s.newBody(0, j.InputBytes)
+	b, err := s.newBody(j.Tenant, 0, j.InputBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (r *Result) Write(p []byte) (int, error) { return r.output.Write(p) }
 // WriteCrosswalk appends to the sealed crosswalk.
 func (r *Result) WriteCrosswalk(p []byte) (int, error) {
 	if r.crosswalk == nil {
-		b, err := r.s.newBody(0, 0)
+		b, err := r.s.newBody(r.job.Tenant, 0, 0)
 		if err != nil {
 			return 0, err
 		}
@@ -96,7 +96,7 @@ func (r *Result) Commit(receipt []byte) error {
 	}
 	r.output, r.crosswalk = nil, nil
 	// Held so far: the input, the room, and what the result took beyond the room. From now on: the result.
-	s.usage.give(j.InputBytes + room + max(size-room, 0) - size)
+	s.usage.of(j.Tenant).give(j.InputBytes + room + max(size-room, 0) - size)
 	s.over(j, file)
 	return nil
 }

@@ -45,6 +45,7 @@ var (
 type Options struct {
 	Dir       string           // Created with mode 0700; one process at a time.
 	MaxBytes  int64            // Bytes of all bodies together.
+	EachBytes int64            // Of these, of one tenant. 0: MaxBytes.
 	MaxQueued int              // Jobs of one tenant that wait or run.
 	Retention time.Duration    // How long ended jobs are kept.
 	Now       func() time.Time // nil: time.Now
@@ -84,7 +85,7 @@ func Open(opts Options) (*Spool, error) {
 	if opts.Log == nil {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Spool{opts: opts, recent: recent{jobs: map[string]Job{}}, waiting: map[string]*waiting{}, active: map[string]int{}, usage: &usage{max: opts.MaxBytes}}
+	s := &Spool{opts: opts, recent: recent{jobs: map[string]Job{}}, waiting: map[string]*waiting{}, active: map[string]int{}, usage: newUsage(opts.MaxBytes, opts.EachBytes)}
 	for _, dir := range []string{opts.Dir, s.path(bodies), s.path(partial), s.path(auditDir)} {
 		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("create spool: %w", err)

@@ -54,7 +54,7 @@ func meta(tenant string, n byte) spool.Meta {
 }
 
 func add(s *spool.Spool, m spool.Meta, body string) (spool.Job, bool, error) {
-	u, err := s.NewUpload(int64(len(body)))
+	u, err := s.NewUpload(m.Tenant, int64(len(body)))
 	if err != nil {
 		return spool.Job{}, false, err
 	}
@@ -236,7 +236,7 @@ func TestBounds(t *testing.T) {
 	if _, _, err := add(s, meta("a", 1), strings.Repeat("x", 51)); !errors.Is(err, spool.ErrFull) {
 		t.Errorf("got %v, want full: no room for a result", err)
 	}
-	u, err := s.NewUpload(-1)
+	u, err := s.NewUpload("a", -1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -263,6 +263,55 @@ func TestBounds(t *testing.T) {
 	if got, want := s.Bytes(), int64(54); got != want {
 		t.Errorf("got %d bytes held, want %d", got, want)
 	}
+}
+
+// A tenant takes its share of the spool and no more, by lengths that it declares, bodies of unknown length, jobs and results.
+func TestTenantsHaveShares(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, spool.Options{Dir: dir, MaxBytes: 1000, EachBytes: 500, MaxQueued: 100})
+	if _, err := s.NewUpload("loud", 251); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("got %v for a job that could never be stored with its result, want full", err)
+	}
+	var declared []*spool.Upload
+	for range 2 { // declared, and nothing sent
+		u, err := s.NewUpload("loud", 250)
+		if err != nil {
+			t.Fatal(err)
+		}
+		declared = append(declared, u)
+	}
+	u, err := s.NewUpload("loud", -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := u.Write([]byte("x")); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("got %v beyond the share, want full", err)
+	}
+	j := mustAdd(t, s, meta("quiet", 1), strings.Repeat("q", 100))
+	for _, u := range append(declared, u) {
+		u.Abort()
+	}
+	// Every byte is given back to whom it was taken from, also across a restart.
+	for round := range byte(3) {
+		loud := mustAdd(t, s, meta("loud", 10+round), strings.Repeat("l", 250))
+		if _, _, err := add(s, meta("loud", 20+round), "l"); !errors.Is(err, spool.ErrFull) {
+			t.Errorf("round %d: got %v beyond the share, want full", round, err)
+		}
+		if err := s.Fail(loud.ID, code.Internal, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := finish(s, j.ID, strings.Repeat("r", 400)); err != nil {
+		t.Errorf("got %v for a result within the share", err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s = open(t, spool.Options{Dir: dir, MaxBytes: 1000, EachBytes: 500, MaxQueued: 100})
+	if _, _, err := add(s, meta("quiet", 2), strings.Repeat("q", 51)); !errors.Is(err, spool.ErrFull) {
+		t.Errorf("got %v beyond what results leave of the share, want full", err)
+	}
+	mustAdd(t, s, meta("loud", 30), strings.Repeat("l", 250))
 }
 
 func TestWait(t *testing.T) {

@@ -109,7 +109,7 @@ func (s *Spool) Fail(id string, c code.Code, receipt []byte) error {
 	if err != nil {
 		return err
 	}
-	s.usage.give(2 * j.InputBytes) // its own, and the room for a result
+	s.usage.of(j.Tenant).give(2 * j.InputBytes) // its own, and the room for a result
 	s.over(j, file)
 	return nil
 }

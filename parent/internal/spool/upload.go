@@ -11,14 +11,14 @@ type Upload struct {
 	b *body
 }
 
-// NewUpload starts an upload of size bytes, or of unknown size when size is negative. It returns ErrFull when the spool has
-// no room for it and its result.
-func (s *Spool) NewUpload(size int64) (*Upload, error) {
+// NewUpload starts an upload of size bytes, or of unknown size when size is negative, for the tenant that Commit names too. It returns
+// ErrFull when the spool, or the tenant's share of it, has no room for it and its result.
+func (s *Spool) NewUpload(tenant string, size int64) (*Upload, error) {
 	reserve := max(size, 0)
-	if reserve > s.opts.MaxBytes/2 {
+	if reserve > s.usage.each/2 {
 		return nil, ErrFull
 	}
-	b, err := s.newBody(reserve, 0)
+	b, err := s.newBody(tenant, reserve, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -50,14 +50,14 @@ func (u *Upload) Commit(m Meta) (job Job, created bool, err error) {
 	}
 	// Reserved now, when the client can be told, and not when the result has been computed.
 	room := u.b.size
-	if err := s.usage.take(room); err != nil {
+	if err := u.b.usage.take(room); err != nil {
 		return Job{}, false, err
 	}
 	job = Job{ID: newID(), Meta: m, State: Queued, InputBytes: u.b.size, Accepted: s.opts.Now().UTC()}
-	kept := false
+	kept, usage := false, u.b.usage
 	defer func() {
 		if !kept {
-			s.usage.give(room)
+			usage.give(room)
 		}
 	}()
 	if err := s.enter(m.Tenant); err != nil {
