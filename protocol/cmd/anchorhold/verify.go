@@ -26,6 +26,8 @@ the document's own time, as evidence on file needs. Documents are live and recei
 Acceptable: with --pins, PCR0, 1 and 2 must be those of one pinned image; with --policy, the policy too. Without pins the verdict is
 "genuine, not appraised": some enclave, not necessarily yours. With --job and --result a receipt is checked as open checks it.
 
+A policy that replaces AWS's endpoint or roots (NOT AWS) is acceptable with --root only, for tests.
+
 --at judges a file on record as of a past day: whether the pins had expired then, and nothing that is younger. The certificates are
 judged at the document's own time. The verdict names the day.
 
@@ -251,6 +253,10 @@ func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte
 		// AWS's hypervisor signs for such an enclave too: its data keys may be those of any host.
 		if v.NotAWS = pol.NotAWS(); v.NotAWS {
 			a.warnNotAWS()
+		}
+		if v.NotAWS && f.root == "" {
+			v.refuse("policy", receipt.ErrNotAWS)
+			return nil
 		}
 	}
 	found, err := appraise.Check(doc, want)
