@@ -60,7 +60,7 @@ func (c *compiler) bundleRules() *bundleRules {
 		"id":         element("id", node{method: surrogate, letters: "R"}),
 		"identifier": element("identifier", node{method: identifier, letters: "R"}),
 		"type":       element("type", node{method: oneOf, set: bundleTypes}),
-		"total":      element("total", node{method: integer, limit: 999_999_999}),
+		"total":      element("total", node{method: integer, limit: 9_999_999}),
 	}}
 	drops(frame, "C", "timestamp")
 	drops(frame, "N", "link")

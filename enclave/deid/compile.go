@@ -90,6 +90,11 @@ func (c *compiler) declare(s *line) {
 		}
 	case kind == "systems" && len(args) == 0:
 		c.addresses(s, &c.engine.systems, true)
+	case kind == "personal" && len(args) == 0:
+		if c.engine.personal != nil {
+			c.add(s.number, "%q stands twice", s.words[0])
+		}
+		c.engine.personal = c.list(s)
 	case kind == "profiles" && len(args) == 0:
 		c.addresses(s, &c.engine.profiles, false)
 	case kind == "type" && len(args) == 1:

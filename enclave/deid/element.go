@@ -206,7 +206,10 @@ func (c *compiler) arguments(n *node, l *line, want arguments, args []string) {
 		if len(args) > 0 {
 			c.add(l.number, "%q takes no arguments", l.words[1])
 		}
-	case limit:
+	case most, limit:
+		if want == most && len(args) == 0 {
+			return
+		}
 		max, ok := 0, len(args) == 1
 		if ok {
 			max, ok = small(args[0])

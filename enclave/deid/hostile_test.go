@@ -34,7 +34,7 @@ func TestNumbersThatAreIdentifiersGo(t *testing.T) {
 	} {
 		for _, in := range []string{
 			`{"resourceType":"Encounter","length":{"value":` + value + `}}`,
-			`{"resourceType":"MedicationRequest","dosageInstruction":[{"timing":{"repeat":{"duration":` + value + `}}}]}`,
+			`{"resourceType":"Media","duration":` + value + `}`,
 		} {
 			if got := strings.Contains(one(t, in), value); got != want {
 				t.Errorf("%s: got kept %t, want %t", in, got, want)

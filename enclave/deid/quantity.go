@@ -1,9 +1,7 @@
 package deid
 
 import (
-	"bytes"
 	"math"
-	"strconv"
 )
 
 const ucumSystem = "http://unitsofmeasure.org"
@@ -18,13 +16,16 @@ var perYear = map[string]float64{
 	"a": 1, "mo": 12, "wk": daysPerYear / 7, "d": daysPerYear, "h": daysPerYear * 24, "min": daysPerYear * 24 * 60,
 }
 
-// timePerYear is the same for what else a Quantity may call its time.
+// timePerYear is the same for words, and for the codes that SNOMED CT has for
+// units. Lower case.
 var timePerYear = map[string]float64{
-	"a_j": 1, "a_t": 1, "a_g": 1, "year": 1, "years": 1, "mo_j": 12, "mo_s": 12, "mo_g": 12, "month": 12, "months": 12,
-	"week": daysPerYear / 7, "weeks": daysPerYear / 7, "day": daysPerYear, "days": daysPerYear,
-	"hour": daysPerYear * 24, "hours": daysPerYear * 24, "minute": daysPerYear * 24 * 60, "minutes": daysPerYear * 24 * 60,
-	"s": secondsPerYear, "second": secondsPerYear, "seconds": secondsPerYear,
-	"das": secondsPerYear / 1e1, "hs": secondsPerYear / 1e2, "ks": secondsPerYear / 1e3, "Ms": secondsPerYear / 1e6, "Gs": secondsPerYear / 1e9,
+	"year": 1, "years": 1, "year(s)": 1, "yr": 1, "yrs": 1, "y": 1, "month": 12, "months": 12, "month(s)": 12, "mos": 12,
+	"week": daysPerYear / 7, "weeks": daysPerYear / 7, "week(s)": daysPerYear / 7, "wks": daysPerYear / 7,
+	"day": daysPerYear, "days": daysPerYear, "day(s)": daysPerYear, "hour": daysPerYear * 24, "hours": daysPerYear * 24, "hour(s)": daysPerYear * 24,
+	"hr": daysPerYear * 24, "hrs": daysPerYear * 24, "minute": daysPerYear * 24 * 60, "minutes": daysPerYear * 24 * 60, "mins": daysPerYear * 24 * 60,
+	"second": secondsPerYear, "seconds": secondsPerYear, "sec": secondsPerYear, "secs": secondsPerYear,
+	"258707000": 1, "258706009": 12, "258705008": daysPerYear / 7, "258703001": daysPerYear, "258702006": daysPerYear * 24,
+	"258701004": daysPerYear * 24 * 60, "257997001": secondsPerYear,
 }
 
 // amount holds the members of a Quantity.
@@ -89,7 +90,7 @@ func (t *transformer) quantity(n *node) bool {
 	coded := t.coded(a.system, a.code)
 	if n.method != quantity || coded && string(a.system) == ucumSystem {
 		if unit := a.timeUnit(); unit != "" {
-			return t.age(n, a, unit)
+			return !t.tellsByYear(n, &a) && t.age(n, a, unit)
 		}
 		if n.method != quantity {
 			return false
@@ -100,6 +101,9 @@ func (t *transformer) quantity(n *node) bool {
 	}
 	if a.isLong() {
 		return t.age(n, a, "a")
+	}
+	if a.bare(coded) && t.tells(a.value) {
+		return false
 	}
 	if !n.set[string(a.unit)] && !(coded && string(a.unit) == string(a.code)) {
 		if len(a.unit) > 0 && !coded || len(a.code) > 0 && !coded {
@@ -120,27 +124,50 @@ func (t *transformer) quantity(n *node) bool {
 // isLong reports whether a is a time over the cap in a unit of any name.
 func (a *amount) isLong() bool {
 	for _, u := range [][]byte{a.code, a.unit} {
-		u, _, _ = bytes.Cut(u, []byte{'{'}) // an annotation means nothing in UCUM
-		per, ok := perYear[string(u)]
-		if !ok {
-			per, ok = timePerYear[string(u)]
-		}
 		// "Over 89" is the bucket too, under another name.
-		if y := a.years(per); ok && (y > ageCap || y == ageCap && string(a.comparator) == ">") {
+		if y := a.years(unitsPerYear(u)); y > ageCap || y == ageCap && string(a.comparator) == ">" {
 			return true
 		}
 	}
 	return false
 }
 
-// years is a time in years, without its sign: -95 tells what 95 does.
-func (a *amount) years(per float64) float64 {
-	v, err := strconv.ParseFloat(string(a.value), 64)
-	if err != nil {
+// unitsPerYear is how many of a unit make a year, +Inf for one that is no time.
+func unitsPerYear(u []byte) float64 {
+	if per, ok := perYear[string(u)]; ok {
+		return per
+	}
+	if len(u) == 0 || len(u) > maxCode {
 		return math.Inf(1)
 	}
-	return math.Abs(v) / per
+	var lower [maxCode]byte
+	for i, x := range u {
+		if 'A' <= x && x <= 'Z' {
+			x += 'a' - 'A'
+		}
+		lower[i] = x
+	}
+	if per, ok := timePerYear[string(lower[:len(u)])]; ok {
+		return per
+	}
+	if d := measure(u); d.time == 1 && d.plain() && d.factor > 0 {
+		return secondsPerYear / d.factor
+	}
+	return math.Inf(1)
 }
+
+// bare reports whether a is a number of nothing: no unit, or one that does not
+// say what is measured.
+func (a *amount) bare(coded bool) bool {
+	if !coded || string(a.system) != ucumSystem {
+		return true
+	}
+	d := measure(a.code)
+	return d.time == 0 && d.plain()
+}
+
+// years is a time in years, without its sign: -95 tells what 95 does.
+func (a *amount) years(per float64) float64 { return math.Abs(value(a.value)) / per }
 
 // timeUnit is the UCUM unit of an age, or empty. Systems that write no code
 // put it into the unit.

@@ -12,6 +12,7 @@ const (
 	mustBe            // true or false: not written, but the holder goes when it is another
 	integer           // a whole number from 0 to a limit
 	decimal           // a number, its text unchanged
+	span              // the same, with its unit of time in another element; over 89 years nothing
 	oneOf             // a string of a set
 	yearOf            // a date or dateTime, of which the year stays
 	dayOf             // a date, dateTime or instant, as it is
@@ -55,7 +56,8 @@ var methods = map[string]struct {
 	"boolean":     {boolean, none, "", false},
 	"must-be":     {mustBe, truth, "", false},
 	"integer":     {integer, limit, "", false},
-	"decimal":     {decimal, none, "", false},
+	"decimal":     {decimal, most, "", false},
+	"span":        {span, element, "C", false},
 	"one-of":      {oneOf, words, "", false},
 	"year":        {yearOf, none, "C", false},
 	"day":         {dayOf, none, "C", true},
@@ -88,6 +90,7 @@ type arguments uint8
 const (
 	none    arguments = iota
 	limit             // a number of at most nine digits
+	most              // the same, or nothing
 	element           // the name of an element
 	truth             // true or false
 	words             // words, or the name of a set after @
@@ -166,6 +169,7 @@ type Engine struct {
 	types     []string
 	kinds     map[string]int
 	resources map[string]*resource
+	personal  map[string]bool // codes of questions that numbers answer by an age, a date of birth, a place
 	systems   addresses
 	profiles  addresses
 	rules     []stream.Rule

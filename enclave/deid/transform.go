@@ -2,6 +2,8 @@ package deid
 
 import (
 	"bytes"
+	"math"
+	"strconv"
 	"time"
 
 	"anchorhold/enclave/deid/stream"
@@ -38,6 +40,12 @@ type transformer struct {
 	address struct {
 		known, foreign bool
 		at             int
+	}
+	// facts remembers what personal and oldest found out.
+	facts struct {
+		asked, personal bool
+		dated           bool
+		oldest          int
 	}
 }
 
@@ -115,11 +123,15 @@ func (t *transformer) single(n *node) bool {
 			return false
 		}
 	case integer:
-		if len(v) > 9 || !only(v, digit) || number(v) > n.limit {
+		if len(v) > 9 || !only(v, digit) || number(v) > n.limit || t.tells(v) {
 			return false
 		}
 	case decimal:
-		if !isNumber(v) || !measured(v) {
+		if !isNumber(v) || !measured(v) || n.limit > 0 && math.Abs(value(v)) > float64(n.limit) || t.tells(v) {
+			return false
+		}
+	case span:
+		if !isNumber(v) || !measured(v) || math.Abs(value(v))/t.unitBeside(n) > ageCap {
 			return false
 		}
 	default:
@@ -138,11 +150,19 @@ func isNumber(v []byte) bool {
 // (20010203) in the wrong place, unless it is round.
 func measured(v []byte) bool {
 	v = bytes.TrimPrefix(v, []byte{'-'})
-	if i := bytes.IndexAny(v, "eE"); i >= 0 {
-		return digits(v[:i]) <= maxWhole && len(v)-i <= 4
+	if bytes.ContainsAny(v, "eE") {
+		return digits(v) <= maxWhole // 5558107e203 is a telephone
 	}
 	whole, _, _ := bytes.Cut(v, []byte{'.'})
 	return len(whole) <= maxWhole || len(bytes.TrimRight(whole, "0")) <= maxDigits
+}
+
+func value(number []byte) float64 {
+	v, err := strconv.ParseFloat(string(number), 64)
+	if err != nil {
+		return math.Inf(1)
+	}
+	return v
 }
 
 // composite applies n to the object at hand.
