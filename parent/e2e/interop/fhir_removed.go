@@ -59,6 +59,9 @@ var removed = []string{
 	"Substance.code",
 	"Task.input.type",
 	"Task.output.type",
+	// Of a Bundle: its timestamp is an instant, and a message's header is of a type that is rejected.
+	"Constraint bdl-10 not met: A document must have a date Bundle",
+	"Constraint bdl-12 not met: A message must have a MessageHeader as the first resource Bundle",
 	// Invariants about such elements.
 	"Constraint app-1 not met: Either the type or actor on the participant SHALL be specified Appointment.participant",
 	"Constraint app-3 not met: Only proposed or cancelled appointments can be missing start/end dates Appointment",
