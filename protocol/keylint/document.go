@@ -54,15 +54,50 @@ func measurements(conditions []keypolicy.Condition, values map[string][]string) 
 			name = "pcr0"
 		}
 		for _, v := range c.Values {
-			values[name] = append(values[name], candidates(c.Operator.Name, strings.ToLower(v))...)
+			values[name] = append(values[name], fitting(c.Operator.Name, strings.ToLower(v)))
 		}
 	}
 	return values
 }
 
+// fitting is a value that meets a condition, or just fails it where it is negated.
+func fitting(operator, value string) string {
+	g := globOf(operator, value)
+	if g.plain() {
+		return value
+	}
+	list, _ := witnesses(nil, g)
+	return append(list, value)[0]
+}
+
+// others are the values of a register that no statement names: those of an adversary's image.
+func (l *linter) others(register int) []string {
+	key := attestation + "pcr" + strconv.Itoa(register)
+	if register == 0 {
+		return l.foreign(key, attestation+"imagesha384")
+	}
+	return l.foreign(key)
+}
+
+// theirs are documents of the adversary's images, run and signed as the one given, as far as their registers can make a difference.
+func (l *linter) theirs(d document) []document {
+	var list []document
+	for _, pcr0 := range l.others(0) {
+		for _, pcr1 := range l.others(1) {
+			for _, pcr2 := range l.others(2) {
+				list = append(list, d.with(pcr0, pcr1, pcr2))
+			}
+		}
+	}
+	return list
+}
+
 // documents are those of images that the policy could mean, the n-th values of all registers together: those of the statement's conditions, and
 // for a register that it leaves open those of the denials, which may be all that pins it. A register that nothing names is the adversary's.
 func (l *linter) documents(s *keypolicy.Statement) []document {
+	if list := l.shown[s]; list != nil {
+		return list
+	}
 	values, denied := measurements(s.Conditions, map[string][]string{}), map[string][]string{}
 	for i := range l.Policy.Statements {
 		if l.Policy.Statements[i].Deny {
@@ -78,7 +113,7 @@ func (l *linter) documents(s *keypolicy.Statement) []document {
 		if list := values[name]; len(list) > 0 {
 			return list[min(n, len(list)-1)]
 		}
-		return fresh
+		return "other"
 	}
 	count := 1
 	for _, list := range values {
@@ -98,5 +133,6 @@ func (l *linter) documents(s *keypolicy.Statement) []document {
 		}
 		list = append(list, d)
 	}
+	l.shown[s] = list
 	return list
 }

@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/measure"
@@ -120,7 +121,7 @@ func main() {
 	for _, f := range old {
 		check(os.Remove(f))
 	}
-	for _, f := range append(append(ours(), operations()...), documented()...) {
+	for _, f := range slices.Concat(ours(), operations(), documented(), attacks()) {
 		write("testdata/flawed/"+f.name+".txt", f)
 	}
 	write("testdata/good.txt", flawed{name: "good", comment: "what anchorhold key-policy writes", statements: good()})

@@ -26,7 +26,7 @@ func ours() []flawed {
 		{"image-sha384-only", "pcr0-alone", "another name of PCR0", attested(anyCase, object{"kms:RecipientAttestation:ImageSha384": p0})},
 		{"pcr8-only", "unpinned-image", "the signer: whatever it signed", attested(anyCase, object{pcr + "8": zeros})},
 		{"pcr3-only", "unpinned-image", "the role of the instance, which the parent has", attested(anyCase, object{pcr + "3": zeros})},
-		{"like-anything", "case-sensitive unpinned-image", "a pattern that any document fits", attested("StringLike", registersLike("*"))},
+		{"like-anything", "unpinned-image", "a pattern that any document fits", attested("StringLike", registersLike("*"))},
 		{"attested-by-anything", "unpinned-image", "a document, whichever", attested("Null", object{pcr + "0": "false"})},
 		{"not-the-revoked", "absent-key unattested-decrypt", "everything but a revoked image", attested("StringNotEqualsIgnoreCase", object{pcr + "0": q0})},
 		{"if-exists", "absent-key unattested-decrypt", "IfExists", attested("StringEqualsIgnoreCaseIfExists", all)},
@@ -88,7 +88,7 @@ func onResource(statement object, arn string) object {
 // operations are policies that allow what leads around attestation.
 func operations() []flawed {
 	list := []flawed{
-		{"not-action", "create-grant data-key-pair derive-shared-secret import-material mints-ciphertexts mints-keys re-encrypt replicate users-administer users-delete", "everything but Decrypt", with(object{"Effect": "Allow", "Principal": aws(parent), "NotAction": "kms:Decrypt", "Resource": "*"})},
+		{"not-action", "create-grant data-key-pair derive-shared-secret import-material mints-ciphertexts mints-keys mints-unseen re-encrypt replicate users-administer users-delete", "everything but Decrypt", with(object{"Effect": "Allow", "Principal": aws(parent), "NotAction": "kms:Decrypt", "Resource": "*"})},
 		{"sealer-decrypts", "mints-keys unattested-decrypt", "the sealer may decrypt as well", with(allow(aws(owner), "kms:Decrypt", nil))},
 		{"sealer-unbound", "unbound-data-key", "a sealer for any context", append(bare()[:1], append(bare()[2:], allow(aws(owner), "kms:GenerateDataKey", nil))...)},
 		{"sealer-any-image", "unbound-data-key", "a sealer for any image", append(bare()[:1], append(bare()[2:], allow(aws(owner), "kms:GenerateDataKey", object{equals: object{tenant: "clinic"}}))...)},
@@ -97,14 +97,14 @@ func operations() []flawed {
 		{"mfa-decrypts", "unattested-decrypt", "a person with MFA", with(allow(aws(dev), "kms:Decrypt", object{"Bool": object{"aws:SecureTransport": "true"}}))},
 	}
 	for _, o := range []struct{ name, action, rules string }{
-		{"parent-everything", "kms:*", "create-grant data-key-pair derive-shared-secret import-material mints-ciphertexts mints-keys re-encrypt replicate unattested-decrypt users-administer users-delete"},
+		{"parent-everything", "kms:*", "create-grant data-key-pair derive-shared-secret import-material mints-ciphertexts mints-keys mints-unseen re-encrypt replicate unattested-decrypt users-administer users-delete"},
 		{"parent-re-encrypt", "kms:ReEncrypt*", "mints-ciphertexts re-encrypt"},
 		{"parent-re-encrypt-from", "kms:ReEncryptFrom", "re-encrypt"},
 		{"parent-grants", "kms:CreateGrant", "create-grant"},
 		{"parent-puts-policy", "kms:Put*", "users-administer"},
 		{"parent-deletes", "kms:ScheduleKeyDeletion", "users-delete"},
 		{"parent-data-keys", "kms:GenerateDataKey", "mints-keys"},
-		{"parent-data-keys-star", "kms:GenerateDataKey*", "data-key-pair mints-ciphertexts mints-keys"},
+		{"parent-data-keys-star", "kms:GenerateDataKey*", "data-key-pair mints-keys mints-unseen"},
 		{"parent-encrypts", "kms:Encrypt", "mints-ciphertexts"},
 		{"parent-key-pairs", "kms:GenerateDataKeyPair", "data-key-pair"},
 		{"parent-derives", "kms:DeriveSharedSecret", "derive-shared-secret"},
@@ -123,7 +123,7 @@ func operations() []flawed {
 	return list
 }
 
-const everyUse = "create-grant data-key-pair delegation derive-shared-secret import-material mints-ciphertexts mints-keys no-administrator re-encrypt replicate unattested-decrypt users-administer users-delete"
+const everyUse = "create-grant data-key-pair delegation derive-shared-secret import-material mints-ciphertexts mints-keys mints-unseen re-encrypt replicate unattested-decrypt users-administer users-delete"
 
 // documented are policies as AWS's documentation has them, with the principals of these tests.
 func documented() []flawed {
@@ -137,11 +137,11 @@ func documented() []flawed {
 	attachment := allow(users, []string{"kms:CreateGrant", "kms:ListGrants", "kms:RevokeGrant"}, object{"Bool": object{"kms:GrantIsForAWSResource": "true"}})
 	return []flawed{
 		{"aws-default", everyUse, "KMS Developer Guide, Default key policy", []object{allow(root, "kms:*", nil)}},
-		{"aws-console", "create-grant data-key-pair delegation derive-shared-secret import-material mints-ciphertexts mints-keys re-encrypt replicate unattested-decrypt users-administer users-delete", "KMS Developer Guide, Creating a key policy: the example", []object{allow(root, "kms:*", nil), administrators, allow(users, use, nil), attachment}},
-		{"aws-administrators", "create-grant import-material replicate", "KMS Developer Guide, Default key policy: key administrators", append(bare()[1:], administrators)},
-		{"aws-users", "data-key-pair delegation mints-ciphertexts mints-keys re-encrypt unattested-decrypt", "KMS Developer Guide, Default key policy: key users", with(allow(users, use, nil))},
+		{"aws-console", "create-grant data-key-pair delegation derive-shared-secret import-material mints-ciphertexts mints-keys mints-unseen re-encrypt replicate unattested-decrypt users-administer users-delete", "KMS Developer Guide, Creating a key policy: the example", []object{allow(root, "kms:*", nil), administrators, allow(users, use, nil), attachment}},
+		{"aws-administrators", "create-grant", "KMS Developer Guide, Default key policy: key administrators", append(bare()[1:], administrators)},
+		{"aws-users", "data-key-pair delegation mints-ciphertexts mints-keys mints-unseen re-encrypt unattested-decrypt", "KMS Developer Guide, Default key policy: key users", with(allow(users, use, nil))},
 		{"aws-persistent-resources", "create-grant delegation", "KMS Developer Guide, Default key policy: use with AWS services", with(attachment)},
-		{"aws-other-account", "data-key-pair delegation mints-ciphertexts mints-keys re-encrypt unattested-decrypt", "KMS Developer Guide, Allowing users in other accounts to use a KMS key", with(allow(aws("arn:aws:iam::444455556666:root"), use, nil))},
+		{"aws-other-account", "data-key-pair delegation mints-ciphertexts mints-keys mints-unseen re-encrypt unattested-decrypt", "KMS Developer Guide, Allowing users in other accounts to use a KMS key", with(allow(aws("arn:aws:iam::444455556666:root"), use, nil))},
 		{"aws-enclave-image", "pcr0-alone unbound-tenant unpaired-image", "KMS Developer Guide, AWS KMS condition keys for AWS Nitro Enclaves: ImageSha384", with(allow(aws(parent), []string{"kms:Decrypt", "kms:GenerateDataKey", "kms:GenerateRandom"}, object{anyCase: object{"kms:RecipientAttestation:ImageSha384": p0}}))},
 		{"aws-enclave-pcrs", "unbound-tenant unpaired-image", "AWS Nitro Enclaves User Guide: PCR0, 1, 2 and 8", with(allow(aws(parent), []string{"kms:Decrypt", "kms:GenerateDataKey"}, object{anyCase: object{pcr + "0": p0, pcr + "1": p1, pcr + "2": p2, pcr + "8": zeros}}))},
 		{"aws-enclave-beside-default", everyUse + " unbound-tenant unpaired-image", "the enclave statement beside the default one, which voids it", []object{allow(root, "kms:*", nil), allow(aws(parent), "kms:Decrypt", object{anyCase: all})}},

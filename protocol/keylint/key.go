@@ -53,8 +53,12 @@ func (l *linter) metadata() {
 	case "AWS_KMS":
 	case "EXTERNAL":
 		l.report("imported-material", -1, m.ARN)
-	default:
+	case "AWS_CLOUDHSM":
+		l.report("cluster-store", -1, m.ARN)
+	case "EXTERNAL_KEY_STORE":
 		l.report("external-store", -1, m.ARN)
+	default:
+		l.report("unknown-origin", -1, m.ARN)
 	}
 	if m.KeySpec != "SYMMETRIC_DEFAULT" || m.KeyUsage != "ENCRYPT_DECRYPT" {
 		l.report("wrong-key", -1, m.ARN)

@@ -8,7 +8,7 @@
 // It promises nothing about IAM policies and service control policies, which it does not see, nor about who can change the key policy at AWS.
 package keylint
 
-//go:generate go run generate.go generate_flaws.go
+//go:generate go run generate.go generate_flaws.go generate_attacks.go
 
 import (
 	"cmp"
@@ -67,7 +67,12 @@ type Key struct {
 
 // Lint returns the findings, worst first, each once.
 func Lint(k *Key) []Finding {
-	l := &linter{Key: k, seen: make(map[place]int)}
+	l := &linter{
+		Key: k, seen: make(map[place]int), strange: make(map[string][]string), shown: make(map[*keypolicy.Statement][]document), limit: maxTries,
+	}
+	l.findStranger()
+	l.findChoices()
+	l.arns = l.keyARNs()
 	l.findUsers()
 	for i := range k.Policy.Statements {
 		l.shape(i)
@@ -98,7 +103,18 @@ type linter struct {
 	findings []Finding
 	seen     map[place]int   // index in findings
 	opens    map[string]bool // principals that may open what is sealed, attested or not
+	attested map[string]bool // those of them that some statement lets open with a document only
 	seals    map[string]bool // principals that may make data keys
+	owners   []string        // accounts of the roles that may change the policy
+
+	account, name string               // of a stranger: no statement has them
+	arns          []string             // that the key may have
+	compared      map[string]*compared // by condition key
+	choices       []choice
+	strange       map[string][]string // see foreign; by condition keys
+	shown         map[*keypolicy.Statement][]document
+	limit         int  // of tries in one search
+	unsure        bool // there was more to try than was tried
 }
 
 // report notes a finding about a statement (or -1) and, when known, who can use it.

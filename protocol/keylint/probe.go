@@ -7,63 +7,6 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-// strangerAccount stands for any account that nobody has heard of.
-const strangerAccount = "999999999999"
-
-// principals are callers that a statement may let in: those it names, somebody of an account that it names, a stranger when it names everyone;
-// and of these whoever is named anywhere in the policy, as denials exempt some.
-func (l *linter) principals(s *keypolicy.Statement) []string {
-	if s.NotPrincipal {
-		return append(l.named(""), someone(strangerAccount))
-	}
-	var list []string
-	for _, p := range s.Principals {
-		switch {
-		case p.Any:
-			list = append(append(list, someone(strangerAccount)), l.named("")...)
-		case p.Account != "":
-			list = append(append(list, someone(p.Account)), l.named(p.Account)...)
-		case p.ARN != "" || p.Service != "":
-			list = append(list, p.String())
-		}
-	}
-	return list
-}
-
-// someone is a role of an account that no policy names.
-func someone(account string) string { return "arn:aws:iam::" + account + ":role/" + fresh }
-
-// named are the callers that principals and conditions of all statements name, of one account or of any.
-func (l *linter) named(account string) []string {
-	var list []string
-	add := func(arn string) {
-		if (account == "" || accountOf(arn) == account) && !slices.Contains(list, arn) {
-			list = append(list, arn)
-		}
-	}
-	for i := range l.Policy.Statements {
-		for _, p := range l.Policy.Statements[i].Principals {
-			switch {
-			case p.ARN != "":
-				add(p.ARN)
-			case p.Account != "":
-				add(someone(p.Account))
-			}
-		}
-		for _, c := range l.Policy.Statements[i].Conditions {
-			for _, v := range c.Values {
-				switch strings.ToLower(c.Key) {
-				case callerKey:
-					add(candidates("ArnLike", v)[0])
-				case "kms:calleraccount", "aws:principalaccount":
-					add(someone(v))
-				}
-			}
-		}
-	}
-	return list
-}
-
 // open tells whether a statement lets in others than the principals that it names.
 func open(s *keypolicy.Statement) bool {
 	return s.NotPrincipal || slices.ContainsFunc(s.Principals, func(p keypolicy.Principal) bool { return p.Any || p.Account != "" })
@@ -76,26 +19,54 @@ func (l *linter) try(j judge, a attempt, rule string, statement int) bool {
 		l.report(rule, statement, a.principal)
 	} else if !sure {
 		l.report("too-complex", statement, a.principal)
+		l.limit = fewTries
 	}
 	return found
 }
 
-// findUsers notes who may open anything at all, by whatever document, and who may make data keys.
+// tryAs tries without a document and with those of the adversary's own images: an operation that takes a Recipient must not be had by any.
+func (l *linter) tryAs(j judge, a attempt, rule string, statement int) {
+	list := []document{{}}
+	if slices.Contains(withRecipient, a.action) {
+		for _, d := range l.documents(&l.Policy.Statements[statement]) {
+			list = append(append(list, l.theirs(d)...), d.with(zero, zero, zero))
+		}
+	}
+	for _, d := range list {
+		if a.fixed = d.keys(); l.try(j, a, rule, statement) {
+			return
+		}
+	}
+}
+
+// withRecipient are the operations that answer to an attestation document (KMS Developer Guide, "AWS KMS condition keys for AWS Nitro
+// Enclaves"), but for Decrypt, which has probes of its own, and GenerateRandom, which no key has a part in.
+var withRecipient = []string{"GenerateDataKey", "GenerateDataKeyPair", "DeriveSharedSecret"}
+
+// findUsers notes who may open anything at all, by whatever document, who may make data keys, and whose the key is.
 func (l *linter) findUsers() {
-	l.opens, l.seals = make(map[string]bool), make(map[string]bool)
+	l.opens, l.attested, l.seals = make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for i := range l.Policy.Statements {
 		s := &l.Policy.Statements[i]
 		if s.Deny {
 			continue
 		}
+		j := l.only(i)
+		can := func(who, action string, d document) bool {
+			found, _ := j.reach(attempt{principal: who, action: action, fixed: d.keys()})
+			return found
+		}
 		for _, who := range l.principals(s) {
-			for _, d := range append(l.documents(s), document{}) {
-				if found, _ := l.only(i).reach(attempt{principal: who, action: "Decrypt", fixed: d.keys()}); found {
-					l.opens[who] = true
-				}
+			if can(who, "Decrypt", document{}) {
+				l.opens[who] = true
+			} else if slices.ContainsFunc(l.documents(s), func(d document) bool { return can(who, "Decrypt", d) }) {
+				l.opens[who], l.attested[who] = true, true
 			}
-			if found, _ := l.only(i).reach(attempt{principal: who, action: "GenerateDataKey", fixed: document{}.keys()}); found {
+			if can(who, "GenerateDataKey", document{}) {
 				l.seals[who] = true
+			}
+			if account := accountOf(who); account != "" && !open(s) && can(who, "PutKeyPolicy", document{}) {
+				l.owners = append(l.owners, account)
 			}
 		}
 	}
@@ -109,15 +80,18 @@ func (l *linter) probe(i int) {
 		l.probeDecrypt(j, i, who)
 		l.probeMinting(j, i, who)
 		for _, o := range forbiddenOperations {
-			l.try(j, attempt{principal: who, action: o.action, fixed: document{}.keys()}, o.rule, i)
+			l.tryAs(j, attempt{principal: who, action: o.action}, o.rule, i)
 		}
 		if l.opens[who] || l.seals[who] || open(s) {
 			l.try(j, attempt{principal: who, action: "PutKeyPolicy", fixed: document{}.keys()}, "users-administer", i)
-			for _, action := range []string{"ScheduleKeyDeletion", "DisableKey"} {
+			for _, action := range []string{"ScheduleKeyDeletion", "DisableKey", "DeleteImportedKeyMaterial"} {
 				l.try(j, attempt{principal: who, action: action, fixed: document{}.keys()}, "users-delete", i)
 			}
 		}
-		if !strings.HasPrefix(who, "arn:") {
+		if !l.opens[who] && l.neighbour(who) && !open(s) {
+			l.try(j, attempt{principal: who, action: "PutKeyPolicy", fixed: document{}.keys()}, "operator-administers", i)
+		}
+		if strings.HasSuffix(who, ".amazonaws.com") {
 			l.report("service-principal", i, who)
 		}
 	}
@@ -128,15 +102,13 @@ var forbiddenOperations = []struct{ action, rule string }{
 	{"ReEncryptFrom", "re-encrypt"},
 	{"CreateGrant", "create-grant"},
 	{"GenerateDataKeyPair", "data-key-pair"},
-	{"GenerateDataKeyPairWithoutPlaintext", "data-key-pair"},
 	{"DeriveSharedSecret", "derive-shared-secret"},
 	{"ReplicateKey", "replicate"},
-	{"UpdatePrimaryRegion", "replicate"},
-	{"GetParametersForImport", "import-material"},
 	{"ImportKeyMaterial", "import-material"},
 	{"Encrypt", "mints-ciphertexts"},
 	{"ReEncryptTo", "mints-ciphertexts"},
-	{"GenerateDataKeyWithoutPlaintext", "mints-ciphertexts"},
+	{"GenerateDataKeyWithoutPlaintext", "mints-unseen"},
+	{"GenerateDataKeyPairWithoutPlaintext", "mints-unseen"},
 }
 
 // probeDecrypt tries what gets around attestation, worst first: what a worse attempt shows, a lesser one need not.
@@ -149,13 +121,20 @@ func (l *linter) probeDecrypt(j judge, i int, who string) {
 		return
 	}
 	for _, d := range l.documents(s) {
-		if decrypt(d.with(fresh, fresh, fresh), "unpinned-image") || decrypt(d.with(zero, zero, zero), "debug-image") {
+		for _, theirs := range l.theirs(d) {
+			if decrypt(theirs, "unpinned-image") {
+				return
+			}
+		}
+		if decrypt(d.with(zero, zero, zero), "debug-image") {
 			return
 		}
 	}
 	for _, d := range l.documents(s) {
-		if decrypt(d.with(d.pcr0, fresh, d.pcr2), "pcr0-alone") || decrypt(d.with(d.pcr0, d.pcr1, fresh), "pcr0-alone") {
-			break
+		for _, theirs := range l.theirs(d) {
+			if decrypt(d.with(d.pcr0, theirs.pcr1, d.pcr2), "pcr0-alone") || decrypt(d.with(d.pcr0, d.pcr1, theirs.pcr2), "pcr0-alone") {
+				break
+			}
 		}
 	}
 	l.probePairing(j, i, who)
@@ -175,9 +154,11 @@ func (l *linter) probePairing(j judge, i int, who string) {
 		}
 	}
 	for _, d := range l.documents(s) {
-		for _, tenant := range [][]string{{fresh}, nil} {
+		for _, tenant := range append(l.foreign(tenantKey), "") {
 			fixed := d.keys()
-			fixed[tenantKey] = tenant
+			if fixed[tenantKey] = nil; tenant != "" {
+				fixed[tenantKey] = []string{tenant}
+			}
 			if l.try(j, attempt{principal: who, action: "Decrypt", fixed: fixed}, "unbound-tenant", i) {
 				return
 			}
@@ -196,16 +177,22 @@ func manyValues(s *keypolicy.Statement) bool {
 // probeMinting looks at who makes data keys: one who opens, or anyone, must not; a sealer does, for named images and tenants.
 func (l *linter) probeMinting(j judge, i int, who string) {
 	s := &l.Policy.Statements[i]
-	a := attempt{principal: who, action: "GenerateDataKey", fixed: document{}.keys()}
-	if l.opens[who] || open(s) {
-		l.try(j, a, "mints-keys", i)
+	a := attempt{principal: who, action: "GenerateDataKey"}
+	if l.opens[who] || l.neighbour(who) || open(s) {
+		l.tryAs(j, a, "mints-keys", i)
 		return
 	}
+	if account := accountOf(who); account != "" && len(l.owners) > 0 && !slices.Contains(l.owners, account) {
+		a.fixed = document{}.keys()
+		l.try(j, a, "foreign-sealer", i)
+	}
 	for _, key := range []string{imageKey, tenantKey} {
-		fixed := document{}.keys()
-		fixed[key] = []string{fresh}
-		if a.fixed = fixed; l.try(j, a, "unbound-data-key", i) {
-			return
+		for _, value := range l.foreign(key) {
+			a.fixed = document{}.keys()
+			a.fixed[key] = []string{value}
+			if l.try(j, a, "unbound-data-key", i) {
+				return
+			}
 		}
 	}
 }

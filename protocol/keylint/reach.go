@@ -11,13 +11,15 @@ import (
 const (
 	// maxTries bounds the search for one request. The largest policy of anchorhold key-policy needs some tens.
 	maxTries = 4000
+	// fewTries is the bound once a search was given up: the policy has its finding, and the next search would fare no better.
+	fewTries = 100
 
 	attestation = "kms:recipientattestation:"
-	imageKey    = "kms:encryptioncontext:anchorhold:image"
-	tenantKey   = "kms:encryptioncontext:anchorhold:tenant"
+	contextKey  = "kms:encryptioncontext:"
+	contextKeys = "kms:encryptioncontextkeys"
+	imageKey    = contextKey + "anchorhold:image"
+	tenantKey   = contextKey + "anchorhold:tenant"
 	callerKey   = "aws:principalarn"
-
-	fresh = "adversary" // a value that no policy names
 )
 
 // An attempt is one kind of request: who calls what, with which values fixed. Values for all other condition keys are searched for.
@@ -25,81 +27,84 @@ type attempt struct {
 	principal string
 	action    string
 	fixed     map[string][]string // lower-case key → values; none: absent
-	forbidden map[string]bool     // values that the search may not choose for imageKey
+	forbidden map[string]bool     // values that the search may not choose for imageKey, in lower case
 }
 
 // judge is a policy whose only permission is the one under suspicion, beside all denials, or a grant.
 type judge struct {
+	*linter
 	policy    *keypolicy.Policy
+	suspect   *keypolicy.Statement // nil: none allows
 	grants    []keypolicy.Grant
 	resources []string // ARNs that the key may have
 }
 
-// anyKey stands for a key whose ARN is not known: no policy names it.
-const anyKey = "arn:aws:kms:us-east-1:" + strangerAccount + ":key/00000000-0000-0000-0000-000000000000"
+// keyForm is what every key ARN fits.
+var keyForm = wildARN("arn:aws:kms:?*:?*:key/?*")
 
-// keyARNs are the ARNs that the key may have: its own when it is known. Else it may be any that the statement names, or one that no denial
-// does: the worst case.
-func (l *linter) keyARNs(statement int) []string {
+// keyARNs are the ARNs that the key may have: its own when it is known, else one for each way of fitting what statements name: the worst case.
+func (l *linter) keyARNs() []string {
 	if l.Metadata != nil && l.Metadata.ARN != "" {
 		return []string{l.Metadata.ARN}
 	}
-	list := []string{anyKey}
-	if statement >= 0 {
-		for _, r := range l.Policy.Statements[statement].Resources {
+	var globs []glob
+	for _, s := range l.Policy.Statements {
+		for _, r := range s.Resources {
 			if r != "*" {
-				list = append(list, candidates("ArnLike", r)[0])
+				globs = append(globs, wildARN(r))
 			}
 		}
 	}
-	return list
+	values, sure := witnesses(globs, keyForm)
+	l.unsure = l.unsure || !sure
+	return values
 }
 
 // only keeps all denials of the policy and one statement that allows; -1 keeps none.
 func (l *linter) only(statement int) judge {
-	p := &keypolicy.Policy{Version: l.Policy.Version}
-	for i, s := range l.Policy.Statements {
+	j := judge{linter: l, policy: &keypolicy.Policy{Version: l.Policy.Version}, resources: l.arns}
+	for i := range l.Policy.Statements {
+		s := &l.Policy.Statements[i]
+		if i == statement {
+			j.suspect = s
+		}
 		if s.Deny || i == statement {
-			p.Statements = append(p.Statements, s)
+			j.policy.Statements = append(j.policy.Statements, *s)
 		}
 	}
-	return judge{policy: p, resources: l.keyARNs(statement)}
+	return j
 }
 
 // reach looks for a request of that kind that is allowed. sure is false when it gave up before it had tried everything.
 func (j judge) reach(a attempt) (found, sure bool) {
-	r := keypolicy.Request{Principal: a.principal, Action: "kms:" + a.action, Context: map[string][]string{}}
-	r.Account = accountOf(a.principal)
-	maps.Copy(r.Context, identity(a.principal))
-	maps.Copy(r.Context, a.fixed)
-	free := j.freeKeys(a, r.Context)
 	tries := 0
-	for _, r.Resource = range j.resources {
-		if j.search(&r, free, &tries) {
-			return true, true
+	for _, who := range j.callers(a.principal) {
+		r := keypolicy.Request{Principal: who, Action: "kms:" + a.action, Context: map[string][]string{}}
+		if isUniqueID(who) {
+			r.Principal, r.UniqueID = "", who
+		}
+		r.Account = accountOf(who)
+		maps.Copy(r.Context, identity(who))
+		maps.Copy(r.Context, a.fixed)
+		free := j.free(&a, r.Context)
+		for _, r.Resource = range j.resources {
+			if j.search(&r, free, &tries) {
+				return true, true
+			}
 		}
 	}
-	return false, tries < maxTries
-}
-
-// A choice is a condition key and the values that are worth trying; the empty one is absence.
-type choice struct {
-	key    string
-	values []string
+	return false, tries < j.limit && !j.unsure
 }
 
 func (j judge) search(r *keypolicy.Request, free []choice, tries *int) bool {
-	if *tries++; *tries >= maxTries {
+	if *tries++; *tries >= j.limit {
 		return false
 	}
 	if len(free) == 0 {
 		return keypolicy.Authorize(j.policy, j.grants, *r).Allowed
 	}
 	for _, v := range free[0].values {
-		delete(r.Context, free[0].key)
-		if v != "" {
-			r.Context[free[0].key] = []string{v}
-		}
+		r.Context[free[0].key] = v
 		if j.search(r, free[1:], tries) {
 			return true
 		}
@@ -108,69 +113,112 @@ func (j judge) search(r *keypolicy.Request, free []choice, tries *int) bool {
 	return false
 }
 
-// freeKeys are the condition keys that the adversary may choose, with the values that could make a difference: those that conditions name,
-// one that none names, and none.
-func (j judge) freeKeys(a attempt, fixed map[string][]string) []choice {
-	named := map[string]map[string]bool{}
-	note := func(key, value string) {
-		if named[key] == nil {
-			named[key] = map[string]bool{"": true, fresh: true}
+// findChoices notes, for each condition key of the policy and the grants, what is worth trying.
+func (l *linter) findChoices() {
+	keys := map[string]*compared{}
+	at := func(key string) *compared {
+		key = strings.ToLower(key)
+		if keys[key] == nil {
+			keys[key] = &compared{}
 		}
-		if key != imageKey || !a.forbidden[value] {
-			named[key][value] = true
+		return keys[key]
+	}
+	for _, s := range l.Policy.Statements {
+		for _, c := range s.Conditions {
+			k := at(c.Key)
+			k.conditions = append(k.conditions, c)
 		}
 	}
-	for i := range j.policy.Statements {
-		for _, c := range j.policy.Statements[i].Conditions {
-			key := strings.ToLower(c.Key)
-			if _, known := fixed[key]; known || strings.HasPrefix(key, attestation) {
-				continue
-			}
-			for _, v := range c.Values {
-				for _, candidate := range candidates(c.Operator.Name, v) {
-					note(key, candidate)
-				}
-			}
-		}
-	}
-	for _, g := range j.grants {
+	for _, g := range l.Grants {
 		for _, constraint := range []map[string]string{g.Equals, g.Subset} {
 			for name, value := range constraint {
-				note("kms:encryptioncontext:"+strings.ToLower(name), value)
+				k := at(contextKey + name)
+				k.exact = append(k.exact, value)
 			}
 		}
 	}
-	var free []choice
-	for _, key := range slices.Sorted(maps.Keys(named)) {
-		if _, known := fixed[key]; !known {
-			free = append(free, choice{key, slices.Sorted(maps.Keys(named[key]))})
+	l.compared = keys
+	for _, key := range slices.Sorted(maps.Keys(keys)) {
+		if strings.HasPrefix(key, attestation) {
+			continue // what a document shows is not free
+		}
+		sets, sure := keys[key].sets(key)
+		l.unsure = l.unsure || !sure
+		l.choices = append(l.choices, choice{key, sets})
+	}
+}
+
+// free are the condition keys that the adversary may choose, with the values by which the suspect may still allow.
+func (j judge) free(a *attempt, fixed map[string][]string) []choice {
+	var list []choice
+	for _, c := range j.choices {
+		if _, known := fixed[c.key]; known {
+			continue
+		}
+		left := choice{key: c.key}
+		for _, v := range c.values {
+			if c.key == imageKey && len(v) == 1 && a.forbidden[strings.ToLower(v[0])] || !j.admits(c.key, v) {
+				continue
+			}
+			left.values = append(left.values, v)
+		}
+		list = append(list, left)
+	}
+	return list
+}
+
+// admits tells whether the suspect's conditions on one key hold for these values.
+func (j judge) admits(key string, values []string) bool {
+	if j.suspect == nil {
+		return true
+	}
+	alone := keypolicy.Statement{Principals: []keypolicy.Principal{{Any: true}}, Actions: []string{"*"}, Resources: []string{"*"}}
+	for _, c := range j.suspect.Conditions {
+		if strings.ToLower(c.Key) == key {
+			alone.Conditions = append(alone.Conditions, c)
 		}
 	}
-	return free
+	p := &keypolicy.Policy{Statements: []keypolicy.Statement{alone}}
+	return p.Evaluate(keypolicy.Request{Context: map[string][]string{key: values}}).Allowed
 }
 
-// candidates are values that meet, or just fail, one policy value.
-func candidates(operator, value string) []string {
-	switch {
-	case strings.HasPrefix(operator, "Bool"), operator == "Null":
-		return []string{"true", "false"}
-	case strings.HasPrefix(operator, "Numeric"):
-		return []string{value, "-999999999", "999999999"}
-	case strings.HasPrefix(operator, "Date"):
-		return []string{value, "1971-01-01T00:00:00Z", "9000-01-01T00:00:00Z"}
-	case strings.Contains(operator, "IpAddress"):
-		address, _, _ := strings.Cut(value, "/")
-		return []string{address, "240.0.0.1"}
-	case strings.Contains(operator, "Like"), strings.HasPrefix(operator, "Arn"):
-		return []string{strings.NewReplacer("*", "x", "?", "x").Replace(value)}
-	default:
-		return []string{value}
+// foreign are values of a key, or of several that stand for one, that no statement names itself: it means none of them.
+func (l *linter) foreign(keys ...string) []string {
+	id := strings.Join(keys, " ")
+	if l.strange[id] == nil {
+		var globs []glob
+		for _, key := range keys {
+			if c := l.compared[key]; c != nil {
+				globs = append(globs, c.globs()...)
+			}
+		}
+		l.strange[id] = l.unnamed(globs)
 	}
+	return l.strange[id]
 }
 
-// identity are the condition keys that follow from who calls.
+func (l *linter) unnamed(globs []glob) []string {
+	named := func(v string) bool {
+		return slices.ContainsFunc(globs, func(g glob) bool { return g.plain() && strings.EqualFold(g.text(), v) })
+	}
+	other := "other"
+	for named(other) {
+		other += "s"
+	}
+	if !slices.ContainsFunc(globs, func(g glob) bool { return !g.plain() }) {
+		return []string{other}
+	}
+	values, sure := different(globs)
+	l.unsure = l.unsure || !sure
+	return append(slices.DeleteFunc(values, named), other)
+}
+
+// identity are the condition keys that follow from who calls. Of somebody who is known by a unique id nothing does: the worst case.
 func identity(principal string) map[string][]string {
-	if !strings.HasPrefix(principal, "arn:") {
+	switch {
+	case isUniqueID(principal):
+		return nil
+	case !strings.HasPrefix(principal, "arn:"):
 		return map[string][]string{callerKey: nil}
 	}
 	account := []string{accountOf(principal)}
@@ -178,6 +226,8 @@ func identity(principal string) map[string][]string {
 		callerKey: {keypolicy.RoleARN(principal)}, "aws:principalaccount": account, "kms:calleraccount": account,
 	}
 }
+
+func isUniqueID(principal string) bool { return !strings.ContainsAny(principal, ":.") }
 
 func accountOf(arn string) string {
 	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {

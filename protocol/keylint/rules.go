@@ -48,6 +48,11 @@ var rules = map[string]rule{
 		"what was sealed for another tenant under the same key is run as this tenant's",
 		"require the tenant by StringEquals",
 	},
+	"several-tenants": {
+		Medium, "the key serves several tenants",
+		"one tenant's sealers seal under the same key as another's: what keeps them apart is the enclave alone",
+		"one key for each tenant",
+	},
 	"re-encrypt": {
 		Critical, "ReEncryptFrom is allowed, which knows no attestation",
 		"the data key is re-encrypted under a key of the adversary's and decrypted there",
@@ -63,19 +68,34 @@ var rules = map[string]rule{
 		"the adversary puts a policy in place that lets it decrypt",
 		"allow kms:PutKeyPolicy to administrators only, who neither seal nor open",
 	},
+	"operator-administers": {
+		Critical, "a role of the account that opens may change the policy",
+		"whoever administers that account takes the role and puts a policy in place that lets it decrypt",
+		"keep the key in an account of the owner's, and name only its roles as administrators",
+	},
 	"users-delete": {
 		Medium, "a role that uses the key may disable or delete it",
 		"the adversary schedules the key for deletion: everything sealed under it is lost",
 		"allow administration to administrators only",
 	},
 	"mints-keys": {
-		High, "a role that opens, or anyone at all, may make data keys",
+		High, "a role that opens, one of its account, or anyone at all, may make data keys",
 		"the adversary makes a data key whose plaintext it knows, and seals records of its own that pass for the owner's",
 		"allow kms:GenerateDataKey to sealing roles of the owner's account only, and deny it to others",
 	},
+	"foreign-sealer": {
+		Medium, "a role of another account than the administrators' makes data keys",
+		"whoever administers that account seals records that pass for the owner's",
+		"allow kms:GenerateDataKey to sealing roles of the owner's account only",
+	},
 	"mints-ciphertexts": {
-		Medium, "Encrypt, ReEncryptTo or GenerateDataKeyWithoutPlaintext is allowed, which nobody needs",
+		Medium, "Encrypt or ReEncryptTo is allowed, which nobody needs",
 		"the adversary wraps a data key of its own choice under the owner's key, with any context",
+		removeIt,
+	},
+	"mints-unseen": {
+		Low, "data keys or key pairs may be made without their plaintext, which nobody needs",
+		"who may not seal makes data keys that enclaves open; any way to Decrypt shows them, and they pass for the owner's",
 		removeIt,
 	},
 	"unbound-data-key": {
@@ -94,14 +114,14 @@ var rules = map[string]rule{
 		removeIt,
 	},
 	"replicate": {
-		High, "ReplicateKey or UpdatePrimaryRegion is allowed",
+		High, "ReplicateKey is allowed",
 		"a replica in another Region has the same key material and a policy of its own, without conditions",
 		removeIt,
 	},
 	"import-material": {
 		High, "key material may be imported",
 		"whoever imports the material knows it: every data key under it is known outside of KMS",
-		removeIt + " (kms:GetParametersForImport, kms:ImportKeyMaterial)",
+		removeIt + " (kms:ImportKeyMaterial)",
 	},
 	"wildcard-principal": {
 		High, "the statement allows everyone",
@@ -190,12 +210,22 @@ var rules = map[string]rule{
 	},
 	"imported-material": {
 		High, "the key material was imported",
-		"whoever imported it knows it",
+		"whoever imported it knows it, and opens ciphertexts without KMS: no secret but the material protects them",
+		"make a new key with origin AWS_KMS",
+	},
+	"cluster-store": {
+		High, "the key material lies in a CloudHSM cluster",
+		"whoever administers the cluster takes over the login of KMS and opens ciphertexts there, without KMS and its policy",
 		"make a new key with origin AWS_KMS",
 	},
 	"external-store": {
-		High, "the key material lies in a custom or external key store",
-		"whoever runs the store can use the key without KMS and its policy",
+		Medium, "the key is in an external key store",
+		"no key leaks, as KMS encrypts first; whoever runs the store lets all jobs fail, or none be opened ever again",
+		"make a new key with origin AWS_KMS",
+	},
+	"unknown-origin": {
+		High, "where the key material comes from is not known",
+		"unknown: whoever has the material opens ciphertexts without KMS",
 		"make a new key with origin AWS_KMS",
 	},
 	"wrong-key": {

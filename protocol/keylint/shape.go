@@ -2,6 +2,7 @@ package keylint
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"anchorhold/protocol/keypolicy"
@@ -60,7 +61,8 @@ func (l *linter) shapeMeasurement(i int, c keypolicy.Condition) {
 		return
 	}
 	exact := !strings.Contains(c.Operator.Name, "IgnoreCase")
-	if exact {
+	letters := slices.ContainsFunc(c.Values, func(v string) bool { return strings.ToLower(v) != strings.ToUpper(v) })
+	if exact && letters { // a value without letters has one form
 		l.report("case-sensitive", i, "")
 	}
 	for _, v := range c.Values {
@@ -86,9 +88,12 @@ func (l *linter) whole() {
 			}
 		}
 	}
+	if len(l.tenants()) > 1 {
+		l.report("several-tenants", -1, "")
+	}
 	for i := range l.Policy.Statements {
 		s := &l.Policy.Statements[i]
-		if s.Deny || open(s) {
+		if s.Deny {
 			continue
 		}
 		for _, who := range l.principals(s) {
@@ -98,4 +103,38 @@ func (l *linter) whole() {
 		}
 	}
 	l.report("no-administrator", -1, "")
+}
+
+// tenants are those named whose data keys somebody opens, attested as a pinned image.
+func (l *linter) tenants() map[string]bool {
+	named, opened := map[string]bool{}, map[string]bool{}
+	if c := l.compared[tenantKey]; c != nil {
+		for _, g := range c.globs() {
+			named[g.text()] = g.plain()
+		}
+	}
+	if len(named) < 2 {
+		return nil
+	}
+	for i := range l.Policy.Statements {
+		s := &l.Policy.Statements[i]
+		if s.Deny {
+			continue
+		}
+		for tenant, plain := range named {
+			for _, who := range l.principals(s) {
+				for _, d := range l.documents(s) {
+					a := attempt{principal: who, action: "Decrypt", fixed: d.keys()}
+					a.fixed[tenantKey] = []string{tenant}
+					if opened[tenant] || !plain {
+						continue
+					}
+					if found, _ := l.only(i).reach(a); found {
+						opened[tenant] = true
+					}
+				}
+			}
+		}
+	}
+	return opened
 }

@@ -115,14 +115,15 @@ func isARNPattern(s string) bool { return len(strings.SplitN(s, ":", 6)) == 6 }
 // inRange tells whether an address lies in a CIDR range. A range without prefix length is one address (IAM User Guide, "IP address condition
 // operators"). What is no address lies in no range.
 func inRange(policy, request string) bool {
-	r, ok := addressRange(policy)
+	r, ok := AddressRange(policy)
 	a, err := netip.ParseAddr(request)
 	return ok && err == nil && r.Contains(a.Unmap().WithZone(""))
 }
 
-func isRange(s string) bool { _, ok := addressRange(s); return ok }
+func isRange(s string) bool { _, ok := AddressRange(s); return ok }
 
-func addressRange(s string) (netip.Prefix, bool) {
+// AddressRange reads what address operators compare: an address, or a range of them.
+func AddressRange(s string) (netip.Prefix, bool) {
 	if a, err := netip.ParseAddr(s); err == nil {
 		return netip.PrefixFrom(a, a.BitLen()), a.Zone() == ""
 	}
@@ -134,17 +135,17 @@ func addressRange(s string) (netip.Prefix, bool) {
 func numeric(negated bool, want func(int) bool) comparison {
 	return comparison{
 		negated: negated,
-		valid:   func(s string) bool { _, ok := number(s); return ok },
+		valid:   func(s string) bool { _, ok := Number(s); return ok },
 		meets: func(policy, request string) bool {
-			p, ok := number(policy)
-			r, ok2 := number(request)
+			p, ok := Number(policy)
+			r, ok2 := Number(request)
 			return ok && ok2 && want(r.Cmp(p))
 		},
 	}
 }
 
-// number reads a plain decimal. Exponents are refused: big.Rat would build 1e999999999 in full.
-func number(s string) (*big.Rat, bool) {
+// Number reads what numeric operators compare: a plain decimal. Exponents are refused: big.Rat would build 1e999999999 in full.
+func Number(s string) (*big.Rat, bool) {
 	if len(s) > 40 || strings.Trim(s, "0123456789.-") != "" {
 		return nil, false
 	}
@@ -154,17 +155,17 @@ func number(s string) (*big.Rat, bool) {
 func date(negated bool, want func(int) bool) comparison {
 	return comparison{
 		negated: negated,
-		valid:   func(s string) bool { _, ok := instant(s); return ok },
+		valid:   func(s string) bool { _, ok := Instant(s); return ok },
 		meets: func(policy, request string) bool {
-			p, ok := instant(policy)
-			r, ok2 := instant(request)
+			p, ok := Instant(policy)
+			r, ok2 := Instant(request)
 			return ok && ok2 && want(r.Compare(p))
 		},
 	}
 }
 
-// instant reads the date forms that IAM documents: W3C profile of ISO 8601, or seconds since 1970.
-func instant(s string) (time.Time, bool) {
+// Instant reads what date operators compare, in the forms that IAM documents: W3C profile of ISO 8601, or seconds since 1970.
+func Instant(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02"} {
 		if t, err := time.Parse(layout, s); err == nil {
 			return t, true

@@ -96,18 +96,16 @@ func (s *Server) decide(c *call, t *target, u use) (keypolicy.Decision, error) {
 }
 
 // request makes the condition keys of KMS and AWS that this server has values for ("Condition keys for AWS KMS"; "AWS global condition
-// context keys"). kms:ViaService is absent: nobody calls it on behalf of another.
+// context keys").
 func (s *Server) request(c *call, resource string, t *target, u use) keypolicy.Request {
 	now := c.time.UTC()
 	context := map[string][]string{
-		"aws:PrincipalArn":     {c.user.roleARN()},
-		"aws:PrincipalAccount": {c.user.account()},
-		"aws:SecureTransport":  {"true"},
-		"aws:RequestedRegion":  {s.users.Region},
-		"aws:CurrentTime":      {now.Format(time.RFC3339)},
-		"aws:EpochTime":        {strconv.FormatInt(now.Unix(), 10)},
-		"kms:CallerAccount":    {c.user.account()},
+		"aws:SecureTransport": {"true"},
+		"aws:RequestedRegion": {s.users.Region},
+		"aws:CurrentTime":     {now.Format(time.RFC3339)},
+		"aws:EpochTime":       {strconv.FormatInt(now.Unix(), 10)},
 	}
+	c.user.identify(context)
 	if c.event.SourceIPAddress != "" {
 		context["aws:SourceIp"] = []string{c.event.SourceIPAddress}
 	}
@@ -134,7 +132,24 @@ func (s *Server) request(c *call, resource string, t *target, u use) keypolicy.R
 	if u.action != "" {
 		action = "kms:" + u.action
 	}
-	return keypolicy.Request{Principal: c.user.ARN, Account: c.user.account(), Action: action, Resource: resource, Context: context}
+	return keypolicy.Request{
+		Principal: c.user.ARN, UniqueID: c.user.UniqueID, Account: c.user.account(), Action: action, Resource: resource, Context: context,
+	}
+}
+
+// identify says who calls, and through which AWS service.
+func (u *User) identify(context map[string][]string) {
+	context["aws:PrincipalIsAWSService"], context["aws:ViaAWSService"] = []string{boolText(u.service())}, []string{boolText(u.Via != "")}
+	if u.service() {
+		context["aws:PrincipalServiceName"] = []string{u.ARN}
+		return
+	}
+	account := []string{u.account()}
+	context["aws:PrincipalArn"] = []string{u.roleARN()}
+	context["aws:PrincipalAccount"], context["kms:CallerAccount"] = account, account
+	if u.Via != "" {
+		context["kms:ViaService"] = []string{u.Via}
+	}
 }
 
 // ownAccount refuses callers of other accounts for operations that no key policy governs.

@@ -98,8 +98,8 @@ func (s *Server) permit(c *call, t *target, in *cryptoInput) (*recipient, error)
 	if t.key.spec() != algorithmName {
 		return nil, &Error{Type: "InvalidKeyUsageException", Message: "the key is no symmetric encryption key"}
 	}
-	if t.key.origin() != "AWS_KMS" {
-		return nil, &Error{Type: "KMSInvalidStateException", Message: "the key is pending import."}
+	if err := t.key.usable(); err != nil {
+		return nil, err
 	}
 	if err := in.dryRun(); err != nil {
 		return nil, err
@@ -128,7 +128,10 @@ func (s *Server) encrypt(c *call) (Answer, error) {
 	if _, err := s.permit(c, t, &in.cryptoInput); err != nil {
 		return nil, err
 	}
-	blob := t.key.seal(in.Plaintext, in.EncryptionContext)
+	blob, err := s.seal(t.key, in.Plaintext, in.EncryptionContext)
+	if err != nil {
+		return nil, err
+	}
 	return Answer{"CiphertextBlob": blob, "KeyId": s.keyARN(t.key), "EncryptionAlgorithm": algorithmName}, nil
 }
 
@@ -151,7 +154,7 @@ func (s *Server) decrypt(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	plaintext, err := t.key.open(in.CiphertextBlob, in.EncryptionContext)
+	plaintext, err := s.open(t.key, in.CiphertextBlob, in.EncryptionContext)
 	if err != nil {
 		return nil, err
 	}
@@ -220,9 +223,11 @@ func (s *Server) dataKey(c *call, reveal bool) (Answer, error) {
 	}
 	plaintext := make([]byte, n)
 	rand.Read(plaintext)
-	a := Answer{
-		"CiphertextBlob": t.key.seal(plaintext, in.EncryptionContext), "KeyId": s.keyARN(t.key), "KeyMaterialId": t.key.MaterialID,
+	blob, err := s.seal(t.key, plaintext, in.EncryptionContext)
+	if err != nil {
+		return nil, err
 	}
+	a := Answer{"CiphertextBlob": blob, "KeyId": s.keyARN(t.key), "KeyMaterialId": t.key.MaterialID}
 	if !reveal {
 		return a, nil
 	}

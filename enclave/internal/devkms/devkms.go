@@ -6,5 +6,6 @@
 // uses. Every request leaves a CloudTrail-shaped event before its answer is sent.
 //
 // It does not promise availability, FIPS validated cryptography, or anything about an operation that it does not list: those are
-// refused as unknown. Key material cannot be imported, and replicas of multi-Region keys are served by the same server, by their ARN.
+// refused as unknown. Replicas of multi-Region keys are served by the same server, by their ARN. Imported key material does not expire, keys whose
+// deletion was scheduled stay, and custom key stores exist in tests only.
 package devkms

@@ -54,6 +54,8 @@ type resource struct {
 var changes = map[string]bool{
 	"CreateKey": true, "CreateAlias": true, "DeleteAlias": true, "PutKeyPolicy": true,
 	"CreateGrant": true, "RevokeGrant": true, "RetireGrant": true, "ReplicateKey": true,
+	"EnableKey": true, "DisableKey": true, "ScheduleKeyDeletion": true, "CancelKeyDeletion": true, "GetParametersForImport": true,
+	"ImportKeyMaterial": true, "DeleteImportedKeyMaterial": true,
 }
 
 func (s *Server) newEvent(r *http.Request) *event {
@@ -77,7 +79,10 @@ func (s *Server) newEvent(r *http.Request) *event {
 
 func (e *event) identify(u *User) {
 	e.UserIdentity = userIdentity{Type: "IAMUser", ARN: u.ARN, AccountID: u.account(), AccessKeyID: u.AccessKeyID}
-	if strings.Contains(u.ARN, "role/") {
+	switch {
+	case u.service():
+		e.UserIdentity.Type = "AWSService"
+	case strings.Contains(u.ARN, "role/"):
 		e.UserIdentity.Type = "AssumedRole"
 	}
 	e.ReadOnly = !changes[e.EventName]

@@ -57,9 +57,9 @@ func (in *createGrantInput) grant() (keypolicy.Grant, error) {
 }
 
 // conditions are the keys that policies test on CreateGrant (KMS Developer Guide, "kms:GrantOperations" and the sections beside it).
-func (in *createGrantInput) conditions() map[string][]string {
+func (in *createGrantInput) conditions(u *User) map[string][]string {
 	c := map[string][]string{
-		"kms:GrantOperations": in.Operations, "kms:GranteePrincipal": {in.GranteePrincipal}, "kms:GrantIsForAWSResource": {"false"},
+		"kms:GrantOperations": in.Operations, "kms:GranteePrincipal": {in.GranteePrincipal}, "kms:GrantIsForAWSResource": {boolText(u.Via != "")},
 	}
 	if in.RetiringPrincipal != "" {
 		c["kms:RetiringPrincipal"] = []string{in.RetiringPrincipal}
@@ -88,7 +88,7 @@ func (s *Server) createGrant(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	decision, err := s.decide(c, t, use{extra: in.conditions()})
+	decision, err := s.decide(c, t, use{extra: in.conditions(c.user)})
 	if err != nil {
 		return nil, err
 	}

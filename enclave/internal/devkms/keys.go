@@ -36,7 +36,7 @@ func (s *Server) createKey(c *call) (Answer, error) {
 	if err := s.ownAccount(c); err != nil {
 		return nil, err
 	}
-	k, err := in.newKey()
+	k, err := in.newKey(s.stores)
 	if err != nil {
 		return nil, err
 	}
@@ -60,23 +60,26 @@ func (s *Server) createKey(c *call) (Answer, error) {
 	return Answer{"KeyMetadata": s.metadata(k)}, nil
 }
 
-// newKey makes id and material: of a symmetric encryption key, or of a key agreement key on a NIST curve. A key whose material would have to
-// be imported stays without use.
-func (in *createKeyInput) newKey() (*key, error) {
+// newKey makes id and material: of a symmetric encryption key, or of a key agreement key on a NIST curve. A key whose material is to be
+// imported has none yet.
+func (in *createKeyInput) newKey(stores map[string]Store) (*key, error) {
 	curve := curves[in.KeySpec]
 	symmetric := oneOf(in.KeySpec, algorithmName) && oneOf(in.KeyUsage, "ENCRYPT_DECRYPT")
 	agreement := curve != nil && in.KeyUsage == "KEY_AGREEMENT" && !in.MultiRegion
-	if !symmetric && !agreement || !oneOf(in.CustomerMasterKeySpec, algorithmName) || !oneOf(in.Origin, "AWS_KMS", "EXTERNAL") ||
-		in.CustomKeyStoreId != "" || in.XksKeyId != "" {
-		return nil, unsupported("only symmetric encryption keys and key agreement keys on NIST curves exist here, in no custom key store")
+	own := oneOf(in.Origin, originKMS, originImported) && in.CustomKeyStoreId == "" && in.XksKeyId == ""
+	if !symmetric && !agreement || !oneOf(in.CustomerMasterKeySpec, algorithmName) || !own && !in.inStore(stores) {
+		return nil, unsupported("only symmetric encryption keys and key agreement keys on NIST curves exist here, and custom key stores that are connected")
 	}
-	k := &key{ID: newUUID(), Material: make([]byte, 32)}
+	k := &key{ID: newUUID(), Material: make([]byte, 32), Store: in.CustomKeyStoreId, StoreKey: in.XksKeyId}
 	rand.Read(k.Material)
 	if in.MultiRegion {
 		k.ID = newMultiRegionID()
 	}
-	if in.Origin == "EXTERNAL" {
+	if in.Origin != originKMS {
 		k.Origin = in.Origin
+	}
+	if in.Origin == originImported && !agreement {
+		k.Material = nil
 	}
 	if agreement {
 		var err error
@@ -122,13 +125,16 @@ func (s *Server) metadata(k *key) map[string]any {
 		"CurrentKeyMaterialId":  k.MaterialID,
 		"CustomerMasterKeySpec": k.spec(),
 		"Description":           k.Description,
-		"Enabled":               k.state() == "Enabled",
+		"Enabled":               k.state() == stateEnabled,
 		"KeyManager":            "CUSTOMER",
 		"KeySpec":               k.spec(),
 		"KeyState":              k.state(),
 		"KeyUsage":              k.usage(),
 		"MultiRegion":           k.multiRegion(),
 		"Origin":                k.origin(),
+	}
+	if k.Store != "" {
+		m["CustomKeyStoreId"] = k.Store
 	}
 	if k.Spec == "" {
 		m["EncryptionAlgorithms"] = []string{algorithmName}

@@ -45,6 +45,9 @@ func (s *Server) dataKeyPair(c *call, reveal bool) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.key.Store != "" {
+		return nil, unsupported("a custom key store makes no data key pairs")
+	}
 	private, public, err := newPair(curve)
 	if err != nil {
 		return nil, err
@@ -101,6 +104,9 @@ func (s *Server) deriveSharedSecret(c *call) (Answer, error) {
 		return nil, err
 	}
 	if _, err := s.decide(c, t, use{recipient: r, extra: map[string][]string{"kms:KeyAgreementAlgorithm": {"ECDH"}}}); err != nil {
+		return nil, err
+	}
+	if err := t.key.usable(); err != nil {
 		return nil, err
 	}
 	if in.DryRun {

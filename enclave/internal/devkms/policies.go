@@ -49,12 +49,7 @@ func (s *Server) putKeyPolicy(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return done(s.store.update(func(st *state) error {
-		changed := *st.Keys[t.key.place()]
-		changed.Policy, changed.policy = in.Policy, policy
-		st.Keys[t.key.place()] = &changed
-		return nil
-	}))
+	return done(s.changeKey(t.key, func(k *key) { k.Policy, k.policy = in.Policy, policy }))
 }
 
 func (s *Server) getKeyPolicy(c *call) (Answer, error) {

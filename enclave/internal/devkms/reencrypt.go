@@ -1,5 +1,7 @@
 package devkms
 
+import "errors"
+
 type reEncryptInput struct {
 	CiphertextBlob                                            []byte
 	SourceKeyId, DestinationKeyId                             string
@@ -45,16 +47,23 @@ func (s *Server) reEncrypt(c *call) (Answer, error) {
 	if _, err := s.decide(c, from, use{action: "ReEncryptFrom", context: in.SourceEncryptionContext, crypto: true, extra: same}); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(from.key.usable(), to.key.usable()); err != nil {
+		return nil, err
+	}
 	if in.DryRun {
 		return nil, dryRunPassed()
 	}
-	plaintext, err := from.key.open(in.CiphertextBlob, in.SourceEncryptionContext)
+	plaintext, err := s.open(from.key, in.CiphertextBlob, in.SourceEncryptionContext)
 	if err != nil {
 		return nil, err
 	}
 	defer clear(plaintext)
+	blob, err := s.seal(to.key, plaintext, in.DestinationEncryptionContext)
+	if err != nil {
+		return nil, err
+	}
 	return Answer{
-		"CiphertextBlob": to.key.seal(plaintext, in.DestinationEncryptionContext), "KeyId": s.keyARN(to.key), "SourceKeyId": s.keyARN(from.key),
+		"CiphertextBlob": blob, "KeyId": s.keyARN(to.key), "SourceKeyId": s.keyARN(from.key),
 		"SourceEncryptionAlgorithm": algorithmName, "DestinationEncryptionAlgorithm": algorithmName,
 	}, nil
 }

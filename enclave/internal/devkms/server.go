@@ -37,6 +37,7 @@ type Config struct {
 	Events    io.Writer        // gets one JSON line per request, before the answer is sent; nil: none
 	State     string           // file that keeps keys, policies and aliases; empty: memory only
 	Form      Form             // of CiphertextForRecipient
+	Stores    map[string]Store // custom key stores by id; nil in anchorhold-dev
 	Intercept Intercept        // nil in anchorhold-dev
 	Log       *log.Logger      // for the HTTP server's complaints; nil: discarded
 }
@@ -47,6 +48,8 @@ type Server struct {
 	roots     *x509.CertPool
 	now       func() time.Time
 	form      Form
+	stores    map[string]Store
+	imports   *imports
 	intercept Intercept
 	log       *log.Logger
 	store     *store
@@ -66,7 +69,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		users: c.Users, roots: c.Roots, now: c.Now, form: c.Form, intercept: c.Intercept, log: c.Log,
+		users: c.Users, roots: c.Roots, now: c.Now, form: c.Form, stores: c.Stores, imports: newImports(), intercept: c.Intercept, log: c.Log,
 		store: st, events: c.Events,
 	}
 	if s.now == nil {

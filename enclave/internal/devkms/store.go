@@ -20,14 +20,18 @@ import (
 // A key is never changed after it was stored: updates store a changed copy.
 type key struct {
 	ID          string    `json:"id"`
-	Material    []byte    `json:"material"`    // 32 bytes; of a key agreement key its private key in PKCS #8
+	Material    []byte    `json:"material"`    // 32 bytes; of a key agreement key its private key in PKCS #8; none until it is imported
 	MaterialID  string    `json:"material_id"` // 64 hex digits
 	Description string    `json:"description"`
 	Created     time.Time `json:"created"`
 	Policy      string    `json:"policy"`
-	Region      string    `json:"region,omitempty"` // of a replica; empty: the server's own
-	Spec        string    `json:"spec,omitempty"`   // empty: SYMMETRIC_DEFAULT
-	Origin      string    `json:"origin,omitempty"` // empty: AWS_KMS
+	Region      string    `json:"region,omitempty"`    // of a replica; empty: the server's own
+	Spec        string    `json:"spec,omitempty"`      // empty: SYMMETRIC_DEFAULT
+	Origin      string    `json:"origin,omitempty"`    // empty: AWS_KMS
+	State       string    `json:"state,omitempty"`     // empty: Enabled, or PendingImport
+	Imported    string    `json:"imported,omitempty"`  // id of the only material that the key takes
+	Store       string    `json:"store,omitempty"`     // custom key store; empty: none
+	StoreKey    string    `json:"store_key,omitempty"` // name of the key there; empty: the id
 	Grants      []grant   `json:"grants,omitempty"`
 
 	policy *keypolicy.Policy // of Policy
@@ -50,14 +54,7 @@ func (k *key) usage() string {
 	return "KEY_AGREEMENT"
 }
 
-func (k *key) origin() string { return cmp.Or(k.Origin, "AWS_KMS") }
-
-func (k *key) state() string {
-	if k.Origin == "" {
-		return "Enabled"
-	}
-	return "PendingImport" // no material can be imported here
-}
+func (k *key) origin() string { return cmp.Or(k.Origin, originKMS) }
 
 func (k *key) multiRegion() bool { return strings.HasPrefix(k.ID, multiRegionPrefix) }
 
@@ -110,7 +107,7 @@ func (st *state) check() error {
 		return errors.New("keys or aliases missing")
 	}
 	for id, k := range st.Keys {
-		if k == nil || k.place() != id || parseUUID(k.ID) == nil || k.Spec == "" && len(k.Material) != 32 {
+		if k == nil || k.place() != id || parseUUID(k.ID) == nil || k.Spec == "" && len(k.Material) != 32 && !(k.Origin == originImported && len(k.Material) == 0) {
 			return errors.New("invalid key")
 		}
 		policy, err := keypolicy.Parse([]byte(k.Policy))

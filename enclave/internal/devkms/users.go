@@ -25,7 +25,9 @@ type Users struct {
 
 // A User is one principal with its credentials.
 type User struct {
-	ARN             string `yaml:"arn"` // user, role or assumed-role session, of any account
+	ARN             string `yaml:"arn"`       // user, role or assumed-role session, of any account; or the host name of an AWS service
+	UniqueID        string `yaml:"unique-id"` // such as AROA…, by which a key policy may name the principal; empty: none does
+	Via             string `yaml:"via"`       // host name of the AWS service that makes the calls for this principal; empty: it calls itself
 	AccessKeyID     string `yaml:"access-key-id"`
 	SecretAccessKey string `yaml:"secret-access-key"`
 	SessionToken    string `yaml:"session-token"` // empty: requests must carry none
@@ -35,6 +37,7 @@ var (
 	accountPattern   = regexp.MustCompile(`^[0-9]{12}$`)
 	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
 	principalPattern = regexp.MustCompile(`^arn:aws:(iam::[0-9]{12}:(user|role)/|sts::[0-9]{12}:assumed-role/[^/]+/)[A-Za-z0-9+=,.@_/-]+$`)
+	servicePattern   = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)?\.amazonaws\.com$`)
 	accessKeyPattern = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
 )
 
@@ -62,8 +65,10 @@ func ParseUsers(src []byte) (*Users, error) {
 	seen := make(map[string]bool)
 	for i, user := range u.Users {
 		switch {
-		case !principalPattern.MatchString(user.ARN):
-			faults = append(faults, fmt.Errorf("user %d: arn must be that of a user, role or assumed role", i))
+		case !principalPattern.MatchString(user.ARN) && !user.service():
+			faults = append(faults, fmt.Errorf("user %d: arn must be that of a user, role or assumed role, or the host name of an AWS service", i))
+		case user.Via != "" && (user.service() || !servicePattern.MatchString(user.Via)):
+			faults = append(faults, fmt.Errorf("user %d: via must be the host name of an AWS service, beside a user or role", i))
 		case !accessKeyPattern.MatchString(user.AccessKeyID):
 			faults = append(faults, fmt.Errorf("user %d: access-key-id must be 16 to 128 letters and digits", i))
 		case len(user.SecretAccessKey) < 16:
@@ -88,8 +93,14 @@ func (u *Users) find(accessKeyID string) (*User, bool) {
 	return nil, false
 }
 
-// account is the principal's own, which may differ from the one that owns the keys.
+// service tells whether the principal is an AWS service.
+func (u *User) service() bool { return servicePattern.MatchString(u.ARN) }
+
+// account is the principal's own, which may differ from the one that owns the keys; an AWS service has none.
 func (u *User) account() string {
+	if u.service() {
+		return ""
+	}
 	return strings.Split(u.ARN, ":")[4] // ParseUsers has checked its form
 }
 

@@ -49,6 +49,13 @@ var operations = map[string]func(*Server, *call) (Answer, error){
 	"RevokeGrant":                     (*Server).revokeGrant,
 	"RetireGrant":                     (*Server).retireGrant,
 	"ReplicateKey":                    (*Server).replicateKey,
+	"EnableKey":                       (*Server).enableKey,
+	"DisableKey":                      (*Server).disableKey,
+	"ScheduleKeyDeletion":             (*Server).scheduleKeyDeletion,
+	"CancelKeyDeletion":               (*Server).cancelKeyDeletion,
+	"GetParametersForImport":          (*Server).getParametersForImport,
+	"ImportKeyMaterial":               (*Server).importKeyMaterial,
+	"DeleteImportedKeyMaterial":       (*Server).deleteImportedKeyMaterial,
 
 	"GenerateDataKeyPairWithoutPlaintext": (*Server).generateDataKeyPairWithoutPlaintext,
 }

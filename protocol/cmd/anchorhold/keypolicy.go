@@ -17,6 +17,8 @@ where pinned), and only what was sealed for that image and your tenant. Sealers 
 change the policy, and neither seal nor open. Everything that leads around attestation is denied to everyone: re-encryption, grants,
 replicas, imported key material, key pairs.
 
+One key serves one tenant. For several tenants make a key for each, in the account of its owner, and a policy for each key.
+
 It prints the policy, or what it means in words (--explain); you apply it:
 
   aws kms put-key-policy --key-id ARN --policy file://key-policy.json
