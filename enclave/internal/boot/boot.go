@@ -16,6 +16,7 @@ import (
 	"io"
 	"log"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"anchorhold/enclave/deid/engine"
@@ -107,10 +108,15 @@ func serve(ctx context.Context, c Config, id *identity, logger *log.Logger) erro
 	defer keys.cache.Close()
 	signer := receipts.New(receipts.Config{Attest: id.attestReceipts, Boot: id.boot, Policy: id.policy.Digest()})
 	defer signer.Close()
+	memory := machineMemory()
+	if memory > 0 {
+		// The collector works harder before the kernel ends the process: there is no swap.
+		debug.SetMemoryLimit(int64(memory / 4 * 3))
+	}
 	service, err := job.New(job.Config{
 		Version: Version, Boot: id.boot, Image: id.image, Policy: id.policy, Compiled: id.compiled,
 		Engines: engines, Keys: keys, Receipts: signer,
-		Challenge: id.attestChallenge, Healthy: c.NSM.Healthy, Now: c.NSM.Now,
+		Challenge: id.attestChallenge, Healthy: c.NSM.Healthy, Now: c.NSM.Now, Memory: memory,
 		Log: func(e job.Event, k code.Code) { logEvent(logger, e, k) },
 	})
 	if err != nil {

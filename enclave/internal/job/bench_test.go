@@ -80,6 +80,7 @@ type options struct {
 	jobBytes   uint64
 	jobSeconds int
 	engine     job.Engine // in place of deid's
+	memory     uint64
 }
 
 func newBench(t testing.TB, o options) *bench {
@@ -110,9 +111,9 @@ func newBench(t testing.TB, o options) *bench {
 		Version: "test", Boot: boot, Image: b.image, Policy: b.policy, Compiled: b.compiled,
 		Engines: b.engines(t, o), Keys: b.keys, Receipts: b.signer,
 		Challenge: func(ctx context.Context, nonce []byte) ([]byte, error) { return b.challenge(ctx, module, nonce) },
-		Healthy:   func() bool { return !b.sick.Load() },
-		Now:       func() time.Time { return time.Now().Add(time.Duration(b.offset.Load())) },
-		Log:       b.log.add,
+		Healthy:   func() bool { return !b.sick.Load() }, Memory: o.memory,
+		Now: func() time.Time { return time.Now().Add(time.Duration(b.offset.Load())) },
+		Log: b.log.add,
 	})
 	check(t, err)
 	b.serve(t, service)

@@ -3,6 +3,7 @@ package job_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -186,6 +187,21 @@ func TestInvariant8_JobTimesOut(t *testing.T) {
 }
 
 // TestInvariant8_ParentThatNeverReads cannot hold a job: it ends on time, signed, and its place is free again.
+// TestInvariant8_IdentifiersFitTheMemory: the policy's 20 million of two jobs would not fit a machine with room for three each.
+func TestInvariant8_IdentifiersFitTheMemory(t *testing.T) {
+	b := newBench(t, options{memory: 2 * 2 * 128 * 3})
+	for ids, want := range map[int]code.Code{3: "done", 4: code.TooManyIdentifiers} {
+		o := newOrder(t, b)
+		o.records = nil
+		for i := range ids {
+			o.records = fmt.Appendf(o.records, "{\"resourceType\":\"Patient\",\"id\":\"p%d\"}\n", i)
+		}
+		if got := b.dial(t).run(t, o.seal(t, b).job()).code(); got != want {
+			t.Errorf("%d identifiers: got %q, want %q", ids, got, want)
+		}
+	}
+}
+
 // TestLateKeyLeavesALeaf: a parent that holds KMS's answer back until the job is over must not have a Decrypt that the log does not show.
 func TestLateKeyLeavesALeaf(t *testing.T) {
 	b := newBench(t, options{jobSeconds: 1})

@@ -44,7 +44,7 @@ type Receipts interface {
 	Batches() uint64
 }
 
-// Config is what a Service works with. All fields are required.
+// Config is what a Service works with. All fields but Memory are required.
 type Config struct {
 	Version  string
 	Boot     [16]byte
@@ -58,6 +58,8 @@ type Config struct {
 	Challenge func(ctx context.Context, nonce []byte) ([]byte, error)
 	// Healthy tells whether the NSM answers: an enclave that cannot sign receipts has no room for jobs.
 	Healthy func() bool
+	// Memory is that of the machine in bytes; 0: unknown, and then the policy alone bounds identifiers.
+	Memory uint64
 	// Now is the NSM's clock.
 	Now func() time.Time
 	// Log gets fixed words and codes, never anything from a peer.
@@ -81,6 +83,7 @@ const (
 type Service struct {
 	config  Config
 	digest  digest.Digest // of the policy
+	most    uint64        // identifiers of a job
 	slots   chan struct{} // one token for each job that runs
 	peers   chan struct{} // one token for each connection
 	replays *replays
@@ -100,8 +103,21 @@ func New(c Config) (*Service, error) {
 	return &Service{
 		config:  c,
 		digest:  c.Policy.Digest(),
+		most:    identifiers(c.Policy.Limits.Identifiers, c.Memory, jobs),
 		slots:   make(chan struct{}, jobs),
 		peers:   make(chan struct{}, jobs*peersPerJob+sparePeers),
 		replays: newReplays(c.Policy.Limits.Replays, maxReplayEntries),
 	}, nil
+}
+
+// identifierBytes is what a distinct identifier takes at most: 64 in the table while it grows, as much for one of an earlier crosswalk.
+const identifierBytes = 128
+
+// identifiers returns how many distinct identifiers a job may have: the policy's limit, or an equal part of half of the memory. Without it
+// the jobs of one tenant could end the process, and in it those of all others, again and again: a job that was lost is run anew.
+func identifiers(limit, memory, jobs uint64) uint64 {
+	if memory == 0 {
+		return limit
+	}
+	return min(limit, max(memory/2/identifierBytes/jobs, 1))
 }

@@ -132,7 +132,7 @@ func (r *run) options(values map[string][]byte) stream.Options {
 		MaxRecord:      int(min(l.RecordBytes, math.MaxInt32)),
 		MaxNesting:     int(min(l.Nesting, math.MaxInt32)),
 		MaxRecords:     int64(min(l.Records, math.MaxInt64)),
-		MaxIdentifiers: int64(min(l.Identifiers, math.MaxInt64)),
+		MaxIdentifiers: int64(min(r.s.most, math.MaxInt64)),
 		Values:         values,
 	}
 }

@@ -1,0 +1,5 @@
+//go:build !linux
+
+package boot
+
+func machineMemory() uint64 { return 0 }
