@@ -33,7 +33,7 @@ func Compile(rules []byte) (*Engine, error) {
 	}
 	for _, p := range c.typedNodes {
 		p[0].children, p[0].extensions = p[1].children, p[1].extensions
-		p[0].late = p[1].late
+		p[0].late, p[0].shared = p[1].late, true
 	}
 	for _, e := range c.extended {
 		// The engine writes it: a second one would be for readers to choose from.

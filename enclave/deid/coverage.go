@@ -52,6 +52,9 @@ func (c *compiler) numberNode(n *node, path string, seen map[*node]bool) {
 		letters = append(letters, string(l))
 	}
 	c.engine.rules = append(c.engine.rules, stream.Rule{Path: path, Method: spelling[n.method], Letters: strings.Join(letters, ",")})
+	if n.shared {
+		return
+	}
 	for _, name := range sorted(n.children) {
 		c.numberNode(n.children[name], path+"."+name, seen)
 	}

@@ -100,6 +100,9 @@ const (
 type node struct {
 	method method
 	row    int // in the table of rules
+	// shared marks a node whose members are those of a type, which has its own
+	// place in the table.
+	shared bool
 	// modifier marks an element that changes what its holder says: when it
 	// cannot be kept the holder goes too.
 	modifier bool

@@ -4,7 +4,7 @@ package stream
 const maxRejects = 10_000
 
 // NotProven is what the report says of itself: counts show that rules were applied, not that they are the right ones.
-const NotProven = "This report shows which rules were applied to how many values. It does not prove that the rules name every element " +
+const NotProven = "This report shows which rules were applied to how many values, those of a data type under its name (Address.postalCode), wherever it stands. It does not prove that the rules name every element " +
 	"that can identify a person, that no coded or numeric value that stays does so alone or with others (45 CFR 164.514(b)(2)(ii)), or that " +
 	"the records say nothing through their order, number or time. It holds names of members and places in records, which may identify: " +
 	"keep it as the records are kept."
