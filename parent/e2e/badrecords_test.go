@@ -107,6 +107,7 @@ func (b badRecord) raised(t *testing.T, j job, in string) {
 
 // An empty export is most often a mistake, and seal says so; past the tool it is a job that holds nothing.
 func TestEmptyInput(t *testing.T) {
+	t.Parallel()
 	s := start(t, stage.Options{})
 	for name, content := range map[string]string{"empty": "", "blank": "\n \n\n"} {
 		write(t, s.Path(name+".ndjson"), []byte(content))

@@ -51,6 +51,7 @@ func (c *canaryRun) run(j job, more ...string) (code int, verdicts map[string]st
 // Attack: a statement slips into the key policy, by which the parent's role gets around attestation. The canary finds each such way open, and
 // is quiet otherwise; a refusal for another reason does not pass for quiet.
 func TestCanary(t *testing.T) {
+	t.Parallel()
 	s := start(t, stage.Options{})
 	input := s.Path("in.ndjson")
 	check(t, os.WriteFile(input, []byte(`{"resourceType":"Patient","id":"p1"}`+"\n"), 0o600))

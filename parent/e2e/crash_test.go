@@ -154,8 +154,9 @@ func (c *crash) nothingServed(t *testing.T) {
 func (c *crash) finish(t *testing.T) {
 	t.Helper()
 	mustOwner(t, c.Stage, 0, c.job.openArgs("policy")...)
-	if s := c.status(t); s.Status != "done" || s.Attempts != 2 {
-		t.Errorf("got job %+v, want done at its second attempt", s)
+	// More than two when the place of the dead enclave was tried before the next one stood in it.
+	if s := c.status(t); s.Status != "done" || s.Attempts < 2 {
+		t.Errorf("got job %+v, want done at a second attempt or later", s)
 	}
 	// Every record once: none of the first attempt beside those of the second.
 	in, out := countLines(t, c.Path("large")), countLines(t, c.job.path(".out"))

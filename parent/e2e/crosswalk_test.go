@@ -65,6 +65,7 @@ func patients(names ...string) string {
 
 // Two nights share a patient, who keeps the surrogates; a third night without the crosswalk gives others. Then the parent lies.
 func TestCrosswalkAcrossNights(t *testing.T) {
+	t.Parallel()
 	n := nights{start(t, stage.Options{})}
 	mustOwner(t, n.Stage, 0, "keygen", "--crosswalk", "--out", n.Path("cross"))
 	cross := []string{"--crosswalk", n.Path("cross.pub.pem")}
@@ -170,6 +171,7 @@ func change(args []string, flag, value string) []string {
 
 // A Bundle over many lines goes the whole way and comes out as one.
 func TestBundleOnRealProcesses(t *testing.T) {
+	t.Parallel()
 	s := start(t, stage.Options{})
 	j := job{s, "bundle"}
 	write(t, j.path(".json"), []byte(`{

@@ -58,7 +58,7 @@ func flipAnswer(m map[string]any) {
 // program in enclave/internal/boot (TestNSMErrors, TestSlowNSM, TestRefusesToServe, TestInvariant8_WedgedNSMShowsWithin10Seconds), and under
 // its parts in enclave/internal/job (TestSickNSM) and enclave/internal/kms (TestNSMFailure).
 func TestKMSFaults(t *testing.T) {
-	t.Parallel() // most of it is waiting between attempts
+	t.Parallel()
 	s := start(t, stage.Options{Limits: "{replays: 9}"})
 	k := disturb(t, s)
 	write(t, s.Path("records.ndjson"), []byte(goodRecord))

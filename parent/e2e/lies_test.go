@@ -152,6 +152,7 @@ func secondImage(t *testing.T, h *theatre) measure.Image {
 // A lying parent against the owner's tool. submit fetches whatever it is given and says that nothing is verified; open, or verify for the
 // chain, refuses with exit code 3 and one line that names what differs, writes nothing, and leaves what the owner had.
 func TestLyingParent(t *testing.T) {
+	t.Parallel()
 	h := setTheatre(t)
 	// The honest answers pass the same ways, so that each row is refused for what it changes.
 	mustOwner(t, h.Stage, 0, replace(h.job.openArgs("policy"), "--out", filepath.Join(t.TempDir(), "out"))...)

@@ -15,6 +15,7 @@ import (
 
 // The main job on the project's own sample: nothing that identifies a person reaches the output, the parent's disk, its log or its memory.
 func TestMainJobOnSample(t *testing.T) {
+	t.Parallel()
 	s := start(t, stage.Options{})
 	in := sample(t, s)
 	j := job{s, "sample"}

@@ -13,6 +13,7 @@ import (
 
 // Invariant 7: the same message under the same policy gives the same records, byte for byte, although nonce, sealing and receipt differ.
 func TestInvariant7_SameMessageSameRecords(t *testing.T) {
+	t.Parallel()
 	j := sealed(t, stage.Options{})
 	again := job{j.s, "again"}
 	// A second job file around the same message, with a nonce of its own.
@@ -82,6 +83,7 @@ func ready(s *stage.Stage) bool {
 
 // The parent restarts between a job and its result's second reading: nothing that it answered for is lost.
 func TestParentRestartKeepsResults(t *testing.T) {
+	t.Parallel()
 	j := sealed(t, stage.Options{})
 	mustOwner(t, j.s, 0, j.submitArgs()...)
 	first, err := os.ReadFile(j.path(".ahres"))

@@ -33,6 +33,7 @@ func refusedWith(t *testing.T, j job, code string) {
 // Attack: the operator runs an enclave with another policy (here only the reference date differs). Its PCR2 is not in the key policy.
 // The job still names the old image, so the parent finds no enclave for it; a job that names the new image is denied by KMS.
 func TestChangedPolicyIsDeniedByKMS(t *testing.T) {
+	t.Parallel()
 	j := sealed(t, stage.Options{})
 	ctx := t.Context()
 	if err := j.s.CompilePolicy(ctx, "other", "2025-12-31"); err != nil {
@@ -52,6 +53,7 @@ func TestChangedPolicyIsDeniedByKMS(t *testing.T) {
 
 // Attack: the parent flips one bit of a record frame, or cuts the job short.
 func TestTamperedJobIsRefused(t *testing.T) {
+	t.Parallel()
 	j := sealed(t, stage.Options{})
 	whole, err := os.ReadFile(j.path(".ahjob"))
 	if err != nil {
@@ -73,6 +75,7 @@ func TestTamperedJobIsRefused(t *testing.T) {
 
 // Attack: the parent answers one job with the result and receipt of another, with parts of two, or with a cut result.
 func TestSwappedResultIsRefused(t *testing.T) {
+	t.Parallel()
 	a := sealed(t, stage.Options{})
 	b := job{a.s, "second"}
 	mustOwner(t, a.s, 0, b.sealArgs("policy", a.s.Path("sample"))...)
@@ -119,6 +122,7 @@ func TestSwappedResultIsRefused(t *testing.T) {
 
 // A NOT AWS policy opens only when the test root is named: without --root the real root is demanded.
 func TestTestRootIsNeverImplied(t *testing.T) {
+	t.Parallel()
 	j := sealed(t, stage.Options{})
 	mustOwner(t, j.s, 0, j.submitArgs()...)
 	args := j.openArgs("policy")

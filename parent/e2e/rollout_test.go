@@ -187,6 +187,7 @@ func (r *roller) roll(slot stage.Slot, program string) {
 
 // A changed policy, then a changed program, are rolled out while jobs run: none is lost, none is opened by another image than its own.
 func TestRollout(t *testing.T) {
+	t.Parallel()
 	s := start(t, stage.Options{Two: true})
 	ctx := t.Context()
 	input := s.Path("in.ndjson")

@@ -49,6 +49,7 @@ func runArgs(s *stage.Stage, out string, inputs ...string) []string {
 
 // One command does the whole job on real processes. A record that the enclave rejects costs that record and no more: exit code 4.
 func TestRunAllInOne(t *testing.T) {
+	t.Parallel()
 	s := start(t, stage.Options{})
 	in := sample(t, s)
 	records := len(readLines(t, in))
@@ -201,6 +202,7 @@ func attestation(t *testing.T, s *stage.Stage, nonce string) []byte {
 // A document over one's own nonce is live proof of the pinned image. Attack: the parent answers with a document that it kept, or that
 // another enclave made.
 func TestVerifyLiveDocument(t *testing.T) {
+	t.Parallel()
 	s := start(t, stage.Options{})
 	const nonce, otherNonce = "0badcafe0badcafe", "0badcafe0badcaff"
 	document := s.Path("document.cose")
@@ -297,6 +299,7 @@ func TestInterruptedSealOfStalledInput(t *testing.T) {
 
 // The parent's own refusal comes with words, not with a number.
 func TestUnknownTokenIsExplained(t *testing.T) {
+	t.Parallel()
 	j := sealed(t, stage.Options{})
 	wrong := j.s.Path("wrong-token")
 	if err := os.WriteFile(wrong, []byte("not the token"), 0o600); err != nil {
