@@ -58,6 +58,7 @@ func main() {
 	userData()
 	pathless() // last, so that the serial numbers of all others stay
 	purposes()
+	leafPathLength()
 }
 
 // write makes one vector. A zero now verifies at the document's own time.

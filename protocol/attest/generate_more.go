@@ -4,6 +4,7 @@ package main
 
 import (
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"log"
 	"time"
 
@@ -34,6 +35,13 @@ func pathless() {
 	write("untrusted-other-leaf", "untrusted", "leaf certificate of another chain, signed by this one's", time.Time{}, document(i, func(f *softnsm.Fields) {
 		f.Certificate = free().Leaf.Raw
 	}))
+}
+
+// leafPathLength is a leaf that is no CA and has a path length all the same: no library of ours writes such constraints.
+func leafPathLength() {
+	constraints := pkix.Extension{Id: []int{2, 5, 29, 19}, Critical: true, Value: []byte{0x30, 3, 2, 1, 0}}
+	i := issue(testca.Change(testca.Leaf, func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, constraints) }))
+	write("certificate-leaf-path-length-alone", "certificate", "leaf is no CA and has path length 0", time.Time{}, document(i, nil))
 }
 
 // purposes are genuine documents whose fields fit the purpose in their user data, or don't (SPEC 6).
