@@ -43,6 +43,22 @@ func (n *Node) Adopt(c *Node) {
 	n.fields[i].nodes = append(n.fields[i].nodes, c)
 }
 
+// Copy returns n and all below it again, below nothing.
+func (n *Node) Copy() *Node {
+	c := new(Node)
+	*c = *n
+	c.parent, c.fields = nil, slices.Clone(n.fields)
+	for i := range c.fields {
+		nodes := make([]*Node, len(c.fields[i].nodes))
+		for k, below := range c.fields[i].nodes {
+			nodes[k] = below.Copy()
+			nodes[k].parent = c
+		}
+		c.fields[i].nodes = nodes
+	}
+	return c
+}
+
 // First moves the element of a name before all others but those named.
 func (n *Node) First(name string, but ...string) {
 	i := slices.IndexFunc(n.fields, func(f field) bool { return f.name == name })

@@ -13,7 +13,8 @@ type Type struct {
 	base        *Type
 	system      *Type               // FHIRPath type of a primitive's value
 	elements    map[string]*element // by FHIRPath name, inherited ones too
-	members     map[string]member   // by name in JSON
+	members     map[string]*member  // by name in JSON
+	resource    bool                // it is a Resource
 }
 
 // An element is one name in a path: "value" for value[x].
@@ -165,20 +166,21 @@ func (m *model) element(word string, anything []string) *element {
 
 // flatten fills the maps of t with its own and all inherited elements.
 func (t *Type) flatten(own map[*Type][]*element) {
-	t.elements, t.members = map[string]*element{}, map[string]member{}
+	t.elements, t.members = map[string]*element{}, map[string]*member{}
 	for b := t; b != nil; b = b.base {
+		t.resource = t.resource || b.name == "Resource"
 		if t.system == nil {
 			t.system = b.system
 		}
 		for _, e := range own[b] {
 			t.elements[e.name] = e
 			if !e.choice {
-				t.members[e.name] = member{e.name, e, e.types[0]}
+				t.members[e.name] = &member{e.name, e, e.types[0]}
 				continue
 			}
 			for _, c := range e.types {
 				name := e.name + strings.ToUpper(c.name[:1]) + c.name[1:]
-				t.members[name] = member{name, e, c}
+				t.members[name] = &member{name, e, c}
 			}
 		}
 	}

@@ -1,6 +1,7 @@
 package fhirpath
 
 import (
+	"iter"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,9 @@ type Node struct {
 	fields []field
 	value  Span // in the bytes that were read
 	extra  Span // of the member with the underscore
+
+	// Mark is the caller's: nothing here reads or writes it, but Copy.
+	Mark uint8
 }
 
 // A field is the elements that one member of a JSON object holds.
@@ -77,7 +81,7 @@ func (n *Node) Kind() jsontext.Kind { return n.kind }
 
 // IsResource reports whether n is a resource: the outermost one, one in a
 // Bundle or Parameters, or a contained one.
-func (n *Node) IsResource() bool { return n.typ != nil && n.typ.Is("Resource") }
+func (n *Node) IsResource() bool { return n.typ != nil && n.typ.resource }
 
 // Resource returns the nearest resource that holds n, or n itself.
 func (n *Node) Resource() *Node {
@@ -93,6 +97,30 @@ func (n *Node) Children(to []*Node) []*Node {
 		to = append(to, n.fields[i].nodes...)
 	}
 	return to
+}
+
+// All yields the elements directly below n, in the order of JSON. They must stay below it for the while.
+func (n *Node) All() iter.Seq[*Node] {
+	return func(yield func(*Node) bool) {
+		for i := range n.fields {
+			for _, c := range n.fields[i].nodes {
+				if !yield(c) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// Members yields the elements directly below n by their name in JSON, in its order.
+func (n *Node) Members() iter.Seq2[string, []*Node] {
+	return func(yield func(string, []*Node) bool) {
+		for i := range n.fields {
+			if !yield(n.fields[i].member, n.fields[i].nodes) {
+				return
+			}
+		}
+	}
 }
 
 // named appends the elements below n with a name in paths.

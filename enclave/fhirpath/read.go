@@ -33,6 +33,28 @@ func ReadLoose(data []byte, depth int) (*Node, error) {
 	return r.document(r4().types["Resource"])
 }
 
+// A Reader reads as ReadLoose does, one resource after another with the memory of those before: a tree is good until the next is read.
+// It belongs to one goroutine.
+type Reader struct{ r reader }
+
+// NewReader returns a Reader that follows nesting to depth.
+func NewReader(depth int) *Reader { return &Reader{reader{depth: depth, loose: true}} }
+
+// Read returns the outermost node of one resource.
+func (r *Reader) Read(data []byte) (*Node, error) {
+	r.Forget()
+	r.r.data = data
+	return r.r.document(r4().types["Resource"])
+}
+
+// Forget takes the last tree away. Texts that were taken from it stay good.
+func (r *Reader) Forget() {
+	r.r.data, r.r.all = nil, ""
+	r.r.nodes.reset()
+	r.r.fields.reset()
+	r.r.lists.reset()
+}
+
 // ReadAs is ReadLoose for a value of a type, which may be a complex type or a
 // resource, and not the type of a primitive.
 func ReadAs(data []byte, t *Type) (*Node, error) {
@@ -43,33 +65,43 @@ func ReadAs(data []byte, t *Type) (*Node, error) {
 	return r.document(t)
 }
 
+const whiteSpace = " \t\r\n"
+
 type reader struct {
 	data  []byte
+	all   string // data, of which texts are parts
 	d     *jsontext.Decoder
 	depth int
 	loose bool
-	block []Node // nodes are allocated by the block
+
+	// Nodes, and the lists that they start with.
+	nodes  arena[Node]
+	fields arena[field]
+	lists  arena[*Node]
 }
+
+const fieldsFirst = 4 // members that an object has room for at first
 
 // document reads all of the data as one value.
 func (r *reader) document(t *Type) (*Node, error) {
-	r.d = jsontext.NewDecoder(bytes.NewBuffer(r.data))
+	r.all = string(r.data)
+	if r.d == nil {
+		r.d = jsontext.NewDecoder(bytes.NewBuffer(r.data))
+	} else {
+		r.d.Reset(bytes.NewBuffer(r.data))
+	}
 	n := r.node(nil, "", "", -1)
 	if err := r.read(n, t); err != nil {
 		return nil, err
 	}
-	if len(bytes.Trim(r.data[r.d.InputOffset():], " \t\r\n")) != 0 {
+	if len(bytes.Trim(r.data[r.d.InputOffset():], whiteSpace)) != 0 {
 		return nil, ErrMalformed
 	}
 	return n, nil
 }
 
 func (r *reader) node(parent *Node, member, name string, index int) *Node {
-	if len(r.block) == 0 {
-		r.block = make([]Node, 32)
-	}
-	n := &r.block[0]
-	r.block = r.block[1:]
+	n := &r.nodes.take(1)[0]
 	n.parent, n.member, n.name, n.index, n.kind = parent, member, name, index, 'n'
 	return n
 }
@@ -96,7 +128,7 @@ func (r *reader) read(n *Node, t *Type) error {
 		}
 		n.kind = kind
 		n.value = r.span(len(v))
-		n.text = string(unquoted(v))
+		n.text = r.text(v)
 		return nil
 	default: // null where none may be, an array in an array, no JSON
 		return ErrMalformed
@@ -113,6 +145,18 @@ func unquoted(v jsontext.Value) []byte {
 	}
 	b, _ := jsontext.AppendUnquote(nil, v)
 	return b
+}
+
+// text is the text of a scalar that was just read: a part of all, if nothing in it is escaped.
+func (r *reader) text(v jsontext.Value) string {
+	if bytes.IndexByte(v, '\\') >= 0 {
+		return string(unquoted(v))
+	}
+	s := r.span(len(v))
+	if v[0] == '"' {
+		return r.all[s.Start+1 : s.End-1]
+	}
+	return r.all[s.Start:s.End]
 }
 
 func (r *reader) span(length int) Span {
@@ -146,6 +190,13 @@ func (r *reader) object(n *Node) error {
 // resourceType looks ahead: the member that says how to read the others need
 // not be the first.
 func (r *reader) resourceType(start int) *Type {
+	if rest, ok := bytes.CutPrefix(bytes.TrimLeft(r.data[start+1:], whiteSpace), []byte(`"resourceType":"`)); ok {
+		if end := bytes.IndexByte(rest, '"'); end > 0 {
+			if t := r4().types[string(rest[:end])]; t != nil && t.resource && !t.abstract() {
+				return t // as it nearly always is; the decoder will come by and check the JSON
+			}
+		}
+	}
 	d := jsontext.NewDecoder(bytes.NewBuffer(r.data[start:]))
 	if _, err := d.ReadToken(); err != nil {
 		return nil
@@ -191,13 +242,13 @@ func (r *reader) member(n *Node) error {
 		return nil
 	}
 	if n.typ != nil {
-		if m, ok := n.typ.members[string(name)]; ok {
-			return r.values(n, n.find(m), &m, false)
+		if m := n.typ.members[string(name)]; m != nil {
+			return r.values(n, r.find(n, m), m, false)
 		}
 		// The member with the underscore holds what hangs on primitives.
 		if bare, ok := bytes.CutPrefix(name, []byte("_")); ok {
-			if m, ok := n.typ.members[string(bare)]; ok && m.typ.primitive() {
-				return r.values(n, n.find(m), &m, true)
+			if m := n.typ.members[string(bare)]; m != nil && m.typ.primitive() {
+				return r.values(n, r.find(n, m), m, true)
 			}
 		}
 	}
@@ -207,11 +258,14 @@ func (r *reader) member(n *Node) error {
 
 // find returns the field of a member: its half with the underscore may have
 // come before. The names are few, for only those of R4 are looked for.
-func (n *Node) find(m member) int {
+func (r *reader) find(n *Node, m *member) int {
 	for i := range n.fields {
 		if n.fields[i].member == m.name {
 			return i
 		}
+	}
+	if n.fields == nil {
+		n.fields = r.fields.take(fieldsFirst)[:0]
 	}
 	return n.add(field{member: m.name, name: m.element.name})
 }
@@ -245,6 +299,9 @@ func (r *reader) values(n *Node, at int, m *member, extra bool) error {
 // one reads the value, or the extra, of the element at place i of a field.
 func (r *reader) one(n *Node, at, i, index int, m *member, extra bool) error {
 	f := &n.fields[at]
+	if f.nodes == nil {
+		f.nodes = r.lists.take(1)[:0]
+	}
 	if i == len(f.nodes) {
 		f.nodes = append(f.nodes, r.node(n, f.member, f.name, index))
 	}

@@ -10,8 +10,8 @@ type Engine struct {
 	rules    []*rule
 	settings settings
 	warnings []string
-	// types and names are what rules ask of nodesByType and nodesByName in the form that is looked up.
-	types, names map[string]bool
+	// types and names are what rules ask of nodesByType and nodesByName in the form that is looked up, with the place of each in an index.
+	types, names map[string]int
 	kinds        map[string]int // places in Types
 }
 

@@ -31,7 +31,7 @@ type compiler struct {
 // Compile reads a configuration as a policy holds it. Its error names every fault, with the rule's number, from 1, and its path. A
 // configuration with keys is refused: what is measured is public. See Split.
 func Compile(config []byte) (*Engine, error) {
-	c := &compiler{engine: &Engine{types: map[string]bool{}, names: map[string]bool{}, kinds: map[string]int{}}}
+	c := &compiler{engine: &Engine{types: map[string]int{}, names: map[string]int{}, kinds: map[string]int{}}}
 	root, err := parse(config)
 	if err != nil {
 		return nil, err

@@ -1,46 +1,119 @@
 package anonymizer
 
 import (
-	"regexp"
 	"strconv"
+	"strings"
 	"time"
 	"unicode"
 
 	"anchorhold/enclave/fhirpath"
 )
 
-var (
-	dateForm = regexp.MustCompile(`^(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d(?::\d\d(?::\d\d(?:\.\d+)?)?)?)?(Z|[+-]\d\d:\d\d)?)?)?)?$`)
-	// timeForm is a time that upstream keeps the form of; another is dropped when the date is shifted.
-	timeForm = regexp.MustCompile(`^(?:[01]\d|2[0-3]):[0-5]\d:(?:[0-5]\d|60)(?:\.\d+)?$`)
-	zoneForm = regexp.MustCompile(`^(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))$`)
-)
-
 // date is a date of FHIR taken apart.
 type date struct {
 	year, month, day int // 0 where the value has none
+	hasMonth, hasDay bool
 	time, zone       string
 }
 
 // parseDate reads the value of a date, dateTime or instant. What the calendar lacks is no date.
 func parseDate(n *fhirpath.Node) (date, error) {
 	text, _ := n.Text()
-	m := dateForm.FindStringSubmatch(text)
-	if m == nil || m[1] == "0000" || typeName(n) == "date" && len(text) > len("2006-01-02") {
+	d, ok := cutDate(text)
+	if !ok || d.year == 0 || typeName(n) == "date" && len(text) > len("2006-01-02") {
 		return date{}, errDate
 	}
-	var d date
-	d.year, _ = strconv.Atoi(m[1])
-	d.month, _ = strconv.Atoi(m[2])
-	d.day, _ = strconv.Atoi(m[3])
-	d.time, d.zone = m[4], m[5]
-	if m[2] != "" && (d.month < 1 || d.month > 12) {
+	if d.hasMonth && (d.month < 1 || d.month > 12) {
 		return date{}, errDate
 	}
-	if t := time.Date(d.year, time.Month(d.month), d.day, 0, 0, 0, 0, time.UTC); m[3] != "" && (t.Day() != d.day || d.day == 0) {
+	if t := time.Date(d.year, time.Month(d.month), d.day, 0, 0, 0, 0, time.UTC); d.hasDay && (t.Day() != d.day || d.day == 0) {
 		return date{}, errDate
 	}
 	return d, nil
+}
+
+// cutDate takes YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDT, a time and a zone apart. Of the time only the form is read here: hh, hh:mm or
+// hh:mm:ss with a fraction or none; without a time there may be a zone alone.
+func cutDate(s string) (date, bool) {
+	var d date
+	var ok bool
+	if d.year, s, ok = number4(s); !ok || s == "" {
+		return d, ok
+	}
+	if d.month, s, ok = pair(s, '-'); !ok || s == "" {
+		d.hasMonth = ok
+		return d, ok
+	}
+	d.hasMonth = true
+	if d.day, s, ok = pair(s, '-'); !ok || s == "" {
+		d.hasDay = ok
+		return d, ok
+	}
+	d.hasDay = true
+	if s[0] != 'T' {
+		return d, false
+	}
+	s = s[1:]
+	end := strings.IndexAny(s, "Z+-")
+	if end < 0 {
+		end = len(s)
+	}
+	d.time, d.zone = s[:end], s[end:]
+	return d, isTime(d.time) && isZone(d.zone)
+}
+
+// isTime reports whether s has the form of a time, of which the end may be absent, or all.
+func isTime(s string) bool {
+	s, fraction, dot := strings.Cut(s, ".")
+	if dot && (len(s) != len("00:00:00") || fraction == "" || strings.Trim(fraction, digits) != "") {
+		return false
+	}
+	return s == "" || (len(s) == 2 || len(s) == 5 || len(s) == 8) && likeTime(s)
+}
+
+// isZone reports whether s is absent, Z or a sign and hh:mm.
+func isZone(s string) bool {
+	return s == "" || s == "Z" || s[0] != 'Z' && len(s) == len("+00:00") && likeTime(s[1:])
+}
+
+const digits = "0123456789"
+
+// likeTime reports whether s is pairs of digits with colons between them.
+func likeTime(s string) bool {
+	for i := range len(s) {
+		if colon := i%3 == 2; colon != (s[i] == ':') || !colon && (s[i] < '0' || s[i] > '9') {
+			return false
+		}
+	}
+	return true
+}
+
+// keepsTime reports whether upstream keeps the form of the time of a date that it shifts; another it drops.
+func (d date) keepsTime() bool {
+	if len(d.time) < len("00:00:00") || d.time[:2] > "23" || d.time[3:5] > "59" || d.time[6:8] > "60" {
+		return false
+	}
+	if d.zone == "Z" || d.zone == "" {
+		return d.zone != ""
+	}
+	return d.zone[1:3] <= "13" && d.zone[4:] <= "59" || d.zone[1:] == "14:00"
+}
+
+// number4 reads four digits from the front of s.
+func number4(s string) (n int, rest string, ok bool) {
+	if len(s) < 4 || strings.Trim(s[:4], digits) != "" {
+		return 0, "", false
+	}
+	n, err := strconv.Atoi(s[:4])
+	return n, s[4:], err == nil
+}
+
+// pair reads a sign and two digits from the front of s.
+func pair(s string, sign byte) (n int, rest string, ok bool) {
+	if len(s) < 3 || s[0] != sign || s[1] < '0' || s[1] > '9' || s[2] < '0' || s[2] > '9' {
+		return 0, "", false
+	}
+	return int(s[1]-'0')*10 + int(s[2]-'0'), s[3:], true
 }
 
 // tooOld reports whether somebody born then is over 89 on the reference date. What the date lacks counts as the first.
@@ -91,7 +164,7 @@ func (r *record) dateShift(n *fhirpath.Node) (ops, error) {
 		return 0, errRange
 	}
 	text := shifted.Format(time.DateOnly)
-	if timeForm.MatchString(d.time) && zoneForm.MatchString(d.zone) {
+	if d.keepsTime() {
 		text += "T" + zeros(d.time) + d.zone
 	}
 	n.SetValue('"', text)
@@ -103,16 +176,18 @@ func (r *record) offset() int {
 	if o := r.worker.engine.settings.fixedOffset; o != nil {
 		return *o
 	}
-	key := r.worker.shift
-	if !r.worker.scoped {
-		if id := child(r.root, "id"); id != nil {
-			key = plain(id) + key // as earlier rules left it
+	o := 0
+	add := func(s string) {
+		for i := range len(s) {
+			o = (o*131 + int(s[i])) % 101
 		}
 	}
-	o := 0
-	for _, b := range []byte(key) {
-		o = (o*131 + int(b)) % 101
+	if !r.worker.scoped {
+		if id := child(r.root, "id"); id != nil {
+			add(plain(id)) // as earlier rules left it
+		}
 	}
+	add(r.worker.shift)
 	return o - 50
 }
 

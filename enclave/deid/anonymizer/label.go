@@ -24,40 +24,58 @@ var labels = []struct {
 }
 
 // label says in the meta of a resource what was done to it. A label that is there is not added again.
-func label(n *fhirpath.Node, done ops) error {
+func (w *worker) label(n *fhirpath.Node, done ops) error {
 	meta := child(n, "meta")
-	have := map[string]bool{}
 	if meta != nil {
-		for _, s := range meta.Children(nil) {
+		for s := range meta.All() {
 			if c := child(s, "code"); s.Name() == "security" && c != nil {
 				text, _ := c.Text()
-				have[strings.ToUpper(text)] = true
+				done &^= opsOf(text)
 			}
 		}
 	}
-	b := []byte(`{"meta":{"security":[`)
-	for _, l := range labels {
-		if done&l.done != 0 && !have[l.code] {
-			b = appendLabel(b, l.system, l.code, l.display)
-		}
-	}
-	b = append(b, `]}}`...)
-	added, err := fhirpath.ReadAs(b, n.Type())
-	if err != nil || !takesMeta(n.Type()) {
-		return errLabel // unreachable: every resource of R4 has meta
+	added, err := w.labeled(done)
+	if err != nil {
+		return err // unreachable: Meta takes labels
 	}
 	if meta == nil {
-		n.Adopt(child(added, "meta"))
+		n.Adopt(added)
 		n.First("meta", "id")
 		return nil
 	}
-	for _, s := range child(added, "meta").Children(nil) {
+	for _, s := range added.Children(nil) {
 		meta.Adopt(s)
 	}
 	return rewriteInstant(child(meta, "lastUpdated"))
 }
 
-func takesMeta(t *fhirpath.Type) bool { return t.Is("Resource") }
+// opsOf returns what a code says was done.
+func opsOf(code string) ops {
+	for _, l := range labels {
+		if strings.EqualFold(l.code, code) {
+			return l.done
+		}
+	}
+	return 0
+}
+
+// labeled returns a meta element with labels.
+func (w *worker) labeled(done ops) (*fhirpath.Node, error) {
+	if w.labels[done] == nil {
+		b := []byte(`{"resourceType":"Basic","meta":{"security":[`)
+		for _, l := range labels {
+			if done&l.done != 0 {
+				b = appendLabel(b, l.system, l.code, l.display)
+			}
+		}
+		basic, err := fhirpath.ReadLoose(append(b, `]}}`...), fhirpath.MaxNesting)
+		if err != nil {
+			return nil, errLabel // unreachable
+		}
+		w.labels[done] = child(basic, "meta")
+	}
+	return w.labels[done].Copy(), nil
+}
 
 func appendLabel(b []byte, system, code, display string) []byte {
 	if b[len(b)-1] == '}' {

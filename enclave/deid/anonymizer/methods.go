@@ -5,7 +5,6 @@ import (
 	"crypto/cipher"
 	"encoding/base64"
 	"encoding/hex"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -105,30 +104,14 @@ func (r *record) hmac(s string) string {
 	if s == "" {
 		return s // as upstream: the reference # alone
 	}
-	h := r.worker.hash
-	h.Reset()
-	h.Write([]byte(s))
-	return hex.EncodeToString(h.Sum(nil))
-}
-
-// references are the forms of which an id can be taken out: URLs, relative or not, and URNs.
-var references = []*regexp.Regexp{
-	regexp.MustCompile(`^((?:https?://[A-Za-z0-9\\/.:%$]*)?(?:` + strings.Join(resources, "|") + `)/)([A-Za-z0-9.-]{1,64})(/_history/[A-Za-z0-9.-]{1,64})?$`),
-	regexp.MustCompile(`^(urn:oid:)([0-2](?:\.(?:0|[1-9][0-9]*))+)()$`),
-	regexp.MustCompile(`^(urn:uuid:)([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})()$`),
-}
-
-// transformID changes the id in a reference, or all of a reference in which no id is found.
-func transformID(reference string, change func(string) string) string {
-	if id, ok := strings.CutPrefix(reference, "#"); ok {
-		return "#" + change(id)
-	}
-	for _, form := range references {
-		if m := form.FindStringSubmatch(reference); m != nil {
-			return m[1] + change(m[2]) + m[3]
-		}
-	}
-	return change(reference)
+	w := r.worker
+	w.hash.Reset()
+	w.scratch = append(w.scratch[:0], s...)
+	w.hash.Write(w.scratch)
+	w.scratch = w.hash.Sum(w.scratch[:0])
+	sum := len(w.scratch)
+	w.scratch = hex.AppendEncode(w.scratch, w.scratch)
+	return string(w.scratch[sum:])
 }
 
 // encrypt puts AES-CBC of a value in its place: IV and text in base64. The IV is derived; see record.secret.

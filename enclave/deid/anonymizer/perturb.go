@@ -78,7 +78,7 @@ func (r *record) perturb(n *fhirpath.Node, u *rule) (ops, error) {
 	case slices.Contains(quantityTypes, t):
 		target = child(n, "value")
 	}
-	if target == nil || !target.HasValue() || r.visited[target] {
+	if target == nil || !target.HasValue() || target.Mark&visited != 0 {
 		return 0, nil
 	}
 	if err := r.addNoise(target, u.noise); err != nil {

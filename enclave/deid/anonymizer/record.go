@@ -18,16 +18,20 @@ const (
 
 // record is one record at work.
 type record struct {
-	worker  *worker
-	sink    *stream.Sink
-	root    *fhirpath.Node
-	bytes   []byte
-	visited map[*fhirpath.Node]bool // elements that a rule has processed
-	gone    map[*fhirpath.Node]bool // elements that a replacement has taken away
-	budget  int
-	digest  []byte // of bytes, once it's asked for
-	told    *trace // nil but for a person at a desk
+	worker *worker
+	sink   *stream.Sink
+	root   *fhirpath.Node
+	bytes  []byte
+	budget int
+	digest []byte // of bytes, once it's asked for
+	told   *trace // nil but for a person at a desk
 }
+
+// What a rule has done to an element, in its Mark.
+const (
+	visited uint8 = 1 << iota // a rule has processed it
+	gone                      // a replacement has taken it away
+)
 
 // ruleError says which rule has failed. The reason holds nothing of the record.
 type ruleError struct {
@@ -55,7 +59,7 @@ func (r *record) resource(n *fhirpath.Node) (ops, error) {
 	}
 	done |= below
 	if done != 0 && n.Name() != "contained" {
-		err = label(n, done)
+		err = r.worker.label(n, done)
 	}
 	return done, err
 }
@@ -63,7 +67,7 @@ func (r *record) resource(n *fhirpath.Node) (ops, error) {
 // below finds the resources below n.
 func (r *record) below(n *fhirpath.Node) (ops, error) {
 	var done ops
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		next := r.below
 		if c.IsResource() {
 			next = r.resource
@@ -80,13 +84,8 @@ func (r *record) below(n *fhirpath.Node) (ops, error) {
 // rules runs the rules that are for a resource of the type of n.
 func (r *record) rules(n *fhirpath.Node) (ops, error) {
 	var done ops
-	index := r.index(n)
-	for _, u := range r.worker.engine.rules {
-		switch u.resource {
-		case "", "Resource", "DomainResource", n.Type().Name(): // upstream doesn't ask whether it is a DomainResource
-		default:
-			continue
-		}
+	index := r.worker.index(n)
+	for _, u := range r.worker.rulesFor(n.Type()) {
 		nodes, err := r.match(u, n, index)
 		if err != nil {
 			return 0, &ruleError{u, err}
@@ -102,33 +101,6 @@ func (r *record) rules(n *fhirpath.Node) (ops, error) {
 	return done, nil
 }
 
-// index is what nodesByType and nodesByName find below a resource when they stand alone.
-type index map[string]map[string][]*fhirpath.Node
-
-func (r *record) index(n *fhirpath.Node) index {
-	e := r.worker.engine
-	x := index{"nodesByType": {}, "nodesByName": {}}
-	if len(e.types) == 0 && len(e.names) == 0 {
-		return x
-	}
-	var walk func(n *fhirpath.Node)
-	walk = func(n *fhirpath.Node) {
-		for _, c := range n.Children(nil) {
-			if t := typeName(c); e.types[t] {
-				x["nodesByType"][t] = append(x["nodesByType"][t], c)
-			}
-			if e.names[c.Name()] {
-				x["nodesByName"][c.Name()] = append(x["nodesByName"][c.Name()], c)
-			}
-			if !c.IsResource() {
-				walk(c)
-			}
-		}
-	}
-	walk(n)
-	return x
-}
-
 // match returns the elements that a rule is for.
 func (r *record) match(u *rule, n *fhirpath.Node, x index) ([]*fhirpath.Node, error) {
 	switch {
@@ -137,10 +109,18 @@ func (r *record) match(u *rule, n *fhirpath.Node, x index) ([]*fhirpath.Node, er
 	case u.lookup == "":
 		return u.expression.Nodes(n, r.env())
 	case u.expression == nil:
-		return x[u.lookup][u.key], nil
+		return x[u.place], nil
 	}
 	var out []*fhirpath.Node
-	for _, found := range x[u.lookup][u.key] {
+	for _, found := range x[u.place] {
+		if u.member != "" {
+			for c := range found.All() {
+				if c.Name() == u.member {
+					out = append(out, c)
+				}
+			}
+			continue
+		}
 		nodes, err := u.expression.Nodes(found, r.env())
 		if err != nil {
 			return nil, err
@@ -152,7 +132,7 @@ func (r *record) match(u *rule, n *fhirpath.Node, x index) ([]*fhirpath.Node, er
 
 // process does what the rule says to an element and all below it that no rule has processed, without resources below.
 func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
-	if r.visited[n] {
+	if n.Mark&visited != 0 {
 		return 0, nil
 	}
 	had := n.HasValue()
@@ -161,10 +141,10 @@ func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
 		return 0, err
 	}
 	r.mark(n, u.number)
-	if (had || done != 0) && !r.gone[n] {
+	if (had || done != 0) && n.Mark&gone == 0 {
 		r.sink.Applied(u.number-1, n.HasValue() || !had)
 	}
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		if c.IsResource() {
 			continue
 		}
@@ -199,7 +179,7 @@ func (r *record) apply(n *fhirpath.Node, u *rule) (ops, error) {
 
 // visitBelow takes all elements below n for processed by the rule of a number.
 func (r *record) visitBelow(n *fhirpath.Node, number int) {
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		r.mark(c, number)
 		r.visitBelow(c, number)
 	}
@@ -219,7 +199,7 @@ func (r *record) secret(key *[32]byte, n *fhirpath.Node) []byte {
 }
 
 func child(n *fhirpath.Node, name string) *fhirpath.Node {
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		if c.Name() == name {
 			return c
 		}
@@ -229,7 +209,7 @@ func child(n *fhirpath.Node, name string) *fhirpath.Node {
 
 func count(n *fhirpath.Node) int {
 	total := 1
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		total += count(c)
 	}
 	return total

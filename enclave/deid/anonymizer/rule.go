@@ -22,6 +22,8 @@ type rule struct {
 	// an index that has the resources directly below, and not the resource itself. Any other path is evaluated.
 	lookup     string
 	key        string
+	place      int                  // of what was looked up, in the index
+	member     string               // the name behind a look-up, if it is that of an element and no literal
 	expression *fhirpath.Expression // of the path, or from what was looked up; nil for all of that
 
 	noise   noise
@@ -127,18 +129,31 @@ func (c *compiler) lookup(f ruleFaults, r *rule, m []string) {
 	r.lookup, r.key = m[1], m[2]+m[3]
 	typ := ""
 	if r.lookup == "nodesByType" {
-		c.engine.types[r.key] = true
+		r.place = c.place(c.engine.types, r.key)
 		if t := fhirpath.TypeNamed(r.key); t != nil {
 			typ = r.key
 		} else {
 			c.warn("%s: FHIR R4 has no type named %s: the rule never applies", f.label, r.key)
 		}
 	} else {
-		c.engine.names[r.key] = true
+		r.place = c.place(c.engine.names, r.key)
 	}
 	if m[4] != "" {
 		r.expression = c.expression(f, m[4], strings.LastIndexByte(r.path, '.')+1, typ)
+		if 'a' <= m[4][0] && m[4][0] <= 'z' && m[4] != "true" && m[4] != "false" {
+			r.member = m[4] // the expression would select the same, at more cost
+		}
 	}
+}
+
+// place gives a key its place in the index of a resource.
+func (c *compiler) place(of map[string]int, key string) int {
+	at, ok := of[key]
+	if !ok {
+		at = len(c.engine.types) + len(c.engine.names)
+		of[key] = at
+	}
+	return at
 }
 
 // expression compiles FHIRPath. Names that R4 doesn't have are a warning: Microsoft's own samples have some, and they match nothing
@@ -215,7 +230,7 @@ func scan(name func(*fhirpath.Node) string) fhirpath.CustomFunc {
 			if name(n) == args[0] {
 				out = append(out, n)
 			}
-			for _, c := range n.Children(nil) {
+			for c := range n.All() {
 				if c.IsResource() {
 					continue
 				}
@@ -237,8 +252,9 @@ func scan(name func(*fhirpath.Node) string) fhirpath.CustomFunc {
 
 // typeName is what upstream calls the type of an element: its library has one name for all elements that are defined in their
 // resource, and another for those that are defined in a type.
-func typeName(n *fhirpath.Node) string {
-	t := n.Type()
+func typeName(n *fhirpath.Node) string { return nameOf(n.Type()) }
+
+func nameOf(t *fhirpath.Type) string {
 	switch {
 	case t == nil:
 		return ""

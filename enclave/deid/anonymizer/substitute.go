@@ -121,7 +121,7 @@ func (v *value) primitive(t *fhirpath.Type) (kind jsontext.Kind, text string, ok
 
 // substitute puts the replacement in the place of n. Elements that earlier rules have changed stay, and so do those that hold them.
 func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
-	if r.gone[n] {
+	if n.Mark&gone != 0 {
 		return substituted, nil // nothing comes of it but the label
 	}
 	with, err := u.replacement(n.Type())
@@ -138,9 +138,9 @@ func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 // drop notes that n leaves the record, with all below it. They are not processed thereby: a later rule of nodesByType or nodesByName
 // still finds them, as upstream's does, and what it does to them shows in the labels.
 func (r *record) drop(n *fhirpath.Node, number int) {
-	r.gone[n] = true
+	n.Mark |= gone
 	r.tell(n, number)
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		r.drop(c, number)
 	}
 }
@@ -150,8 +150,8 @@ func (r *record) holders(n *fhirpath.Node) map[*fhirpath.Node]bool {
 	kept := map[*fhirpath.Node]bool{}
 	var walk func(n *fhirpath.Node) bool
 	walk = func(n *fhirpath.Node) bool {
-		holds := r.visited[n]
-		for _, c := range n.Children(nil) {
+		holds := n.Mark&visited != 0
+		for c := range n.All() {
 			holds = walk(c) || holds
 		}
 		if holds {
@@ -171,18 +171,16 @@ func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool, 
 			targets[t.Name()] = append(targets[t.Name()], t)
 		}
 	}
-	gone := map[*fhirpath.Node]bool{}
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		var t *fhirpath.Node
 		if rest := targets[c.Name()]; len(rest) > 0 {
 			t, targets[c.Name()] = rest[0], rest[1:] // a processed element uses one up, too
 		}
 		switch {
-		case r.visited[c]:
+		case c.Mark&visited != 0:
 		case t != nil && t.Type() != c.Type():
 			return errReplace
 		case t == nil && !kept[c]:
-			gone[c] = true
 			r.drop(c, number)
 		default:
 			if err := r.exchange(c, t, kept, number); err != nil {
@@ -190,7 +188,7 @@ func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool, 
 			}
 		}
 	}
-	n.Remove(func(c *fhirpath.Node) bool { return gone[c] })
+	n.Remove(func(c *fhirpath.Node) bool { return c.Mark&gone != 0 })
 	if with == nil {
 		n.ClearValue()
 		return nil

@@ -26,7 +26,7 @@ func (t *trace) begin(n *fhirpath.Node) {
 		t.values = append(t.values, n)
 		t.spans = append(t.spans, stream.Span{Start: v.Start, End: v.End})
 	}
-	for _, c := range n.Children(nil) {
+	for c := range n.All() {
 		t.begin(c)
 	}
 }
@@ -47,7 +47,7 @@ func (t *trace) end(tell func(stream.Touch), at map[*fhirpath.Node]stream.Span, 
 
 // mark says that a rule, by its number, has processed an element. The first to do so counts.
 func (r *record) mark(n *fhirpath.Node, number int) {
-	r.visited[n] = true
+	n.Mark |= visited
 	r.tell(n, number)
 }
 

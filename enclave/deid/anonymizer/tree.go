@@ -14,12 +14,17 @@ import (
 // tidy makes a tree what upstream's reader makes of the same JSON: strings without space around them, values in the JSON type of
 // their element, nothing that is empty. An element that R4 doesn't define is an error: no rule could find it.
 func tidy(n *fhirpath.Node) error {
-	for _, c := range n.Children(nil) {
+	drop := func(c *fhirpath.Node) bool { return empty(c) && (!c.IsResource() || c.Kind() == 'n') }
+	some := false
+	for c := range n.All() {
 		if err := tidy(c); err != nil {
 			return err
 		}
+		some = some || drop(c)
 	}
-	n.Remove(func(c *fhirpath.Node) bool { return empty(c) && (!c.IsResource() || c.Kind() == 'n') })
+	if some {
+		n.Remove(drop)
+	}
 	if n.Type() == nil || !n.Repeats() && n.Index() > 0 {
 		return errMalformed
 	}
@@ -54,14 +59,27 @@ func tidy(n *fhirpath.Node) error {
 	return nil
 }
 
-func empty(n *fhirpath.Node) bool { return !n.HasValue() && len(n.Children(nil)) == 0 }
+func empty(n *fhirpath.Node) bool { return !n.HasValue() && !holds(n) }
+
+// holds reports whether anything is below n.
+func holds(n *fhirpath.Node) bool {
+	for range n.All() {
+		return true
+	}
+	return false
+}
 
 // prune takes away what the rules have emptied. Of a resource its type stays.
 func prune(n *fhirpath.Node) {
-	for _, c := range n.Children(nil) {
+	drop := func(c *fhirpath.Node) bool { return empty(c) && !c.IsResource() }
+	some := false
+	for c := range n.All() {
 		prune(c)
+		some = some || drop(c)
 	}
-	n.Remove(func(c *fhirpath.Node) bool { return empty(c) && !c.IsResource() })
+	if some {
+		n.Remove(drop)
+	}
 }
 
 // writer writes a tree as JSON.
@@ -75,32 +93,28 @@ type writer struct {
 func (w *writer) object(n *fhirpath.Node) {
 	w.b = append(w.b, '{')
 	first := true
+	// Names are those of R4: nothing in them is escaped.
 	name := func(prefix, member string) {
 		if !first {
 			w.b = append(w.b, ',')
 		}
 		first = false
-		w.b = quote(w.b, prefix+member)
-		w.b = append(w.b, ':')
+		w.b = append(w.b, '"')
+		w.b = append(w.b, prefix...)
+		w.b = append(w.b, member...)
+		w.b = append(w.b, '"', ':')
 	}
 	if n.IsResource() {
 		name("", "resourceType")
 		w.b = quote(w.b, n.Type().Name())
 	}
-	all := n.Children(nil)
-	for len(all) > 0 {
-		same := 1
-		for same < len(all) && all[same].Member() == all[0].Member() {
-			same++
-		}
-		nodes := all[:same]
-		all = all[same:]
+	for member, nodes := range n.Members() {
 		if slices.ContainsFunc(nodes, hasMain) {
-			name("", nodes[0].Member())
+			name("", member)
 			w.list(nodes, hasMain, w.main)
 		}
 		if slices.ContainsFunc(nodes, hasExtra) {
-			name("_", nodes[0].Member())
+			name("_", member)
 			w.list(nodes, hasExtra, w.object)
 		}
 	}
@@ -110,7 +124,7 @@ func (w *writer) object(n *fhirpath.Node) {
 // hasMain: something of n stands in the member without the underscore.
 func hasMain(n *fhirpath.Node) bool { return n.HasValue() || !n.Type().Primitive() }
 
-func hasExtra(n *fhirpath.Node) bool { return n.Type().Primitive() && len(n.Children(nil)) > 0 }
+func hasExtra(n *fhirpath.Node) bool { return n.Type().Primitive() && holds(n) }
 
 func (w *writer) main(n *fhirpath.Node) {
 	start := len(w.b)

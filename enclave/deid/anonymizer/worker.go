@@ -39,16 +39,24 @@ var errMalformed = errors.New("record is not FHIR R4")
 
 // worker anonymizes the records of one job. It belongs to one goroutine.
 type worker struct {
-	engine     *Engine
-	day        time.Time // that ages are counted to
-	maxNesting int
-	shift      string // prefix and key of dateShift; the prefix is empty for scope resource
-	scoped     bool
-	hash       hash.Hash    // HMAC with the key of cryptoHash
-	block      cipher.Block // of encrypt
-	ivKey      [32]byte
-	noiseKey   [32]byte
-	trace      func(stream.Touch) // nil but for a person at a desk
+	engine   *Engine
+	day      time.Time // that ages are counted to
+	shift    string    // prefix and key of dateShift; the prefix is empty for scope resource
+	scoped   bool
+	hash     hash.Hash    // HMAC with the key of cryptoHash
+	block    cipher.Block // of encrypt
+	ivKey    [32]byte
+	noiseKey [32]byte
+	trace    func(stream.Touch) // nil but for a person at a desk
+
+	// What is worked out once for all records.
+	rules  map[*fhirpath.Type][]*rule
+	places map[*fhirpath.Type]int
+	labels map[ops]*fhirpath.Node // meta with the labels of what was done
+	found  index
+
+	reader  *fhirpath.Reader // its tree is that of the record at hand
+	scratch []byte
 }
 
 // NewWorker takes the keys that the rules use from the parameters. One that is lacking or empty is ParametersMissing.
@@ -61,7 +69,10 @@ func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
 }
 
 func (e *Engine) newWorker(j *stream.Job) (*worker, error) {
-	w := &worker{engine: e, day: j.ReferenceDate, maxNesting: j.MaxNesting}
+	w := &worker{
+		engine: e, day: j.ReferenceDate, found: make(index, len(e.types)+len(e.names)), reader: fhirpath.NewReader(j.MaxNesting),
+		rules: map[*fhirpath.Type][]*rule{}, places: map[*fhirpath.Type]int{}, labels: map[ops]*fhirpath.Node{},
+	}
 	for _, name := range e.Needs() {
 		if len(j.Values[name]) == 0 {
 			return nil, code.New(code.ParametersMissing, errors.New(name+" is missing"))
@@ -111,12 +122,12 @@ func (e *Engine) Scope() string { return e.settings.scope }
 func (w *worker) Forget() {
 	clear(w.ivKey[:])
 	clear(w.noiseKey[:])
-	w.shift, w.hash, w.block = "", nil, nil
+	w.shift, w.hash, w.block, w.found, w.reader, w.scratch = "", nil, nil, nil, nil, nil
 }
 
 // Resource anonymizes one record.
 func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict) {
-	root, err := fhirpath.ReadLoose(b, w.maxNesting)
+	root, err := w.reader.Read(b)
 	switch {
 	case errors.Is(err, fhirpath.ErrTooDeep):
 		return dst, stream.Verdict{Type: -1, Code: code.JSONTooDeep}
@@ -128,7 +139,7 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 		return dst, stream.Verdict{Type: kind, Code: code.ResourceMalformed}
 	}
 	mark := s.Mark()
-	r := record{worker: w, sink: s, root: root, bytes: b, visited: map[*fhirpath.Node]bool{}, gone: map[*fhirpath.Node]bool{}}
+	r := record{worker: w, sink: s, root: root, bytes: b}
 	r.budget = startBudget + nodeBudget*count(root)
 	out := writer{b: dst}
 	if w.trace != nil {
