@@ -1,6 +1,9 @@
 package e2e_test
 
 import (
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -8,8 +11,16 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hf/nsm/request"
 
 	"anchorhold/parent/e2e/stage"
+	"anchorhold/protocol/digest"
+	"anchorhold/protocol/measure"
+	"anchorhold/protocol/pinsfile"
+	"anchorhold/protocol/protocoltest/softnsm"
+	"anchorhold/protocol/protocoltest/testca"
 )
 
 // A canaryRun seals a fresh job and runs the canary on it as the parent's role.
@@ -60,43 +71,72 @@ func TestCanary(t *testing.T) {
 	check(t, err)
 
 	first := c.seal()
-	code, verdicts, out := c.run(first)
-	if code != 0 || len(verdicts) < 17 {
+	code, verdicts, out := c.run(first, c.refusedDocuments()...)
+	if code != 0 || len(verdicts) < 21 {
 		t.Fatalf("with a good policy: got exit %d and %d attempts\n%s", code, len(verdicts), out)
+	}
+	for _, document := range []string{"a debug enclave", "image"} {
+		if !strings.Contains(out, "Decrypt with a document of "+document) {
+			t.Errorf("the document of %s was not tried\n%s", document, out)
+		}
 	}
 	if code, _, out := c.run(job{s, "missing"}); code != 1 {
 		t.Errorf("without a job: got exit %d, want 1\n%s", code, out)
 	}
-	for name, w := range map[string]struct{ actions, attempts []string }{
-		"use": {[]string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*"}, []string{
-			"Decrypt without Recipient", "Decrypt without Recipient and KeyId", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext",
-			"GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
-		}},
-		"around": {[]string{"kms:ReEncrypt*", "kms:CreateGrant", "kms:ListGrants"}, []string{"ReEncrypt", "CreateGrant and Decrypt by it", "ListGrants"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			c.t = t
-			statement := `{"Effect":"Allow","Principal":{"AWS":"` + s.Parent().ARN + `"},"Action":["` + strings.Join(w.actions, `","`) + `"],"Resource":"*"}`
-			check(t, s.SetKeyPolicy(t.Context(), strings.Replace(good, `"Statement":[`, `"Statement":[`+statement+`,`, 1)))
-			code, verdicts, out := c.run(c.seal())
-			if code != 3 {
-				t.Errorf("got exit %d, want 3\n%s", code, out)
-			}
-			for a, verdict := range verdicts {
-				if open := slices.Contains(w.attempts, a); open != (verdict == "OPEN") {
-					t.Errorf("%s: got %q, want open %v", a, verdict, open)
-				}
-			}
-		})
+	actions := []string{"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:CreateGrant", "kms:ListGrants"}
+	ways := []string{
+		"Decrypt without Recipient", "Decrypt without Recipient and KeyId", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext",
+		"GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "ReEncrypt", "CreateGrant", "ListGrants",
 	}
-	c.t = t
+	statement := `{"Effect":"Allow","Principal":{"AWS":"` + s.Parent().ARN + `"},"Action":["` + strings.Join(actions, `","`) + `"],"Resource":"*"}`
+	check(t, s.SetKeyPolicy(t.Context(), strings.Replace(good, `"Statement":[`, `"Statement":[`+statement+`,`, 1)))
+	code, verdicts, out = c.run(c.seal())
+	if code != 3 {
+		t.Errorf("with ways open: got exit %d, want 3\n%s", code, out)
+	}
+	for a, verdict := range verdicts {
+		if open := slices.Contains(ways, a); open != (verdict == "OPEN") {
+			t.Errorf("%s: got %q, want open %v", a, verdict, open)
+		}
+	}
+	// With the good policy back all is refused again, so nothing was left behind; but one attempt for another reason than it should.
 	check(t, s.SetKeyPolicy(t.Context(), good))
-	// Quiet again, so the grant of before is gone.
-	if code, _, out := c.run(c.seal()); code != 0 {
-		t.Errorf("with the good policy back: got exit %d, want 0\n%s", code, out)
-	}
 	missing := s.KeyARN[:len(s.KeyARN)-12] + "000000000000"
-	if code, verdicts, out := c.run(c.seal(), "--own-key", missing); code != 4 || verdicts["ReEncrypt"] != "odd" {
+	code, verdicts, out = c.run(c.seal(), "--own-key", missing)
+	if code != 4 {
 		t.Errorf("refused for another reason: got exit %d, want 4\n%s", code, out)
 	}
+	for a, verdict := range verdicts {
+		if want := map[bool]string{false: "refused", true: "odd"}[a == "ReEncrypt"]; verdict != want {
+			t.Errorf("%s: got %q, want %s", a, verdict, want)
+		}
+	}
+}
+
+// refusedDocuments are flags for documents that whoever has the parent's instance can have made: of the image in debug mode, of an image of
+// theirs, and an old one of the image itself, each with a key of theirs.
+func (c *canaryRun) refusedDocuments() []string {
+	c.t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	check(c.t, err)
+	public, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
+	check(c.t, err)
+	ca, err := testca.ParsePEM(read(c.t, c.s.Path("ca", "attestation-root-key.pem")), time.Now)
+	check(c.t, err)
+	pins, err := pinsfile.Parse(read(c.t, c.s.Path("policy.pins")))
+	check(c.t, err)
+	own, x := pins.Images[0], digest.Sum([]byte("theirs"))
+	var flags []string
+	for n, d := range []struct {
+		image measure.Image
+		age   time.Duration
+	}{{measure.Image{}, 0}, {measure.Image{PCR0: x, PCR1: x, PCR2: x}, 0}, {measure.Image{PCR0: own.PCR0, PCR1: own.PCR1, PCR2: own.PCR2}, 10 * time.Minute}} {
+		nsm := softnsm.New(softnsm.Config{CA: ca, Image: d.image, Now: func() time.Time { return time.Now().Add(-d.age) }})
+		res, err := nsm.Send(&request.Attestation{PublicKey: public})
+		check(c.t, err)
+		file := c.s.Path(fmt.Sprintf("refused%d", n))
+		check(c.t, os.WriteFile(file, res.Attestation.Document, 0o600))
+		flags = append(flags, "--document", file)
+	}
+	return flags
 }

@@ -16,37 +16,43 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// A pipeline seals, submits and opens one job after the other, to the pins of the day.
+// A pipeline seals, submits and opens a job to the pins of the day whenever it is told to, beside what the owner does meanwhile.
 type pipeline struct {
 	s     *stage.Stage
 	input string
-	stop  chan struct{}
+	next  chan struct{} // one more job; closed at the end
 	done  chan struct{}
+	stop  func() // closes next, once
 
-	mu   sync.RWMutex // held for reading while a job is sealed
-	pins string       // guarded by mu
+	mu   sync.Mutex // held while a job is sealed, runs and is opened
+	pins string     // guarded by mu
 
 	jobs map[string]int // opened jobs, by pins; set by run, read after done
 	err  error          // likewise
 }
 
 func startPipeline(t *testing.T, s *stage.Stage, input, pins string) *pipeline {
-	p := &pipeline{s: s, input: input, pins: pins, stop: make(chan struct{}), done: make(chan struct{}), jobs: map[string]int{}}
+	p := &pipeline{s: s, input: input, pins: pins, next: make(chan struct{}, 1), done: make(chan struct{}), jobs: map[string]int{}}
+	p.stop = sync.OnceFunc(func() { close(p.next) })
 	go p.run(t)
 	t.Cleanup(p.end)
 	return p
 }
 
 func (p *pipeline) end() {
-	select {
-	case <-p.stop:
-	default:
-		close(p.stop)
-	}
+	p.stop()
 	<-p.done
 }
 
-// use changes the pins between two jobs.
+// more starts another job, unless one waits to start already.
+func (p *pipeline) more() {
+	select {
+	case p.next <- struct{}{}:
+	default:
+	}
+}
+
+// use changes the pins between two jobs: one that was sealed to the old ones has ended then.
 func (p *pipeline) use(pins string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -55,13 +61,11 @@ func (p *pipeline) use(pins string) {
 
 func (p *pipeline) run(t *testing.T) {
 	defer close(p.done)
-	for n := 0; p.err == nil; n++ {
-		select {
-		case <-p.stop:
-			return
-		default:
+	n := 0
+	for range p.next {
+		if n++; p.err == nil {
+			p.err = p.one(t, job{p.s, fmt.Sprintf("pipeline%d", n)})
 		}
-		p.err = p.one(t, job{p.s, fmt.Sprintf("pipeline%d", n)})
 	}
 }
 
@@ -72,10 +76,10 @@ func (p *pipeline) one(t *testing.T, j job) error {
 		}
 		return nil
 	}
-	p.mu.RLock()
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	pins := p.pins
 	err := do(j.sealArgs(pins, p.input))
-	p.mu.RUnlock()
 	for _, args := range [][]string{j.submitArgs(), j.openArgs(pins)} {
 		if err == nil {
 			err = do(args)
@@ -104,9 +108,10 @@ func (r *roller) change() []string {
 	return append(r.roles(), "--old", r.s.Path(r.from+".pins"), "--new", r.s.Path(r.to+".pins"), "--policy", r.s.Path(r.from+".cbor"))
 }
 
-// apply is what the owner does with the AWS CLI.
+// apply is what the owner does with the AWS CLI, while a job runs.
 func (r *roller) apply(file string) {
 	r.t.Helper()
+	r.p.more()
 	text, err := os.ReadFile(r.s.Path("steps-"+r.to, file))
 	check(r.t, err)
 	check(r.t, r.s.SetKeyPolicy(r.t.Context(), string(text)))
@@ -209,12 +214,13 @@ func TestRollout(t *testing.T) {
 	second := &roller{t: t, s: s, p: first.p, input: input, from: "changed", to: "program"}
 	second.roll(stage.First, program)
 
+	first.p.more()
 	first.p.end()
 	if first.p.err != nil {
 		t.Errorf("a job was lost: %v", first.p.err)
 	}
 	t.Logf("opened by pins: %v", first.p.jobs)
-	for _, pins := range []string{"policy", "changed"} {
+	for _, pins := range []string{"policy", "changed", "program"} {
 		if first.p.jobs[pins] == 0 {
 			t.Errorf("no job ran with pins %s", pins)
 		}

@@ -22,8 +22,14 @@ const canaryHelp = `Canary shows that the key opens for the enclave and for nobo
 for it just now, from synthetic records.
 
 First the parent runs the job, and the receipt proves that the enclave opened its data key. Then the same ciphertext is tried in every way that
-leads around attestation: Decrypt without a document, with one made for something else, with forged ones; ReEncrypt, CreateGrant, key
-generation, DeriveSharedSecret, ReplicateKey, PutKeyPolicy. A grant that could be made is retired at once.
+leads around attestation: Decrypt without a document, with a genuine one that holds no key, with forged ones; ReEncrypt, CreateGrant, key
+generation, DeriveSharedSecret, ReplicateKey, PutKeyPolicy.
+
+Nothing is changed, also where a way is open: the grant is a dry run, and the policies sent are such that KMS never takes. What cannot be tried
+without harm (disabling or deleting the key, importing material) is not tried; key-policy lint judges it.
+
+--document brings a genuine attestation document that must not open, with a public key in it: of a debug enclave, of another image, an old one.
+The role can have such made on its instance; the canary cannot.
 
 --own-key names a key that the role may encrypt under: without it, ReEncrypt is tried towards the same key, which a policy may deny for that
 reason alone.
@@ -34,6 +40,7 @@ was refused for another reason than expected: find out which before you rely on 
 type canaryFlags struct {
 	submitFlags
 	role, ownKey, root string
+	documents          []string
 	asJSON             bool
 }
 
@@ -51,6 +58,7 @@ func (a *app) canary() *cobra.Command {
 	cmd.Flags().StringVar(&f.role, "role", "", "`ARN` of the parent's role, whose credentials are used")
 	cmd.Flags().StringVar(&f.ownKey, "own-key", "", "`ARN` of a key that the role may encrypt under, for ReEncrypt")
 	cmd.Flags().StringVar(&f.root, "root", "", "root certificate `FILE`, PEM or DER, instead of AWS's")
+	cmd.Flags().StringSliceVar(&f.documents, "document", nil, "attestation document `FILE` that must not open, may be repeated")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the outcomes as JSON")
 	cli.Required(cmd, "parent", "role")
 	return cmd
@@ -88,6 +96,14 @@ func (a *app) runCanary(ctx context.Context, f canaryFlags, path string) error {
 	if err != nil {
 		return err
 	}
+	var documents [][]byte
+	for _, file := range f.documents {
+		text, err := readSmall(file)
+		if err != nil {
+			return err
+		}
+		documents = append(documents, text)
+	}
 	client, err := newKMS(ctx, job.key.Info)
 	if err != nil {
 		return err
@@ -98,6 +114,7 @@ func (a *app) runCanary(ctx context.Context, f canaryFlags, path string) error {
 	}
 	target := canary.Target{
 		Client: client.client, Key: job.key.Info, Ciphertext: job.key.Ciphertext, Context: job.context, Role: f.role, OwnKey: f.ownKey, Document: document,
+		Refused: documents,
 	}
 	outcomes, err := target.Attempts(ctx)
 	if err != nil {

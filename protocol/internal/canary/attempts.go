@@ -13,11 +13,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// otherRegion is where a replica is tried; the key is a single-Region key, so that none can come into being.
+// otherRegion is where a replica is tried.
 const otherRegion = "eu-central-1"
 
-// harmlessPolicy would lock everyone out, so KMS never takes it; who may put a policy is told so, who may not is denied.
-const harmlessPolicy = `{"Version":"2012-10-17","Statement":[{"Sid":"canary","Effect":"Deny","Principal":"*","Action":"kms:ReplicateKey","Resource":"*"}]}`
+// lockout lets nobody change it again, so KMS never takes it unless told to, which nothing here does: who may put a policy gets an error of
+// the policy, who may not is denied. A replica under a policy that KMS took would be a way to the key of the canary's own making.
+const lockout = `{"Version":"2012-10-17","Statement":[{"Sid":"canary","Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`
 
 // opening are plain attempts to decrypt.
 func (t *Target) opening() []attempt {
@@ -51,10 +52,10 @@ func (t *Target) around() []attempt {
 			})
 			return err
 		}},
-		{"CreateGrant and Decrypt by it", denied, t.byGrant},
+		{"CreateGrant", denied, t.grant},
 		{"DeriveSharedSecret", denied, t.derive},
 		{"ReplicateKey", denied, func(ctx context.Context) error {
-			_, err := t.Client.ReplicateKey(ctx, &kms.ReplicateKeyInput{KeyId: &t.Key, ReplicaRegion: aws.String(otherRegion)})
+			_, err := t.Client.ReplicateKey(ctx, &kms.ReplicateKeyInput{KeyId: &t.Key, ReplicaRegion: aws.String(otherRegion), Policy: aws.String(lockout)})
 			return err
 		}},
 	}
@@ -78,18 +79,12 @@ func (t *Target) derive(ctx context.Context) error {
 	return plain(out.SharedSecret, nil)
 }
 
-// byGrant succeeds when the role can grant itself anything at all; the grant is retired before it returns.
-func (t *Target) byGrant(ctx context.Context) error {
-	out, err := t.Client.CreateGrant(ctx, &kms.CreateGrantInput{
-		KeyId: &t.Key, GranteePrincipal: &t.Role, RetiringPrincipal: &t.Role, Operations: []types.GrantOperation{types.GrantOperationDecrypt},
+// grant asks whether the role could give itself Decrypt. It must not try: a grant that could not be ended would stay, and open.
+func (t *Target) grant(ctx context.Context) error {
+	_, err := t.Client.CreateGrant(ctx, &kms.CreateGrantInput{
+		KeyId: &t.Key, GranteePrincipal: &t.Role, RetiringPrincipal: &t.Role, Operations: []types.GrantOperation{types.GrantOperationDecrypt}, DryRun: aws.Bool(true),
 	})
-	if err != nil {
-		return err
-	}
-	_ = t.decrypt(ctx, func(in *kms.DecryptInput) { in.GrantTokens = []string{aws.ToString(out.GrantToken)} })
-	// Not with the caller's time: a grant must not stay because the person gave up.
-	_, _ = t.Client.RetireGrant(context.WithoutCancel(ctx), &kms.RetireGrantInput{GrantToken: out.GrantToken})
-	return nil
+	return err
 }
 
 // minting are operations that make what passes for the owner's.
@@ -134,7 +129,7 @@ func (t *Target) minting() []attempt {
 func (t *Target) governing() []attempt {
 	return []attempt{
 		{"PutKeyPolicy", denied, func(ctx context.Context) error {
-			_, err := t.Client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &t.Key, Policy: aws.String(harmlessPolicy)})
+			_, err := t.Client.PutKeyPolicy(ctx, &kms.PutKeyPolicyInput{KeyId: &t.Key, Policy: aws.String(lockout)})
 			return err
 		}},
 		{"GetKeyPolicy", denied, func(ctx context.Context) error {

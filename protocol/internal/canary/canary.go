@@ -1,8 +1,11 @@
 // Package canary tries, with the credentials of the parent's role, every way to a data key that leads around attestation, and tells whether
 // each is refused for the reason that it should be. The main call is [Target.Attempts].
 //
-// Refusals prove something only beside a ciphertext that the enclave does open: the caller shows that in the same run. What the attempts
-// bring about when they succeed (a grant, a replica) is named in the outcome, and a grant is retired at once.
+// Refusals prove something only beside a ciphertext that the enclave does open: the caller shows that in the same run.
+//
+// No attempt changes anything, also where it succeeds: a grant is asked for by a dry run, and the policies that come with PutKeyPolicy and
+// ReplicateKey would lock their author out, which KMS never accepts. What cannot be tried without harm is not tried: disabling the key,
+// scheduling its deletion, importing or deleting material, revoking grants. The linter judges these from the policy.
 package canary
 
 import (
@@ -10,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/smithy-go"
@@ -24,6 +28,7 @@ type Target struct {
 	Role       string            // ARN of the parent's role: a grant is tried for it
 	OwnKey     string            // ARN of a key that the role may encrypt under; empty: re-encryption goes to Key
 	Document   []byte            // a genuine attestation document of the enclave, without a public key
+	Refused    [][]byte          // further documents that must not open, each with a public key
 }
 
 // Verdict says how an attempt ended.
@@ -47,9 +52,12 @@ type Outcome struct {
 // An attempt is one request; it returns nil when KMS granted it.
 type attempt struct {
 	name string
-	want []string
+	want []string // codes of refusal
 	do   func(context.Context) error
 }
+
+// granted are answers that KMS gives to who is authorized, in place of doing it: to a dry run, and to a policy that locks its author out.
+var granted = []string{"DryRunOperationException", "MalformedPolicyDocumentException"}
 
 var (
 	// denied is what the key policy does.
@@ -60,7 +68,7 @@ var (
 
 // Attempts makes all attempts, one after the other, and returns how each ended. The error is that of ctx.
 func (t *Target) Attempts(ctx context.Context) ([]Outcome, error) {
-	documents, err := t.documents()
+	documents, err := t.documents(time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +86,12 @@ func (t *Target) Attempts(ctx context.Context) ([]Outcome, error) {
 			o.Verdict = Open
 		case errors.As(err, &api):
 			o.Code = api.ErrorCode()
-			if o.Verdict = Refused; !slices.Contains(a.want, o.Code) {
+			switch {
+			case slices.Contains(granted, o.Code):
+				o.Verdict = Open
+			case slices.Contains(a.want, o.Code):
+				o.Verdict = Refused
+			default:
 				o.Verdict = Odd
 			}
 		default:

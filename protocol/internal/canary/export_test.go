@@ -1,4 +1,7 @@
 package canary
 
-// ExchangeKey is tested by itself: KMS does not say why it refuses a document.
-var ExchangeKey = exchangeKey
+// Forged documents are tested by themselves: KMS does not say why it refuses one.
+var (
+	ExchangeKey = exchangeKey
+	SignAnew    = signAnew
+)
