@@ -2,12 +2,15 @@ package receipt_test
 
 import (
 	"errors"
+	"fmt"
+	"strings"
 	"testing"
 	"time"
 
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
+	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/receipt"
 )
 
@@ -65,28 +68,40 @@ func TestChainRefused(t *testing.T) {
 	w.clock = w.clock.Add(-time.Hour)
 	older := next(func(*receipt.UserData) {})
 	w.clock = w.clock.Add(time.Hour)
-	w.start(measure.DevImage([]byte("evil"), w.policy))
-	otherImage := next(func(*receipt.UserData) {})
-	for name, c := range map[string]struct {
+	cases := map[string]struct {
 		docs []*attest.Verified
 		want error
+		why  string // what the error says: refused for another reason, a case would test nothing
 	}{
-		"none":               {nil, receipt.ErrChain},
-		"nil":                {[]*attest.Verified{nil}, receipt.ErrChain},
-		"left out":           {[]*attest.Verified{docs[0], docs[2]}, receipt.ErrChain},
-		"out of order":       {[]*attest.Verified{docs[1], docs[0]}, receipt.ErrChain},
-		"twice":              {[]*attest.Verified{docs[0], docs[0]}, receipt.ErrChain},
-		"fork at the end":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Number, u.Batch.First = 3, 6 })), receipt.ErrFork},
-		"fork in the past":   {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Previous = sum("other") })), receipt.ErrFork},
-		"leaves left out":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.First = 9 })), receipt.ErrChain},
-		"another boot":       {append(docs[:4:4], next(func(u *receipt.UserData) { u.Boot[0]++ })), receipt.ErrChain},
-		"another policy":     {append(docs[:4:4], next(func(u *receipt.UserData) { u.Policy = sum("other") })), receipt.ErrChain},
-		"older than before":  {append(docs[:4:4], older), receipt.ErrChain},
-		"another image":      {append(docs[:4:4], otherImage), receipt.ErrChain},
-		"challenge in chain": {append(docs[:4:4], w.verified(t, w.attest(t, &receipt.UserData{Purpose: receipt.PurposeChallenge}, []byte("n"), nil))), receipt.ErrPurpose},
-	} {
-		if got, err := receipt.VerifyChain(c.docs...); !errors.Is(err, c.want) || got != nil {
-			t.Errorf("%s: got %v, want %v", name, err, c.want)
+		"none":               {nil, receipt.ErrChain, "none"},
+		"nil":                {[]*attest.Verified{nil}, receipt.ErrChain, "no document"},
+		"left out":           {[]*attest.Verified{docs[0], docs[2]}, receipt.ErrChain, "batch 2 stands after 0"},
+		"out of order":       {[]*attest.Verified{docs[1], docs[0]}, receipt.ErrChain, "batch 0 stands after 1"},
+		"twice":              {[]*attest.Verified{docs[0], docs[0]}, receipt.ErrChain, "batch 0 stands after 0"},
+		"fork at the end":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Number, u.Batch.First = 3, 6 })), receipt.ErrFork, "batch 3"},
+		"fork in the past":   {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Previous = sum("other") })), receipt.ErrFork, "batch 3"},
+		"leaves left out":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.First = 9 })), receipt.ErrChain, "leaves missing before batch 4"},
+		"another boot":       {append(docs[:4:4], next(func(u *receipt.UserData) { u.Boot[0]++ })), receipt.ErrChain, "another boot"},
+		"another policy":     {append(docs[:4:4], next(func(u *receipt.UserData) { u.Policy = sum("other") })), receipt.ErrChain, "another policy or enclave"},
+		"older than before":  {append(docs[:4:4], older), receipt.ErrChain, "batch 4 is older"},
+		"challenge in chain": {append(docs[:4:4], w.verified(t, w.attest(t, &receipt.UserData{Purpose: receipt.PurposeChallenge}, []byte("n"), nil))), receipt.ErrPurpose, ""},
+	}
+	// Last: from here on, w is another enclave.
+	other := func(image measure.Image, module, why string) {
+		w.nsm = softnsm.New(softnsm.Config{CA: w.ca, Image: image, ModuleID: module, Now: func() time.Time { return w.clock }})
+		c := cases["none"]
+		c.docs, c.why = append(docs[:4:4], next(func(*receipt.UserData) {})), why
+		cases[fmt.Sprint(len(cases), " ", why)] = c
+	}
+	same := good.Document().ModuleID
+	other(w.image, same+"0", "another policy or enclave")
+	for i, evil := range []measure.Image{w.image, w.image, w.image} {
+		*[]*digest.Digest{&evil.PCR0, &evil.PCR1, &evil.PCR2}[i] = sum("evil")
+		other(evil, same, "another image")
+	}
+	for name, c := range cases {
+		if got, err := receipt.VerifyChain(c.docs...); !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.why) || got != nil {
+			t.Errorf("%s: got %v, want %v: %s", name, err, c.want, c.why)
 		}
 	}
 }
