@@ -42,7 +42,7 @@ bench: ## ratios against baselines of the same run
 interop: build ## with official AWS Encryption SDKs, the AWS CLI, other COSE and HPKE implementations; installs them
 	scripts/interop.sh
 
-e2e: build ## boots the image in QEMU and runs the main job through it; builds kernel and QEMU once
+e2e: build ## boots the image in QEMU and runs the main job through it; builds kernel and QEMU once; LONG=yes times ten starts
 	scripts/e2e.sh
 
 fuzz: ## each fuzz target for FUZZTIME (10m for a release)

@@ -31,13 +31,17 @@ func bootedInput(t *testing.T, s *stage.Stage) string {
 // The main job in a booted image: the key policy names PCR0, 1 and 2 of this very image, the receipt verifies live with pins that `pins`
 // computed and with no others, and the output is what the program gives as a process, byte for byte.
 func TestBootedMainJob(t *testing.T) {
+	t.Parallel()
 	s := booted(t, stage.Guest{})
 	in := bootedInput(t, s)
 	j := job{s, "job"}
 	mustOwner(t, s, 0, j.sealArgs("policy", in)...)
 	begin := time.Now()
-	mustOwner(t, s, 0, j.submitArgs()...)
-	t.Logf("submitted and fetched in %.1f s", time.Since(begin).Seconds())
+	out, tries, err := patience(s, j)
+	if err != nil {
+		t.Fatalf("submit: %v\n%s", err, out)
+	}
+	t.Logf("submitted %d times and fetched in %.1f s", tries, time.Since(begin).Seconds())
 	t.Run("other pins", func(t *testing.T) { refusedPins(t, j) })
 	if code, out := owner(t, s, j.openArgs("policy")...); code != 0 && code != 4 {
 		t.Fatalf("open: exit %d\n%s", code, out)

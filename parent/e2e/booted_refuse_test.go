@@ -1,7 +1,9 @@
 package e2e_test
 
 import (
+	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,11 +14,13 @@ import (
 
 // Attack: the operator boots an image with another policy, or with another program. It serves, but its registers are not in the key policy.
 func TestBootedChangedImagesAreDeniedByKMS(t *testing.T) {
-	s := booted(t, stage.Guest{})
+	t.Parallel()
+	s := booted(t, stage.Guest{Cold: true})
+	ctx := t.Context()
+	check(t, s.StartParent(ctx))
 	in := sample(t, s)
 	j := job{s, "job"}
 	mustOwner(t, s, 0, j.sealArgs("policy", in)...)
-	ctx := t.Context()
 	check(t, s.CompilePolicy(ctx, "changed", "2026-12-30"))
 	// Another program: one byte behind the last section of the ELF file, which changes nothing that it does.
 	program := filepath.Join(s.Dir, "program")
@@ -27,11 +31,23 @@ func TestBootedChangedImagesAreDeniedByKMS(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			check(t, s.WritePins(ctx, name))
 			check(t, s.StartEnclave(ctx, name))
-			refusedWith(t, j, "image-mismatch")
+			refused(t, j, "image-mismatch")
 			other := job{s, name}
 			mustOwner(t, s, 0, other.sealArgs(name, in)...)
-			refusedWith(t, other, "kms-denied")
+			refused(t, other, "kms-denied")
 		})
+	}
+}
+
+// refused expects a guest's refusal with that code, and no result.
+func refused(t *testing.T, j job, code string) {
+	t.Helper()
+	said, _, err := patience(j.s, j)
+	if err == nil || !strings.Contains(said, code) {
+		t.Errorf("submit says %q, want code %s", said, code)
+	}
+	if _, err := os.Stat(j.path(".ahres")); err == nil {
+		t.Error("a refused job left a result")
 	}
 }
 
@@ -52,6 +68,7 @@ var lastEvents = map[string]string{
 // Attack: registers carry no lengths, so parts are cut elsewhere and their registers stay, all or some. Each image is booted and none serves;
 // neither does the image itself where it is in debug mode, or its heartbeat unanswered, or its documents unsigned.
 func TestBootedInWrongShapeDoesNotServe(t *testing.T) {
+	t.Parallel()
 	s := booted(t, stage.Guest{Cold: true})
 	good := read(t, s.Image("policy"))
 	t.Run("boots", func(t *testing.T) { // in parallel, and over before the stage ends
@@ -128,4 +145,53 @@ func unsignedDocuments(t *testing.T, path string) {
 	if !e.has("composed") || !e.has("answered") || !e.has("seeded") || e.has("serving") || !strings.Contains(said, "with the event nsm-failed") {
 		t.Errorf("got %s\nwant composed, answered, seeded and the end with nsm-failed", said)
 	}
+}
+
+// An operator who stops an image in the middle of its boot gets a clean end at once: no process, no socket and no file is left.
+func TestBootedStoppedMidBoot(t *testing.T) {
+	t.Parallel()
+	kernel := needQEMU(t)
+	dir := shortDir(t)
+	authority(t, dir)
+	image := writeEIF(t, filepath.Join(dir, "probe.eif"), probeImage(t, kernel, probe(t, dir)))
+	before := entriesOf(t, dir)
+	for _, machine := range []string{"microvm", "nitro-enclave"} {
+		tmp := filepath.Join(dir, "tmp")
+		check(t, os.Mkdir(tmp, 0o700))
+		args := []string{image, "--machine", machine, "--sockets", filepath.Join(dir, "vm"), "--console", filepath.Join(dir, "console")}
+		if machine == "microvm" {
+			args = append(args, "--ca", filepath.Join(dir, "ca"))
+		}
+		e := emulateIn(t, tmp, args...)
+		if !consoleShows(t, dir, "Linux version") {
+			t.Fatalf("%s: the kernel does not start: %s", machine, e.text())
+		}
+		if err := e.stop(); err != nil || e.has("serving") {
+			t.Errorf("%s: stopped with %v: %s", machine, err, e.text())
+		}
+		if left := entriesOf(t, tmp); len(left) > 0 {
+			t.Errorf("%s: left in the folder for temporary files: %v", machine, left)
+		}
+		if pids := runningWith(t, tmp); len(pids) > 0 {
+			t.Errorf("%s: processes %v still run", machine, pids)
+		}
+		check(t, os.Remove(tmp))
+		check(t, os.Remove(filepath.Join(dir, "console")))
+		if after := entriesOf(t, dir); !slices.Equal(before, after) {
+			t.Errorf("%s: got files %v, want %v", machine, after, before)
+		}
+	}
+}
+
+// runningWith returns the processes whose command line names a path.
+func runningWith(t *testing.T, path string) (pids []string) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	check(t, err)
+	for _, name := range lines {
+		if b, err := os.ReadFile(name); err == nil && strings.Contains(string(b), path) {
+			pids = append(pids, filepath.Base(filepath.Dir(name)))
+		}
+	}
+	return pids
 }

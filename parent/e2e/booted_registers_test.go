@@ -80,6 +80,7 @@ func signedImage(t *testing.T, i *image.Image) *image.Image {
 
 // QEMU parses the image and computes the registers with code that is not ours: they are those that `measure` computes.
 func TestBootedRegistersAreQEMUs(t *testing.T) {
+	t.Parallel()
 	kernel := needQEMU(t)
 	program := probe(t, t.TempDir())
 	two := probeImage(t, kernel, program)
@@ -113,6 +114,7 @@ func TestBootedRegistersAreQEMUs(t *testing.T) {
 
 // The emulator's other machine shows the same registers.
 func TestBootedRegistersAreTheSoftwareNSMs(t *testing.T) {
+	t.Parallel()
 	kernel := needQEMU(t)
 	dir := shortDir(t)
 	authority(t, dir)

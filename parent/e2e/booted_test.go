@@ -73,8 +73,15 @@ type emulator struct {
 // emulate boots an image. It ends with the test.
 func emulate(t testing.TB, args ...string) *emulator {
 	t.Helper()
+	return emulateIn(t, os.TempDir(), args...)
+}
+
+// emulateIn is emulate with a folder for temporary files.
+func emulateIn(t testing.TB, tmp string, args ...string) *emulator {
+	t.Helper()
 	e := &emulator{t: t, begin: time.Now(), done: make(chan struct{}), seen: map[string]time.Time{}}
 	e.cmd = exec.Command(filepath.Join(bin, "anchorhold-eif"), append([]string{"emulate"}, args...)...)
+	e.cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	stderr, err := e.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -37,7 +37,7 @@ func midJob(t *testing.T) *crash {
 	t.Helper()
 	c := &crash{Stage: start(t, stage.Options{})}
 	c.job = job{c.Stage, "job"}
-	mustOwner(t, c.Stage, 0, c.job.sealArgs("policy", large(t, c.Path("large")))...)
+	mustOwner(t, c.Stage, 0, c.job.sealArgs("policy", large(t, c.Path("large"), 400))...)
 	status, header, _ := api(t, c.Stage, http.MethodPost, "/v1/jobs", http.Header{"Prefer": {"respond-async"}}, bytes.NewReader(read(t, c.job.path(".ahjob"))))
 	if c.id = header.Get("Anchorhold-Job"); status != http.StatusAccepted || c.id == "" {
 		t.Fatalf("post: status %d, job %q", status, c.id)
@@ -58,8 +58,8 @@ func midJob(t *testing.T) *crash {
 	return c
 }
 
-// large writes records of people who do not exist, about 20 MB.
-func large(t *testing.T, dir string) string {
+// large writes records of people who do not exist, about 50 KB of each.
+func large(t *testing.T, dir string, patients int) string {
 	t.Helper()
 	check(t, os.Mkdir(dir, 0o700))
 	var files []*os.File
@@ -68,7 +68,7 @@ func large(t *testing.T, dir string) string {
 		check(t, err)
 		files = append(files, f)
 		return f
-	}, synthetic.Options{Patients: 400}))
+	}, synthetic.Options{Patients: patients}))
 	for _, f := range files {
 		check(t, f.Close())
 	}

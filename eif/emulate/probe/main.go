@@ -8,7 +8,7 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
+	"hash/crc64"
 	"io"
 	"os"
 	"strings"
@@ -25,7 +25,7 @@ const (
 	heartbeatPort = 9000
 	commandPort   = 9101 // where an emulator lets this machine in
 	maxCommand    = 64
-	chunk         = 28 << 10
+	chunk         = 64 << 10
 )
 
 func main() {
@@ -139,16 +139,16 @@ func readLine(r io.Reader) (string, error) {
 
 // source sends n bytes, ends its direction, and repeats what it is then told, to show that the other direction lives.
 func source(c *vsock.Conn, n uint64) error {
-	table := crc32.MakeTable(crc32.Castagnoli)
+	table := crc64.MakeTable(crc64.ECMA)
 	b := make([]byte, chunk)
 	for i := range b {
 		b[i] = byte(i * i >> 8)
 	}
-	sum := uint32(0)
+	sum := uint64(0)
 	for left := n; left > 0; {
 		binary.LittleEndian.PutUint64(b, left) // no two pieces are alike
 		part := b[:min(left, uint64(len(b)))]
-		sum = crc32.Update(sum, table, part)
+		sum = crc64.Update(sum, table, part)
 		if _, err := c.Write(part); err != nil {
 			return err
 		}
@@ -161,18 +161,18 @@ func source(c *vsock.Conn, n uint64) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("source %d %08x %s\n", n, sum, told)
+	fmt.Printf("source %d %016x %s\n", n, sum, told)
 	return nil
 }
 
 // sink reads to the end and answers with number and checksum of the bytes.
 func sink(c *vsock.Conn) error {
-	h := crc32.New(crc32.MakeTable(crc32.Castagnoli))
+	h := crc64.New(crc64.MakeTable(crc64.ECMA))
 	n, err := io.CopyBuffer(struct{ io.Writer }{h}, struct{ io.Reader }{c}, make([]byte, chunk))
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(c, "%d %08x\n", n, h.Sum32())
+	_, err = fmt.Fprintf(c, "%d %016x\n", n, h.Sum64())
 	return err
 }
 

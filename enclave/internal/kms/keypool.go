@@ -6,25 +6,26 @@ import (
 	"crypto/rsa"
 	"crypto/x509"
 	"math/big"
+	"runtime"
 	"sync"
 )
 
-// A recipient key is made anew for each Decrypt: two answers under one key could be swapped. Making one takes 0.1 s, so a few
-// wait ready.
-const (
-	rsaBits   = 2048 // the only size seen from KMS in practice
-	readyKeys = 4
-)
+// A recipient key is made anew for each Decrypt: two answers under one key could be swapped. Making one takes 0.1 s, so the next one waits
+// ready. One and not more: an enclave that has just started has better uses for its processors.
+const rsaBits = 2048 // the only size seen from KMS in practice
 
 // keyPool makes single-use RSA keys in the background.
 type keyPool struct {
 	ready  chan *rsa.PrivateKey
+	slots  chan struct{} // full while as many keys are being made as there are processors
 	done   chan struct{}
 	worker sync.WaitGroup
 }
 
 func newKeyPool() *keyPool {
-	p := &keyPool{ready: make(chan *rsa.PrivateKey, readyKeys), done: make(chan struct{})}
+	p := &keyPool{
+		ready: make(chan *rsa.PrivateKey), slots: make(chan struct{}, runtime.GOMAXPROCS(0)), done: make(chan struct{}),
+	}
 	p.worker.Go(p.fill)
 	return p
 }
@@ -34,9 +35,10 @@ func (p *keyPool) fill() {
 		select {
 		case <-p.done: // not later than one key from now
 			return
-		default:
+		case p.slots <- struct{}{}:
 		}
 		k, err := rsa.GenerateKey(rand.Reader, rsaBits)
+		<-p.slots
 		if err != nil {
 			return // unreachable: crypto/rand does not fail; take makes its own key then
 		}
@@ -57,9 +59,10 @@ func (p *keyPool) take(ctx context.Context) (k *rsa.PrivateKey, publicKey []byte
 	select {
 	case k = <-p.ready:
 	default:
-		if k, err = rsa.GenerateKey(rand.Reader, rsaBits); err != nil {
-			return nil, nil, err
-		}
+		k, err = p.wait(ctx)
+	}
+	if err != nil {
+		return nil, nil, err
 	}
 	if publicKey, err = x509.MarshalPKIXPublicKey(&k.PublicKey); err != nil {
 		clearRSA(k)
@@ -68,18 +71,24 @@ func (p *keyPool) take(ctx context.Context) (k *rsa.PrivateKey, publicKey []byte
 	return k, publicKey, nil
 }
 
-// close ends the worker, waits for it, and clears the keys left.
+// wait returns the next key that becomes ready, or makes one itself where a processor is free for it: two in the making on one processor would
+// both take twice the time.
+func (p *keyPool) wait(ctx context.Context) (*rsa.PrivateKey, error) {
+	select {
+	case k := <-p.ready:
+		return k, nil
+	case p.slots <- struct{}{}:
+		defer func() { <-p.slots }()
+		return rsa.GenerateKey(rand.Reader, rsaBits)
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// close ends the worker, waits for it, and leaves no key: the worker clears the one in its hand.
 func (p *keyPool) close() {
 	close(p.done)
 	p.worker.Wait()
-	for {
-		select {
-		case k := <-p.ready:
-			clearRSA(k)
-		default:
-			return
-		}
-	}
 }
 
 // clearRSA overwrites the private numbers that Go lets us reach. crypto/rsa keeps a second copy of them, in a form for its own use,

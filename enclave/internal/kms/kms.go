@@ -30,7 +30,7 @@ const (
 	keySize        = 32                     // data key of both suites, AWS Encryption SDK message format
 	maxAttempts    = 3                      // of one Decrypt
 	maxBackoff     = 500 * time.Millisecond // between attempts; the parent tries again later
-	decryptTimeout = 20 * time.Second       // of one Decrypt with its attempts
+	decryptTimeout = 20 * time.Second       // of one Decrypt with its attempts, once there is a key for the answer
 	maxRequestID   = 64                     // a UUID; it goes into receipts
 )
 
@@ -90,17 +90,21 @@ type Request struct {
 // Decrypt writes the data key to key, which the caller clears, and returns KMS's request id. Errors carry a code of SPEC 9; key
 // is untouched then.
 func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (requestID string, err error) {
-	ctx, cancel := context.WithTimeout(ctx, decryptTimeout)
-	defer cancel()
 	arn, err := policy.ParseKeyARN(r.ARN)
 	if err != nil {
 		return "", code.New(code.KeyNotAllowed, err)
 	}
 	private, publicKey, err := c.keys.take(ctx)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return "", code.New(code.KMSUnavailable, err)
+	case err != nil:
 		return "", code.New(code.Internal, err)
 	}
 	defer clearRSA(private)
+	// From here on: a slow processor, which takes seconds for a key, must not use up the time that is KMS's.
+	ctx, cancel := context.WithTimeout(ctx, decryptTimeout)
+	defer cancel()
 	document, err := c.config.Attest(ctx, publicKey)
 	switch {
 	case err != nil && ctx.Err() != nil: // our time is over, whatever the NSM is doing

@@ -79,3 +79,40 @@ func TestInvariant1_RecipientKeysAreZeroed(t *testing.T) {
 		}
 	}
 }
+
+// A Decrypt that finds no key ready and every processor at work on one waits for the next and makes none beside it; its context ends the wait,
+// and the code says that KMS was not reached.
+func TestWaitForARecipientKey(t *testing.T) {
+	k, err := rsa.GenerateKey(rand.Reader, rsaBits) // its own: it is cleared
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := &keyPool{ready: make(chan *rsa.PrivateKey), slots: make(chan struct{}, 1)}
+	pool.slots <- struct{}{}
+	c := &Client{keys: pool, config: Config{Attest: func(context.Context, []byte) ([]byte, error) { return nil, errors.New("no") }}}
+	decrypt := func(ctx context.Context) error {
+		var key [keySize]byte
+		_, err := c.Decrypt(ctx, Request{ARN: openARN}, &key)
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- decrypt(ctx) }()
+	select {
+	case pool.ready <- k:
+	case err := <-ended:
+		t.Fatalf("got %v, want a wait", err)
+	}
+	if err := <-ended; code.Of(err) != code.NSMFailed { // it had its key, and went on
+		t.Errorf("got %v, want %s", err, code.NSMFailed)
+	}
+	go func() { ended <- decrypt(ctx) }()
+	cancel()
+	if err := <-ended; code.Of(err) != code.KMSUnavailable {
+		t.Errorf("got %v, want %s", err, code.KMSUnavailable)
+	}
+	<-pool.slots // a processor is free: it makes its own
+	if err := decrypt(context.Background()); code.Of(err) != code.NSMFailed {
+		t.Errorf("got %v, want %s", err, code.NSMFailed)
+	}
+}
