@@ -20,9 +20,10 @@ type Options struct {
 
 	// Exact evaluates as the .NET library does for which rules of Microsoft's
 	// anonymizer are written: is, as and ofType() ask for the very type, as keeps
-	// what is of it of a collection, and dates are compared in UTC. Unlike there, a
-	// union leaves out no element because another has an equal value: a rule for
-	// such a union would change the first of them alone.
+	// what is of it of a collection, dates are compared in UTC, and regular
+	// expressions are those of .NET or, where RE2 can't match the same, refused.
+	// Unlike there, a union leaves out no element because another has an equal value:
+	// a rule for such a union would change the first of them alone.
 	Exact bool
 
 	// Functions are more functions, by name.

@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"unicode"
 )
 
 // patternFunctions are those with regular expressions.
@@ -25,20 +26,31 @@ const (
 // takes at most that much work for each byte.
 type pattern struct {
 	*regexp.Regexp
-	size int
+	size  int
+	exact bool // see Options.Exact
+	ascii bool // it is for texts in ASCII only: see dotNet
 }
 
 // compilePattern makes a regular expression of RE2, whose work is linear; what
 // RE2 lacks (looking around, back references) is refused, never approximated.
-// The point matches a line end too (FHIRPath 5.6.9).
-func compilePattern(s string, full bool) (*pattern, error) {
+// The point matches a line end too (FHIRPath 5.6.9), but not with exact.
+func compilePattern(s string, full, exact bool) (*pattern, error) {
 	if len(s) > maxPattern {
 		return nil, errPattern
+	}
+	ascii := false
+	if exact {
+		var ok bool
+		if s, ascii, ok = dotNet(s); !ok {
+			return nil, errPattern
+		}
 	}
 	if full {
 		s = "^(?:" + s + ")$"
 	}
-	s = "(?s)" + s
+	if !exact {
+		s = "(?s)" + s
+	}
 	// The text of their errors quotes the pattern, which may be of a record.
 	tree, err := syntax.Parse(s, syntax.Perl)
 	if err != nil {
@@ -52,7 +64,7 @@ func compilePattern(s string, full bool) (*pattern, error) {
 	if err != nil {
 		return nil, errPattern // unreachable
 	}
-	return &pattern{p, len(program.Inst)}, nil
+	return &pattern{p, len(program.Inst), exact, ascii}, nil
 }
 
 // steps is what times matches against s may cost.
@@ -70,7 +82,24 @@ func (c *call) pattern() (*pattern, error) {
 	if err := c.ev.spend(c.e, 100*len(s)); err != nil {
 		return nil, err
 	}
-	return compilePattern(s, c.e.name == "matchesFull")
+	return compilePattern(s, c.e.name == "matchesFull", c.e.exact)
+}
+
+// fits reports whether RE2 can answer for a text.
+func (p *pattern) fits(s string) bool {
+	return !p.ascii || strings.IndexFunc(s, func(r rune) bool { return r > unicode.MaxASCII }) < 0
+}
+
+// replacement is what the second argument puts in place of matches, as Go writes it.
+func (p *pattern) replacement(to string) (string, error) {
+	if !p.exact {
+		return group.ReplaceAllString(to, "$${$1}"), nil
+	}
+	to, ok := p.dotNetSubstitution(to)
+	if !ok || p.MatchString("") { // Go and .NET differ in which empty matches count
+		return "", errPattern
+	}
+	return to, nil
 }
 
 func matches(c *call, s string) ([]Item, error) {
@@ -80,6 +109,9 @@ func matches(c *call, s string) ([]Item, error) {
 	}
 	if err := c.ev.spend(c.e, p.steps(s, 1)); err != nil {
 		return nil, err
+	}
+	if !p.fits(s) {
+		return nil, errPattern
 	}
 	return truthOf(p.MatchString(s)).items(), nil
 }
@@ -99,14 +131,19 @@ func replaceMatches(c *call, s string) ([]Item, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
-	if first, _, _ := c.textArg(0); first == "" {
+	if first, _, _ := c.textArg(0); first == "" && !p.exact {
 		return []Item{String(s)}, nil
+	}
+	if !p.fits(s) {
+		return nil, errPattern
+	}
+	if to, err = p.replacement(to); err != nil {
+		return nil, err
 	}
 	places, err := c.places(p, s)
 	if err != nil {
 		return nil, err
 	}
-	to = group.ReplaceAllString(to, "$${$1}")
 	references := strings.Count(to, "$")
 	var b []byte
 	end := 0

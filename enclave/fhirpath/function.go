@@ -138,11 +138,16 @@ func (r *resolver) special(e *expr) error {
 		}
 	case "matches", "matchesFull", "replaceMatches":
 		if s, ok := e.args[0].literal.(String); ok && e.args[0].op == opLiteral {
-			p, err := compilePattern(string(s), e.name == "matchesFull")
+			p, err := compilePattern(string(s), e.name == "matchesFull", r.options.Exact)
 			if err != nil {
 				return failure(e.args[0].pos, Unsupported, "regular expression of %s is not supported", e.name)
 			}
 			e.pattern = p
+			if to, ok := e.args[len(e.args)-1].literal.(String); ok && len(e.args) == 2 && e.args[1].op == opLiteral {
+				if _, err := p.replacement(string(to)); err != nil {
+					return failure(e.args[1].pos, Unsupported, "replacement of %s is not supported", e.name)
+				}
+			}
 		}
 	}
 	if e.function.custom == nil {

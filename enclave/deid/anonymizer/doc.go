@@ -21,7 +21,8 @@
 //     of at most 28 digits (NaN, Infinity, 1,000).
 //   - Expressions that package fhirpath doesn't support: now(), today() and timeOfDay(), because nothing here reads a clock; resolve(),
 //     memberOf(), htmlChecks(), toLong(), lowBoundary(), highBoundary(), defineVariable() and any(); nodesByType and nodesByName of what is
-//     not a string in quotes; regular expressions with looking around, back references or more than RE2 has.
+//     not a string in quotes; regular expressions that RE2 can't match alike (looking around, back references, classes without a class),
+//     and replacements that can match nothing or name what stands around a match. A word boundary in text beyond ASCII fails the record.
 //   - generalize whose path selects nothing but complex elements, and a replaceWith that is an array or fits none of the types that the
 //     path can select. Upstream takes them and fails on the first record that has such an element, or writes what is not FHIR.
 //
