@@ -197,6 +197,7 @@ func TestLyingLog(t *testing.T) {
 		want error
 	}{
 		"empty":            {nil, batchlog.ErrMalformed},
+		"endless":          {make([]batchlog.Batch, batchlog.MaxBatches+1), batchlog.ErrMalformed},
 		"gap":              {[]batchlog.Batch{a0, a2}, receipt.ErrChain},
 		"order":            {[]batchlog.Batch{a1, a0, a2}, receipt.ErrChain},
 		"fork":             {[]batchlog.Batch{a0, a1, b1}, receipt.ErrFork},
@@ -231,6 +232,11 @@ func TestMalformed(t *testing.T) {
 		if got, err := batchlog.Parse([]byte(text)); !errors.Is(err, batchlog.ErrMalformed) || got != nil {
 			t.Errorf("%s: got %v, %v, want %v", name, got, err, batchlog.ErrMalformed)
 		}
+	}
+	long, _ := newEnclave(testca.New(time.Now), 1).batch(t, "a")
+	long.Document = make([]byte, 0x3001)
+	if _, err := batchlog.Parse(encode(t, long)); !errors.Is(err, batchlog.ErrMalformed) {
+		t.Errorf("a document longer than any: got %v, want %v", err, batchlog.ErrMalformed)
 	}
 	if got, err := batchlog.Parse([]byte(`{"batches":[],"next":0}`)); err != nil || len(got) != 0 {
 		t.Errorf("an empty page: got %v, %v", got, err)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/internal/opening"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/internal/sealing"
@@ -42,6 +44,11 @@ func newWorld(t *testing.T, mode standin.Mode, records string) *world {
 
 func newWorldOf(t *testing.T, source string, mode standin.Mode, records string) *world {
 	t.Helper()
+	return newPlanned(t, source, mode, records, func(*sealing.Plan) {})
+}
+
+func newPlanned(t *testing.T, source string, mode standin.Mode, records string, change func(*sealing.Plan)) *world {
+	t.Helper()
 	compiled, err := standin.CompilePolicy(source)
 	check(t, err)
 	w := &world{World: standin.New(compiled)}
@@ -50,7 +57,9 @@ func newWorldOf(t *testing.T, source string, mode standin.Mode, records string) 
 	w.key, err = result.GenerateKey()
 	check(t, err)
 	pins := w.Pins(time.Now().AddDate(0, 0, 30))
-	approved, err := sealing.Plan{Policy: compiled, Pins: pins, Reply: w.key.PublicKey(), Now: time.Now()}.Check()
+	plan := sealing.Plan{Policy: compiled, Pins: pins, Reply: w.key.PublicKey(), Now: time.Now()}
+	change(&plan)
+	approved, err := plan.Check()
 	check(t, err)
 	var file bytes.Buffer
 	_, err = approved.Seal(t.Context(), maker{w.World}, strings.NewReader(records), &file)
@@ -206,6 +215,37 @@ func TestRefusals(t *testing.T) {
 				t.Fatalf("got %v, want %v", err, opening.ErrRefused)
 			}
 		})
+	}
+}
+
+// The type of the one resource of a message names a file as well.
+func TestTypeOfAMessageIsAPath(t *testing.T) {
+	for _, kind := range []string{"../../escaped", "/tmp/escaped", "a/b", ".hidden", "", "report"} {
+		w := newPlanned(t, standin.PolicyYAML, standin.Honest, `{"resourceType":"`+kind+`"}`, func(p *sealing.Plan) { p.ContentType = envelope.ContentMessage })
+		if _, _, err := w.open(t); !errors.Is(err, opening.ErrRefused) {
+			t.Errorf("%q: got %v, want %v", kind, err, opening.ErrRefused)
+		}
+	}
+}
+
+// More types than there are would be as many open files.
+func TestTypesAreBounded(t *testing.T) {
+	var records strings.Builder
+	for i := range 257 {
+		fmt.Fprintf(&records, "{\"resourceType\":\"T%d\"}\n", i)
+	}
+	if _, _, err := newWorld(t, standin.Honest, records.String()).open(t); !errors.Is(err, opening.ErrRefused) {
+		t.Errorf("got %v, want %v", err, opening.ErrRefused)
+	}
+}
+
+// A parent that keeps the crosswalk back must not have the rest taken for the whole.
+func TestCrosswalkKeptBack(t *testing.T) {
+	other, err := result.GenerateKey()
+	check(t, err)
+	w := newPlanned(t, standin.PolicyYAML, standin.Honest, patient+"\n", func(p *sealing.Plan) { p.Crosswalk = other.PublicKey() })
+	if _, _, err := w.open(t); !errors.Is(err, opening.ErrRefused) {
+		t.Errorf("got %v, want %v", err, opening.ErrRefused)
 	}
 }
 

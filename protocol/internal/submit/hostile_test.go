@@ -28,16 +28,24 @@ func TestTokenStaysWithTheParent(t *testing.T) {
 			w.Header().Set("Location", "/v1/jobs/../../steal")
 			w.WriteHeader(http.StatusAccepted)
 		},
+		"redirect of a question": func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "/v1/jobs/7")
+			w.WriteHeader(http.StatusAccepted)
+		},
 		"no location": func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			mux := http.NewServeMux()
 			mux.HandleFunc("POST /v1/jobs", answer)
+			if name == "redirect of a question" {
+				mux.Handle("GET /v1/jobs/7", http.RedirectHandler(other.URL+"/v1/jobs/7", http.StatusFound))
+			}
+			mux.HandleFunc("/steal", func(http.ResponseWriter, *http.Request) { leaked.Store(true) })
 			if _, _, err := fetch(t, client(t, mux)); err == nil {
 				t.Fatal("got no error, want one")
 			}
 			if leaked.Load() {
-				t.Fatal("the other host was asked")
+				t.Fatal("another host, or what is no job, was asked")
 			}
 		})
 	}
