@@ -170,8 +170,9 @@ func (r *roller) roll(slot stage.Slot, program string) {
 
 	r.p.use(r.to)
 	r.apply("3-switch.json")
-	r.status(4, "whether jobs have drained is not known")
-	r.status(4, "wait: 1 jobs of images that go", "--jobs", r.s.Path("q-"+r.to))
+	ask := []string{"--parent-url", r.s.ParentURL, "--token-file", r.s.TokenFile()}
+	r.status(4, "whether jobs have drained is not known", ask...)
+	r.status(4, "wait: 1 jobs of images that go", append(ask, "--jobs", r.s.Path("q-"+r.to))...)
 	r.sealingDenied(r.from)
 
 	// Back, and forth again: nothing is lost by that.

@@ -10,7 +10,7 @@ import (
 
 const (
 	// maxTries bounds the search for one request. The largest policy of anchorhold key-policy needs some tens.
-	maxTries = 4000
+	maxTries = 1000
 	// fewTries is the bound once a search was given up: the policy has its finding, and the next search would fare no better.
 	fewTries = 100
 

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"anchorhold/parent/internal/enclavetest"
+	"anchorhold/protocol/jobfile"
 )
 
 // Who has another tenant's job id, or no token, learns not even that the job exists.
@@ -36,9 +37,51 @@ func TestOtherTenants(t *testing.T) {
 	}
 }
 
+// A listing has the tenant's own jobs, those that have not ended, and of each what a client needs to tell it by its file.
+func TestListJobs(t *testing.T) {
+	r := start(t, setup{absent: true, quiet: true})
+	list := func(token string) (jobs []struct{ Job, Status, Image, Header string }) {
+		t.Helper()
+		a := r.do(http.MethodGet, "/v1/jobs", token, nil)
+		var body struct {
+			Jobs []struct{ Job, Status, Image, Header string }
+		}
+		if err := json.Unmarshal(a.body, &body); err != nil || a.status != http.StatusOK || body.Jobs == nil {
+			t.Fatalf("got %d and %s", a.status, a.body)
+		}
+		return body.Jobs
+	}
+	if jobs := list(clinic); len(jobs) != 0 {
+		t.Errorf("got %v of an empty parent", jobs)
+	}
+	file := r.job(10)
+	if a := r.post(file, "Prefer", "respond-async"); a.status != http.StatusAccepted {
+		t.Fatalf("got %d: %s", a.status, a.body)
+	}
+	_, header, err := jobfile.ReadHeader(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	jobs := list(clinic)
+	if len(jobs) != 1 || jobs[0].Status != "queued" || jobs[0].Image != image.String() || jobs[0].Header != header.String() {
+		t.Errorf("got %+v, want one job of image %s and header %s", jobs, image, header)
+	}
+	if jobs := list(other); len(jobs) != 0 {
+		t.Errorf("another tenant sees %v", jobs)
+	}
+	if len(jobs) == 1 {
+		if err := r.spool.Fail(jobs[0].Job, "job-malformed", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if jobs := list(clinic); len(jobs) != 0 {
+		t.Errorf("got %v, want none once it has ended", jobs)
+	}
+}
+
 func TestTokens(t *testing.T) {
 	r := start(t, setup{})
-	for _, path := range []string{"/v1/jobs/x", "/v1/jobs/x/result", "/v1/jobs/x/receipt", "/v1/attestation?nonce=00", "/v1/policy", "/v1/log"} {
+	for _, path := range []string{"/v1/jobs", "/v1/jobs/x", "/v1/jobs/x/result", "/v1/jobs/x/receipt", "/v1/attestation?nonce=00", "/v1/policy", "/v1/log"} {
 		for _, token := range []string{"", "wrong", clinic + "x", clinic[:5], "scraper"} {
 			a := r.do(http.MethodGet, path, token, nil)
 			r.want(a, http.StatusUnauthorized, "unauthorized")
@@ -153,8 +196,8 @@ func TestPathsAndMethods(t *testing.T) {
 	r.want(r.get("/docs"), http.StatusNotFound, "not-found")
 	a := r.do(http.MethodDelete, "/v1/jobs", clinic, nil)
 	r.want(a, http.StatusMethodNotAllowed, "method-not-allowed")
-	if a.header.Get("Allow") != "POST" {
-		t.Errorf("got Allow %q, want POST", a.header.Get("Allow"))
+	if a.header.Get("Allow") != "POST, GET, HEAD" {
+		t.Errorf("got Allow %q, want POST, GET, HEAD", a.header.Get("Allow"))
 	}
 	r.want(r.do(http.MethodPost, "/v1/log", clinic, nil), http.StatusMethodNotAllowed, "method-not-allowed")
 }

@@ -42,6 +42,7 @@ type Server struct {
 	handler  http.Handler
 	uploads  *slots
 	asks     chan struct{}   // attestation documents and policies being asked for
+	listing  sync.Mutex      // held by the listing of jobs that runs
 	draining context.Context // done once Drain was called
 	drain    context.CancelFunc
 }
@@ -93,6 +94,7 @@ func (s *Server) routes() http.Handler {
 	allowed := map[string][]string{}
 	for _, r := range []route{
 		{http.MethodPost, "/v1/jobs", raw(s.submit)},
+		{http.MethodGet, "/v1/jobs", s.auth(inner)},
 		{http.MethodGet, "/v1/jobs/{id}", s.auth(inner)},
 		{http.MethodGet, "/v1/jobs/{id}/result", raw(s.result)},
 		{http.MethodGet, "/v1/jobs/{id}/crosswalk", raw(s.crosswalk)},

@@ -25,6 +25,7 @@ type JobStatus struct {
 	Code           code.Code  `json:"code,omitempty" doc:"Why it failed"`
 	Pipeline       string     `json:"pipeline"`
 	Image          string     `json:"image" doc:"PCR0 that the job asks for, hex"`
+	Header         string     `json:"header" doc:"SHA-384 of the job file's header, hex, as in the receipt"`
 	Attempts       int        `json:"attempts" doc:"How often it was sent to an enclave"`
 	Accepted       time.Time  `json:"accepted"`
 	Started        *time.Time `json:"started,omitempty"`
@@ -40,7 +41,7 @@ type JobStatus struct {
 
 func statusOfJob(j spool.Job) JobStatus {
 	s := JobStatus{
-		Job: j.ID, Status: string(j.State), Code: j.Code, Pipeline: j.Pipeline, Image: j.Image.String(), Attempts: j.Attempts,
+		Job: j.ID, Status: string(j.State), Code: j.Code, Pipeline: j.Pipeline, Image: j.Image.String(), Header: j.Header.String(), Attempts: j.Attempts,
 		Accepted: j.Accepted, Started: optional(j.Started), Finished: optional(j.Finished), Expires: optional(j.Expires),
 		InputBytes: j.InputBytes, OutputBytes: j.OutputBytes, CrosswalkBytes: j.CrosswalkBytes,
 	}
@@ -71,6 +72,12 @@ type jobOutput struct {
 	Body JobStatus
 }
 
+type jobsOutput struct {
+	Body struct {
+		Jobs []JobStatus `json:"jobs" doc:"Jobs of the tenant that wait or run, oldest first"`
+	}
+}
+
 type logInput struct {
 	From  uint64 `query:"from" doc:"Sequence of the first batch wanted"`
 	Limit int    `query:"limit" default:"64" minimum:"1" maximum:"256"`
@@ -98,6 +105,7 @@ func (s *Server) operations() (http.Handler, *huma.OpenAPI) {
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"tenant": {Type: "http", Scheme: "bearer"}}
 	api := humago.New(mux, config)
 	huma.Register(api, operation("get-job", http.MethodGet, "/v1/jobs/{id}", "State of a job"), s.getJob)
+	huma.Register(api, operation("list-jobs", http.MethodGet, "/v1/jobs", "The tenant's jobs that have not ended"), s.listJobs)
 	huma.Register(api, operation("get-log", http.MethodGet, "/v1/log", "Signed receipt batches of all enclaves"), s.getLog)
 	huma.Register(api, public("healthz", "/healthz", "The process runs"), s.healthz)
 	huma.Register(api, public("readyz", "/readyz", "Jobs are taken and an enclave answers"), s.readyz)
@@ -125,6 +133,24 @@ func (s *Server) getJob(ctx context.Context, in *jobInput) (*jobOutput, error) {
 		return nil, problem(codeNotFound, "no such job")
 	}
 	return &jobOutput{statusOfJob(job)}, nil
+}
+
+// listJobs has at most limits.queued-jobs to show. It goes through all jobs of the spool, so one listing runs at a time.
+func (s *Server) listJobs(ctx context.Context, _ *struct{}) (*jobsOutput, error) {
+	s.listing.Lock()
+	defer s.listing.Unlock()
+	pending, err := s.opts.Spool.Pending()
+	if err != nil {
+		return nil, s.storageProblem(err)
+	}
+	out := &jobsOutput{}
+	out.Body.Jobs = []JobStatus{}
+	for _, j := range pending {
+		if j.Tenant == tenantOf(ctx) {
+			out.Body.Jobs = append(out.Body.Jobs, statusOfJob(j))
+		}
+	}
+	return out, nil
 }
 
 func (s *Server) getLog(_ context.Context, in *logInput) (*logOutput, error) {

@@ -25,21 +25,24 @@ type rolloutState struct {
 
 func (a *app) rolloutStatus() *cobra.Command {
 	var f rolloutFlags
+	var parent submitFlags
 	var key string
 	var folders []string
 	cmd := &cobra.Command{
 		Use:   "status --key ARN --old PINS --new PINS --policy FILE --tenant NAME",
 		Short: "Say where the key stands and what comes next",
-		Long: `Status compares the key's policy with those of the plan, lints the key, and counts the open jobs of images that go: job files (*.ahjob) in the
-folders of --jobs whose result and receipt do not lie beside them and whose last day has not passed.
+		Long: `Status compares the key's policy with those of the plan, lints the key, and lists the open jobs of images that go: job files (*.ahjob) in the
+folders of --jobs whose result and receipt do not lie beside them and whose last day has not passed; and, with --parent-url, the jobs that the
+parent says wait or run. The two are joined by the job files' headers. That the parent lists none proves nothing: it may be silent, and a
+job that was sealed and not yet submitted it does not know. Without --jobs, whether jobs have drained stays unknown.
 
 Exit codes: 0 the next step may be taken, or none is left; 3 the key has a policy that is not of this plan, or lint has findings; 4 the next
 step has to wait.`,
 		Example: `  anchorhold rollout status --key arn:aws:kms:us-east-1:111122223333:key/… --old old.pins --new new.pins --policy old.cbor \
-                           --tenant clinic --admin ROLE --sealer ROLE --parent ROLE --jobs sealed/`,
+                           --tenant clinic --admin ROLE --sealer ROLE --parent ROLE --jobs sealed/ --parent-url https://parent.example --token-file token`,
 		Args: cli.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.rolloutState(cmd.Context(), f, key, folders)
+			s, err := a.rolloutState(cmd.Context(), f, key, folders, parent)
 			if err != nil {
 				return err
 			}
@@ -49,10 +52,12 @@ step has to wait.`,
 	cmd.Flags().StringVar(&key, "key", "", "`ARN` of the KMS key")
 	f.register(cmd, "key")
 	cmd.Flags().StringSliceVar(&folders, "jobs", nil, "`DIR` with job files, may be repeated")
+	cmd.Flags().StringVar(&parent.parent, "parent-url", "", "`URL` of the parent, to ask for its jobs")
+	cmd.Flags().StringVar(&parent.token, "token-file", "", "`FILE` that holds the bearer token for the parent")
 	return cmd
 }
 
-func (a *app) rolloutState(ctx context.Context, f rolloutFlags, arn string, folders []string) (*rolloutState, error) {
+func (a *app) rolloutState(ctx context.Context, f rolloutFlags, arn string, folders []string, parent submitFlags) (*rolloutState, error) {
 	steps, err := f.steps()
 	if err != nil {
 		return nil, err
@@ -74,16 +79,8 @@ func (a *app) rolloutState(ctx context.Context, f rolloutFlags, arn string, fold
 	if next, more := rollout.Following(steps, at.Name); more {
 		s.Next = &next
 	}
-	stays, err := f.stays()
-	if err != nil {
+	if s.Open, err = a.openJobs(ctx, f, folders, parent); err != nil {
 		return nil, err
-	}
-	for _, dir := range folders {
-		open, err := rollout.OpenJobs(dir, stays, a.now())
-		if err != nil {
-			return nil, err
-		}
-		s.Open = append(s.Open, open...)
 	}
 	if s.Next == nil || s.Next.Name != rollout.Drain {
 		return s, nil
@@ -98,6 +95,34 @@ func (a *app) rolloutState(ctx context.Context, f rolloutFlags, arn string, fold
 		s.Next = &remove
 	}
 	return s, nil
+}
+
+// openJobs are those of images that go: in the folders, and at the parent if there is one to ask.
+func (a *app) openJobs(ctx context.Context, f rolloutFlags, folders []string, parent submitFlags) ([]rollout.OpenJob, error) {
+	stays, err := f.stays()
+	if err != nil {
+		return nil, err
+	}
+	open := []rollout.OpenJob{}
+	for _, dir := range folders {
+		list, err := rollout.OpenJobs(dir, stays, a.now())
+		if err != nil {
+			return nil, err
+		}
+		open = append(open, list...)
+	}
+	if parent.parent == "" {
+		return open, nil
+	}
+	client, err := a.client(parent)
+	if err != nil {
+		return nil, err
+	}
+	pending, err := client.Pending(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("the parent does not say which jobs wait or run: %w", err)
+	}
+	return rollout.Join(open, pending, stays), nil
 }
 
 // stays are the images of the new pins.
@@ -132,13 +157,28 @@ func (a *app) printState(s *rolloutState, asJSON bool) error {
 	return nil
 }
 
+func describeOpen(j rollout.OpenJob) string {
+	text := "no file in the folders named, header " + j.Header.String()[:12] + "…"
+	if j.File != "" {
+		text = safe(j.File)
+	}
+	text += ", for image " + j.Image.String()[:12] + "…"
+	if j.NotAfter != "" {
+		text += ", until " + j.NotAfter
+	}
+	if j.Parent != "" {
+		text += ", at the parent: " + j.Parent
+	}
+	return text
+}
+
 func (a *app) describeState(s *rolloutState) {
 	if s.At != "" {
 		fmt.Fprintf(a.out, "the key has the policy of step %s\n", s.At)
 	}
 	a.printFindings(s.Findings)
 	for _, j := range s.Open {
-		fmt.Fprintf(a.out, "open: %s, for image %s…, until %s\n", safe(j.File), j.Image.String()[:12], j.NotAfter)
+		fmt.Fprintf(a.out, "open: %s\n", describeOpen(j))
 	}
 	switch {
 	case s.At == "":

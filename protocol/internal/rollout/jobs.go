@@ -10,6 +10,7 @@ import (
 
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
+	"anchorhold/protocol/internal/submit"
 	"anchorhold/protocol/jobfile"
 )
 
@@ -19,11 +20,29 @@ const jobSuffix = ".ahjob"
 // wide are limits for files of any policy.
 var wide = envelope.Limits{MaxKeys: 1 << 10, MaxFrameLength: 1<<32 - 1}
 
-// An OpenJob is a sealed job whose result has not been fetched and whose last day has not passed.
+// An OpenJob is a sealed job whose result has not been fetched and whose last day has not passed, or one that only the parent knows of.
 type OpenJob struct {
-	File     string        `json:"file"`
+	File     string        `json:"file,omitempty"` // empty: not in a folder that was named
 	Image    digest.Digest `json:"image"`
-	NotAfter string        `json:"not_after"`
+	NotAfter string        `json:"not_after,omitempty"`
+	Header   digest.Digest `json:"header"`           // of the job file
+	Parent   string        `json:"parent,omitempty"` // queued or running, as the parent says; empty: it says nothing of the job
+}
+
+// Join adds to the open jobs of folders what a parent says of the jobs of images that go. The parent's word makes a job open and never ends
+// one: it may leave out what it likes.
+func Join(files []OpenJob, pending []submit.Pending, stays []digest.Digest) []OpenJob {
+	list := slices.Clone(files)
+	for _, p := range pending {
+		i := slices.IndexFunc(list, func(o OpenJob) bool { return o.Header == p.Header })
+		switch {
+		case i >= 0:
+			list[i].Parent = p.Status
+		case !slices.Contains(stays, p.Image):
+			list = append(list, OpenJob{Image: p.Image, Header: p.Header, Parent: p.Status})
+		}
+	}
+	return list
 }
 
 // OpenJobs lists the open jobs of a folder that were sealed for other images than those named: they would be lost with their images. A job
@@ -39,32 +58,34 @@ func OpenJobs(dir string, stays []digest.Digest, now time.Time) ([]OpenJob, erro
 			continue
 		}
 		file := filepath.Join(dir, entry.Name())
-		job, err := readJob(file)
+		job, header, err := readJob(file)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
 		if slices.Contains(stays, job.Image) || job.Expired(now) || ended(file) {
 			continue
 		}
-		list = append(list, OpenJob{file, job.Image, job.NotAfter.Format("2006-01-02")})
+		list = append(list, OpenJob{File: file, Image: job.Image, NotAfter: job.NotAfter.Format("2006-01-02"), Header: header})
 	}
 	return list, nil
 }
 
-func readJob(file string) (*envelope.Job, error) {
+func readJob(file string) (*envelope.Job, digest.Digest, error) {
 	f, err := os.Open(file)
 	if err != nil {
-		return nil, err
+		return nil, digest.Digest{}, err
 	}
 	defer f.Close()
-	if _, _, err := jobfile.ReadHeader(f); err != nil {
-		return nil, err
+	_, sum, err := jobfile.ReadHeader(f)
+	if err != nil {
+		return nil, digest.Digest{}, err
 	}
 	header, err := envelope.ReadHeader(f, wide)
 	if err != nil {
-		return nil, err
+		return nil, digest.Digest{}, err
 	}
-	return envelope.ParseContext(header.Context)
+	job, err := envelope.ParseContext(header.Context)
+	return job, sum, err
 }
 
 func ended(job string) bool {

@@ -2,7 +2,8 @@
 // opened by another image than it was sealed for. The main calls are [New], which gives the steps, and [Locate], which tells where a live key
 // stands.
 //
-// It proposes: the owner applies each policy. It does not see the parent; that an enclave of the new image runs is for the canary job to show.
+// It proposes: the owner applies each policy. That an enclave of the new image runs is for the canary job to show, and what a parent says of
+// its jobs is added to what the owner's job files say, never believed in their place.
 package rollout
 
 import (
@@ -127,7 +128,7 @@ func (c *Change) steps(drains bool) []Step {
 		{
 			Name: Drain, Does: fmt.Sprintf("wait until each job of the images that go has ended, %d days at most after the switch: then their last day has passed", c.DrainDays),
 			Before: []string{"the operator goes on running the old enclaves"},
-			After:  []string{"anchorhold rollout status --jobs DIR names no open job, for each folder that holds job files"},
+			After:  []string{"anchorhold rollout status --jobs DIR --parent-url URL names no open job, for each folder that holds job files"},
 			Back:   "apply " + files[Add] + " and seal to the old pins again",
 		},
 		{

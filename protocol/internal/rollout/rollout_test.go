@@ -12,6 +12,7 @@ import (
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/internal/rollout"
+	"anchorhold/protocol/internal/submit"
 	"anchorhold/protocol/keylint"
 	"anchorhold/protocol/keypolicy"
 	"anchorhold/protocol/ownerkey"
@@ -177,5 +178,34 @@ func TestFolderWithABrokenJob(t *testing.T) {
 	}
 	if open, err := rollout.OpenJobs(dir, nil, time.Now()); err == nil || open != nil {
 		t.Errorf("got %v and %v, want an error", open, err)
+	}
+}
+
+// Attack: a parent that says of jobs what suits it. What it lists is open, what it leaves out stays open by its file, and what it lists of an image
+// that stays is nobody's concern.
+func TestJoin(t *testing.T) {
+	header := func(name string) digest.Digest { return digest.Sum([]byte("header " + name)) }
+	stays := []digest.Digest{image("new").PCR0}
+	old := image("old").PCR0
+	files := []rollout.OpenJob{{File: "a.ahjob", Image: old, Header: header("a")}, {File: "b.ahjob", Image: old, Header: header("b")}}
+	pending := []submit.Pending{
+		{ID: "1", Status: "running", Image: old, Header: header("b")},
+		{ID: "2", Status: "queued", Image: old, Header: header("elsewhere")},
+		{ID: "3", Status: "queued", Image: stays[0], Header: header("new")},
+		{ID: "4", Status: "queued", Image: stays[0], Header: header("a")}, // of another image than its file says
+	}
+	want := []rollout.OpenJob{
+		{File: "a.ahjob", Image: old, Header: header("a"), Parent: "queued"},
+		{File: "b.ahjob", Image: old, Header: header("b"), Parent: "running"},
+		{Image: old, Header: header("elsewhere"), Parent: "queued"},
+	}
+	if got := rollout.Join(files, pending, stays); !slices.Equal(got, want) {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+	if got := rollout.Join(files, nil, stays); !slices.Equal(got, files) {
+		t.Errorf("a silent parent: got %+v, want %+v", got, files)
+	}
+	if files[0].Parent != "" {
+		t.Error("the list that was given has changed")
 	}
 }
