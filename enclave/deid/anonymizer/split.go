@@ -19,11 +19,15 @@ func Split(config []byte) (rest []byte, values map[string][]byte, err error) {
 	values = map[string][]byte{}
 	for i := range root.members {
 		if m := &root.members[i]; strings.EqualFold(m.name, "parameters") && m.value.kind == '{' {
+			given := map[string]int{}
+			for _, k := range m.value.members {
+				given[keys[known(k.name, keys)]]++
+			}
 			m.value.members = slices.DeleteFunc(m.value.members, func(m member) bool {
 				text, ok := m.value.key()
 				name := keys[known(m.name, keys)]
-				if !ok || name == "" || values[name] != nil {
-					return false // Compile refuses what is no key, and one that stays is a second
+				if !ok || name == "" || given[name] > 1 {
+					return false // Compile refuses what is no key, and what is given twice
 				}
 				if text != "" {
 					values[name] = []byte(text)

@@ -134,7 +134,7 @@ func TestKeysInOtherForms(t *testing.T) {
 			}
 		}
 	}
-	for _, two := range []string{`"cryptoHashKey":"a12345","CryptoHashKey":"b12345"`, `"cryptoHashKey":1.2345e4`, `"cryptoHashKey":["12345"]`} {
+	for _, two := range []string{`"cryptoHashKey":"a12345","CryptoHashKey":"b12345"`, `"cryptoHashKey":"a12345","CryptoHashKey":""`, `"cryptoHashKey":null,"CryptoHashKey":"a12345"`, `"cryptoHashKey":1.2345e4`, `"cryptoHashKey":["12345"]`} {
 		if _, _, err := anonymizer.Split([]byte(rules(two, id))); err == nil || strings.Contains(err.Error(), "2345") {
 			t.Errorf("%s: got %v", two, err)
 		}
