@@ -5,9 +5,37 @@ import (
 	"strings"
 )
 
-// What this file does is for Options.Exact: a regular expression of .NET is written as one of RE2 that matches the same, or refused. .NET
-// reads \d, \w and \s by Unicode, and the point as all but a line end; in RE2 a rule would miss the Zoë that \w+ is there for.
+// What this file does is for Options.Exact.
 
+// veryType makes e a name of a type: the library of .NET takes such a name anywhere in a path for those elements that are of the very
+// type, and Resource and DomainResource for whatever is there.
+func (r *resolver) veryType(e *expr, in static, t *Type) (static, error) {
+	e.types = []*Type{t}
+	if e.anyType() {
+		return in, nil
+	}
+	may := in.open || len(in.types) == 0 || r.options.UnknownElements
+	for _, u := range in.types {
+		may = may || u.abstract() || e.very(u)
+	}
+	if !may {
+		return in, failure(e.pos, Semantic, "%s is asked for where %s is", t.name, in.types[0].name)
+	}
+	return static{types: e.types, unordered: in.unordered}, nil
+}
+
+func (e *expr) anyType() bool { return e.name == "Resource" || e.name == "DomainResource" }
+
+// very reports whether e names a type, which for elements that are defined in another is that of all such.
+func (e *expr) very(t *Type) bool {
+	if strings.Contains(t.name, ".") {
+		t = t.base
+	}
+	return e.anyType() || t.name == e.name
+}
+
+// A regular expression of .NET is written as one of RE2 that matches the same, or refused. .NET reads \d, \w and \s by Unicode, and the
+// point as all but a line end; in RE2 a rule would miss the Zoë that \w+ is there for.
 const (
 	netWord  = `\p{L}\p{Mn}\p{Nd}\p{Pc}`
 	netSpace = `\f\n\r\t\v\x{85}\p{Z}`

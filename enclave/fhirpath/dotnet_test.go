@@ -7,6 +7,38 @@ import (
 	"anchorhold/enclave/fhirpath"
 )
 
+// The library of .NET takes the name of a type anywhere in a path for the elements of that very type, and sees no value below a primitive.
+func TestTypesInPathsOfDotNet(t *testing.T) {
+	n, err := fhirpath.Read([]byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a","contact":[{"gender":"male"}],"birthDate":"2000"}},
+		{"resource":{"resourceType":"Condition","onsetAge":{"value":3}}}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for expression, want := range map[string]string{
+		"Bundle.entry.resource.Patient.id":                      "/entry[0].resource.id",
+		"entry.resource.Condition.onset.Age.value":              "/entry[1].resource.onset.value",
+		"entry.resource.Condition.onset.Quantity.value":         "refused", // an Age is none
+		"entry.resource.DomainResource.id":                      "/entry[0].resource.id",
+		"entry.resource.Patient.contact.BackboneElement.gender": "/entry[0].resource.contact[0].gender",
+		"entry.resource.Observation":                            "",
+		"Patient.id":                                            "refused",
+		"entry.where(resource.Patient.exists()).resource.id":    "/entry[0].resource.id",
+		"entry.resource.Patient.birthDate.value":                "",
+		"entry.resource.Condition.onset.value":                  "/entry[1].resource.onset.value",
+	} {
+		got := "refused"
+		if x, err := fhirpath.Compile(expression, fhirpath.Options{Type: "Bundle", Exact: true}); err == nil {
+			items, err := x.Evaluate(n, fhirpath.Env{})
+			if got = literals(items); err != nil {
+				got = err.Error()
+			}
+		}
+		if got != want {
+			t.Errorf("%s: got %s, want %s", expression, got, want)
+		}
+	}
+}
+
 // Answers were read from the documentation of .NET's regular expressions: character classes, anchors, substitutions.
 func TestRegularExpressionsOfDotNet(t *testing.T) {
 	n, err := fhirpath.Read([]byte(`{"resourceType":"Patient","id":"x"}`))

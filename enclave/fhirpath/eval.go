@@ -136,10 +136,10 @@ func (ev *evaluator) member(e *expr, in []Item) ([]Item, error) {
 			}
 			switch {
 			case e.types != nil:
-				if v.typ != nil && v.typ.is(e.types[0]) {
+				if v.typ != nil && (v.typ.is(e.types[0]) && !e.exact || e.exact && e.very(v.typ)) {
 					out = append(out, v)
 				}
-			case e.name == "value" && v.typ != nil && v.typ.primitive():
+			case e.name == "value" && v.typ != nil && v.typ.primitive() && !e.exact:
 				s, err := value(v)
 				if err != nil {
 					return nil, ev.fail(e, err)

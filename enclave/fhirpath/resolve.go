@@ -149,8 +149,11 @@ func (r *resolver) member(e *expr, in static) (static, error) {
 	if found {
 		return out, nil
 	}
-	if e.focus == nil && e.name != "" && e.name[0] >= 'A' && e.name[0] <= 'Z' {
-		if t := r4().types[e.name]; t != nil {
+	if t := r4().types[e.name]; t != nil && e.name[0] >= 'A' && e.name[0] <= 'Z' {
+		switch {
+		case r.options.Exact:
+			return r.veryType(e, in, t)
+		case e.focus == nil:
 			return r.start(e, in, t)
 		}
 	}

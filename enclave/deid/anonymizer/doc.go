@@ -36,7 +36,7 @@
 //   - substitute writes numbers and booleans in the JSON type of the element, upstream as strings. A string that is a date with a time is
 //     written as it stands, upstream in the form of the machine's country. A replacement of another type than the element at hand fails the
 //     record; upstream writes it under the element's name.
-//   - Numbers that no rule changes keep their text; upstream writes 5 as 5.0 and 1e2 as 100.0.
+//   - Numbers that no rule changes keep their text; upstream writes 1e2 as 100.
 //   - A date that is none fails the record where a rule needs it; upstream reads no record with one.
 //   - Labels are added to meta whatever stands there; upstream reads meta again for that and fails when lastUpdated is hashed or encrypted.
 //   - Rules have steps for a record (startBudget, nodeBudget) and JSON has levels (the policy's nesting): a record that takes more fails.
