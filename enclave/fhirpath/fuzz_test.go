@@ -35,11 +35,13 @@ func FuzzCompile(f *testing.F) {
 		if err != nil || second != first {
 			t.Fatalf("%q prints as %q, and that as %q, %v", expression, first, second, err)
 		}
-		o := fhirpath.Options{Clock: true}
-		_, err = fhirpath.Compile(expression, o)
-		_, again := fhirpath.Compile(first, o)
-		if (err == nil) != (again == nil) && !tooLarge(again) {
-			t.Fatalf("%q: %v, but %q: %v", expression, err, first, again)
+		for _, exact := range []bool{false, true} {
+			o := fhirpath.Options{Clock: true, Exact: exact}
+			_, err = fhirpath.Compile(expression, o)
+			_, again := fhirpath.Compile(first, o)
+			if (err == nil) != (again == nil) && !tooLarge(again) {
+				t.Fatalf("%q: %v, but %q: %v", expression, err, first, again)
+			}
 		}
 	})
 }
@@ -68,7 +70,7 @@ func FuzzEvaluate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		x, err := fhirpath.Compile(expression, fhirpath.Options{Clock: true, UnknownElements: true})
+		x, err := fhirpath.Compile(expression, fhirpath.Options{Clock: true, UnknownElements: true, Exact: len(expression)%2 == 0})
 		if err != nil {
 			return
 		}
@@ -84,7 +86,7 @@ func FuzzEvaluate(f *testing.F) {
 	})
 }
 
-// FuzzRead: no panic; every node is inside of the bytes and of its parent.
+// FuzzRead: no panic; every node is inside of the bytes and of its parent; a Reader gives what ReadLoose gives.
 func FuzzRead(f *testing.F) {
 	for _, name := range []string{"patient", "observation"} {
 		b, err := os.ReadFile("testdata/" + name + ".json")
@@ -93,7 +95,13 @@ func FuzzRead(f *testing.F) {
 		}
 		f.Add(b)
 	}
+	reader := fhirpath.NewReader(fhirpath.MaxNesting)
 	f.Fuzz(func(t *testing.T, record []byte) {
+		loose, looseErr := fhirpath.ReadLoose(record, fhirpath.MaxNesting)
+		again, againErr := reader.Read(record)
+		if looseErr != againErr || looseErr == nil && dump(loose) != dump(again) {
+			t.Fatalf("a Reader that has read before gives another tree, %v and %v", looseErr, againErr)
+		}
 		root, err := fhirpath.Read(record)
 		if err != nil {
 			return
