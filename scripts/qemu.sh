@@ -54,7 +54,8 @@ have() { [[ -f $downloads/$1 && $(sha256sum "$downloads/$1" | cut -d' ' -f1) == 
 
 # The lists are our own: the machine's apt configuration stays as it is. The mirror is the one that the machine uses for Debian itself.
 lists() {
-	[[ ! -d $cache/lists ]] || return 0
+	[[ ! -f $cache/lists/whole ]] || return 0
+	rm -rf "$cache/lists" # of a run that was stopped
 	step "reading the package lists of $(pin suite | cut -d' ' -f2)"
 	local mirror
 	mirror=$(apt-get indextargets --format '$(ORIGIN) $(REPO_URI)' 'Created-By: Packages' | sed -n 's/^Debian //p' | grep -v security | head -n1)
@@ -62,7 +63,8 @@ lists() {
 	mkdir -p "$cache/sources" "$cache/lists/partial" "$cache/archives/archives/partial"
 	printf 'Types: deb deb-src\nURIs: %s\nSuites: %s\nComponents: main\nSigned-By: %s\n' "$mirror" "$(pin suite | cut -d' ' -f2)" \
 		/usr/share/keyrings/debian-archive-keyring.gpg >"$cache/sources/qemu.sources"
-	"${apt[@]}" update || { rm -rf "$cache/lists"; fail "can't read the package lists"; }
+	"${apt[@]}" update || fail "can't read the package lists"
+	touch "$cache/lists/whole"
 }
 apt=(apt-get -qq -o Dir::Etc::sourcelist=/dev/null -o "Dir::Etc::sourceparts=$cache/sources" -o "Dir::State::lists=$cache/lists"
 	-o "Dir::Cache=$cache/archives" -o APT::Sandbox::User=root)
