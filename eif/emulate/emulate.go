@@ -57,7 +57,8 @@ type Config struct {
 	Silent bool
 	// Console gets what the guest prints, up to 16 MiB.
 	Console io.Writer
-	// Started is called when the guest's heartbeat has come, Event for each event of SPEC 11. Both are called from one goroutine at a time.
+	// Started is called when the guest's heartbeat has come, Event for each event of SPEC 11, up to 256. Both are called from one goroutine at a
+	// time.
 	Started func()
 	Event   func(event.Code)
 	// Log gets lines about what is wrong with the guest.

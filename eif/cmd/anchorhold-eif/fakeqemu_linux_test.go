@@ -18,7 +18,7 @@ func init() { commands["qemu-system-x86_64"] = fakeQEMU }
 
 // fakeQEMU is QEMU as far as the emulator sees it, with a guest that does what the image's kernel says: a line is one of
 //
-//	print TEXT | heartbeat | unanswered | event NAME | serve | hang | exit CODE
+//	print TEXT | heartbeat | unanswered | event NAME | flood NAME | serve | hang | exit CODE
 func fakeQEMU() {
 	if len(os.Args) == 3 && os.Args[2] == "help" {
 		fmt.Println("nitro-enclave        AWS Nitro Enclave")
@@ -91,6 +91,10 @@ func (g *fakeGuest) do(word, rest string) {
 		port := g.dial(transport.HeartbeatPort, []byte{0xb7})
 		if word == "heartbeat" {
 			g.socket.Want(guesttest.Data, port)
+		}
+	case "flood":
+		for range 300 {
+			g.do("event", rest)
 		}
 	case "event":
 		for code, name := range event.Codes() {
