@@ -136,6 +136,47 @@ func TestHalfARequest(t *testing.T) {
 	}
 }
 
+// What no driver asks: each gets an error in place of an answer, or an answer, and the next one is served.
+func TestHostileRequests(t *testing.T) {
+	g, _ := guest(t)
+	r, at := g.Ring(0), g.Buffers()
+	const random = "\x69GetRandom"
+	exchangeOf := func(request, response guesttest.Descriptor) (head, n uint32) {
+		r.Describe(0, request)
+		r.Describe(1, response)
+		r.Offer(0)
+		r.Offer(1)
+		r.Kick()
+		r.Next()
+		return r.Next()
+	}
+	room := guesttest.Descriptor{Address: guesttest.Address(at + 0x200000), Length: 0x3000, Flags: guesttest.Write}
+	for name, c := range map[string]struct {
+		request, response guesttest.Descriptor
+		short             bool // an error, or nothing
+	}{
+		"largest chain":               {guesttest.Descriptor{Address: guesttest.Address(at), Length: 1 << 20}, room, true},
+		"no bytes":                    {guesttest.Descriptor{Address: guesttest.Address(at)}, room, true},
+		"answer over the request":     {guesttest.Descriptor{Address: guesttest.Address(at), Length: 10}, guesttest.Descriptor{Address: guesttest.Address(at), Length: 0x3000, Flags: guesttest.Write}, false},
+		"answer over the rings":       {guesttest.Descriptor{Address: guesttest.Address(at), Length: 10}, guesttest.Descriptor{Address: guesttest.Address(0x5000), Length: 0x800, Flags: guesttest.Write}, false},
+		"one byte of room":            {guesttest.Descriptor{Address: guesttest.Address(at), Length: 10}, guesttest.Descriptor{Address: room.Address, Length: 1, Flags: guesttest.Write}, true},
+		"request out of the rings":    {guesttest.Descriptor{Address: guesttest.Address(0), Length: 0x1000}, room, true},
+		"request of one byte too few": {guesttest.Descriptor{Address: guesttest.Address(at), Length: 9}, room, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			copy(g.At(at, 10), random)
+			head, n := exchangeOf(c.request, c.response)
+			if head != 1 || n > c.response.Length || (n < 256) != c.short {
+				t.Errorf("chain %d came back with %d bytes in a buffer of %d", head, n, c.response.Length)
+			}
+			copy(g.At(at, 10), random)
+			if _, n := exchangeOf(guesttest.Descriptor{Address: guesttest.Address(at), Length: 10}, room); n < 256 {
+				t.Errorf("the next answer has %d bytes", n)
+			}
+		})
+	}
+}
+
 // More requests at once than one batch, each in one chain.
 func TestManyAtOnce(t *testing.T) {
 	g, _ := guest(t)

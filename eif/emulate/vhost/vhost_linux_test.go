@@ -224,6 +224,8 @@ func TestMalformedMessages(t *testing.T) {
 		"memory overflows":        {5, 1, guesttest.Table(guesttest.Region{Guest: 1 << 63, Size: 1 << 63, User: 0, Offset: 0}), true},
 		"huge memory":             {5, 1, guesttest.Table(guesttest.Region{Guest: 0, Size: 1 << 41, User: 0, Offset: 0}), true},
 		"offset overflows":        {5, 1, guesttest.Table(guesttest.Region{Guest: 0, Size: 4096, User: 0, Offset: 1<<64 - 4096}), true},
+		"memory, 4 billion":       {5, 1, append(u(1<<32-1), region[8:]...), true},
+		"memory, count differs":   {5, 1, append(u(2), region[8:]...), true},
 		"memory, nine regions":    {5, 1, guesttest.Table(make([]guesttest.Region, 9)...), true},
 	} {
 		t.Run(name, func(t *testing.T) {
