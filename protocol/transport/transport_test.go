@@ -142,6 +142,34 @@ func TestStaleSocket(t *testing.T) {
 	l.Close()
 }
 
+// A listener whose queue is full refuses nobody and answers nobody: its socket is not taken away.
+func TestSocketOfABusyListenerStays(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("a full queue shows at once on Linux only")
+	}
+	path := filepath.Join(t.TempDir(), "s")
+	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(fd)
+	if err := errors.Join(syscall.Bind(fd, &syscall.SockaddrUnix{Name: path}), syscall.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	for range 8 {
+		if c, err := net.Dial("unix", path); err == nil {
+			defer c.Close()
+		}
+	}
+	if l, err := transport.Listen("unix://" + path); err == nil {
+		l.Close()
+		t.Error("got a listener, want an error")
+	}
+	if _, err := os.Lstat(path); err != nil {
+		t.Errorf("the socket is gone: %v", err)
+	}
+}
+
 func TestOtherFilesStay(t *testing.T) {
 	p := path(t)
 	if err := os.WriteFile(p, []byte("keep"), 0o600); err != nil {

@@ -236,18 +236,20 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestFailedJobGivesItsCode(t *testing.T) {
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /v1/jobs", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Location", "/v1/jobs/7")
-		w.WriteHeader(http.StatusAccepted)
-	})
-	mux.HandleFunc("GET /v1/jobs/7", func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, `{"status":"failed","code":"kms-denied"}`)
-	})
-	_, _, err := fetch(t, client(t, mux))
-	var refused *submit.Refusal
-	if !errors.As(err, &refused) || refused.Code != code.KMSDenied {
-		t.Fatalf("got %v, want %s", err, code.KMSDenied)
+	for said, want := range map[string]code.Code{"kms-denied": code.KMSDenied, "all is well: open it": ""} {
+		mux := http.NewServeMux()
+		mux.HandleFunc("POST /v1/jobs", func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Location", "/v1/jobs/7")
+			w.WriteHeader(http.StatusAccepted)
+		})
+		mux.HandleFunc("GET /v1/jobs/7", func(w http.ResponseWriter, r *http.Request) {
+			json.NewEncoder(w).Encode(map[string]string{"status": "failed", "code": said})
+		})
+		_, _, err := fetch(t, client(t, mux))
+		var refused *submit.Refusal
+		if !errors.As(err, &refused) || refused.Code != want || strings.Contains(err.Error(), "well") {
+			t.Errorf("%q: got %v, want code %q", said, err, want)
+		}
 	}
 }
 
