@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"runtime"
@@ -82,6 +83,25 @@ func BenchmarkSafeHarbor(b *testing.B) {
 		_, err := e.Process(context.Background(), bytes.NewReader(in), io.Discard, options())
 		return err
 	})
+	// As many engines as there are cores, each on a part of its own and with nothing to wait for: what this machine's cores
+	// give together is all that one engine on all of them could.
+	measure("engines-apart", func() error {
+		n := runtime.GOMAXPROCS(0)
+		errs := make(chan error, n)
+		for _, part := range parts(in, n) {
+			go func() {
+				o := options()
+				o.Workers = 1
+				_, err := e.Process(context.Background(), bytes.NewReader(part), io.Discard, o)
+				errs <- err
+			}()
+		}
+		var all error
+		for range n {
+			all = errors.Join(all, <-errs)
+		}
+		return all
+	})
 	measure("jsontext-copy", func() error {
 		d, w := jsontext.NewDecoder(bytes.NewReader(in)), jsontext.NewEncoder(io.Discard)
 		for {
@@ -113,6 +133,16 @@ func BenchmarkSafeHarbor(b *testing.B) {
 			}
 		}
 	})
+}
+
+// parts cuts lines into n parts of about one size.
+func parts(in []byte, n int) (all [][]byte) {
+	for ; n > 1; n-- {
+		end := len(in) / n
+		end += bytes.IndexByte(in[end:], '\n') + 1
+		all, in = append(all, in[:end]), in[end:]
+	}
+	return append(all, in)
 }
 
 // BenchmarkBundle runs the preset on one Bundle of 3 MB, as a message and as a line.

@@ -80,11 +80,16 @@ func (t *transformer) late(n *node, kept bool) bool {
 	}
 	if p := n.late.padded; p != nil {
 		if _, ok := object.find(p.name()); !ok {
+			m := t.mark()
 			if kept {
 				t.out = append(t.out, ',')
 			}
 			t.out = append(t.out, p.head...)
-			kept = t.noZIP(p, "unknown")
+			if t.noZIP(p, "unknown") {
+				kept = true
+			} else {
+				t.rollback(m)
+			}
 		}
 	}
 	if c := n.late.claim; c != nil {

@@ -126,6 +126,7 @@ func FuzzCompile(f *testing.F) {
 	for _, s := range []string{
 		minimal + "  id surrogate\n  a group\n    b one-of c\n    extension http://x group\n      valueCode one-of y\n",
 		minimal + "  contained contained\n  a A\ntype A\n  a A\n  b coding\nsystems\n  http://x.example/* match [a-z]+\n",
+		minimal + "  meta claim http://a http://b\n  extension http://x year-from a\n  a drop\n  b decimal 99\n  c span d\npersonal\n  1-8 z\n",
 		"anchorhold: rules/v1\nset x\n  a\nresource *\n  id surrogate\n",
 	} {
 		f.Add(s)

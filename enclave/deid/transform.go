@@ -41,11 +41,12 @@ type transformer struct {
 		known, foreign bool
 		at             int
 	}
-	// facts remembers what personal and oldest found out.
+	// facts are what was found out about it.
 	facts struct {
 		asked, personal bool
 		dated           bool
 		oldest          int
+		nowhere         int // ZIP codes of nowhere so far
 	}
 }
 

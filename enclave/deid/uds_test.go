@@ -141,6 +141,16 @@ func TestUDSPlusPatients(t *testing.T) {
 	}
 }
 
+// A record of empty addresses does not become fifty times as long.
+func TestUDSPlusRecordsDoNotSwell(t *testing.T) {
+	for _, address := range []string{`{}`, `{"postalCode":""}`, `{"country":"DE"}`} {
+		in := patient(`"address":[` + strings.TrimSuffix(strings.Repeat(address+",", 10_000), ",") + `]`)
+		if out := uds(t, in, "2024-12-31"); len(out) > 16<<10 || strings.Count(out, udsAbsent) != 64 {
+			t.Errorf("%d bytes with %s became %d, with %d reasons", len(in), address, len(out), strings.Count(out, udsAbsent))
+		}
+	}
+}
+
 // What says that something is not so takes the record with it, where the
 // profile has no place for it.
 func TestUDSPlusDoesNotTurnRecordsRound(t *testing.T) {

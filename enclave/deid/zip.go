@@ -6,6 +6,9 @@ import "bytes"
 const (
 	maxName  = 24
 	maxPlace = 40
+	// maxNowhere is how many ZIP codes of nowhere a record gets. An address of
+	// two bytes would become fifty times as long, and so would a record of them.
+	maxNowhere = 64
 )
 
 // zipCountries use US ZIP codes. Upper case.
@@ -85,9 +88,10 @@ func (t *transformer) zip(n *node, s []byte) bool {
 // noZIP appends the ZIP code of nowhere and why there is no other, as HRSA's
 // UDS+ wants it.
 func (t *transformer) noZIP(n *node, why string) bool {
-	if !bytes.HasSuffix(t.out, n.head) {
-		return false // in an array
+	if !bytes.HasSuffix(t.out, n.head) || t.facts.nowhere == maxNowhere {
+		return false // in an array, or once too often
 	}
+	t.facts.nowhere++
 	t.out = append(t.out, `"00000","_`...)
 	t.out = append(t.out, n.name()...)
 	t.out = append(t.out, `":{"extension":[{"url":"http://hl7.org/fhir/StructureDefinition/data-absent-reason","valueCode":"`...)

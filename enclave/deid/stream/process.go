@@ -173,7 +173,9 @@ type pipeline struct {
 }
 
 func (p *pipeline) start(in io.Reader) {
-	n := 2*p.options.Workers + 2
+	// A worker that finds no block waits for the finisher, which waits for one
+	// block: the more there are, the less a late one holds the others up.
+	n := 4*p.options.Workers + 4
 	p.free = make(chan *block, n)
 	p.long = make(chan struct{}, maxLong)
 	p.work = make(chan *block, n)

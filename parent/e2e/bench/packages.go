@@ -88,7 +88,7 @@ func (b *bench) engine() error {
 	if err != nil {
 		return err
 	}
-	two, err := b.passes(deid, "^Benchmark(SafeHarbor|Bundle)$/^(engine|message)$", 2)
+	two, err := b.passes(deid, "^Benchmark(SafeHarbor|Bundle)$/^(engine|engines-apart|message)$", 2)
 	if err != nil {
 		return err
 	}
@@ -100,6 +100,11 @@ func (b *bench) engine() error {
 	b.table.add(atLeast("safe-harbor engine / copying JSON tokens", perCore, one[engine].perCore, one["SafeHarbor/jsontext-copy"].perCore, 0.5))
 	b.table.add(atLeast("safe-harbor engine / encoding/json, maps", perCore, one[engine].perCore, one["SafeHarbor/encoding-json"].perCore, 2))
 	b.table.add(atLeast("safe-harbor engine, two cores / one, wall clock", "MB/s", two[engine].megabytes, one[engine].megabytes, 1.7))
+	apart := two["SafeHarbor/engines-apart"].megabytes
+	b.table.add(row{
+		name: "two engines apart, one core each / one, wall clock", value: number(apart, "MB/s"), baseline: number(one[engine].megabytes, "MB/s"),
+		ratio: fmt.Sprintf("%.2f", apart/one[engine].megabytes),
+	})
 	b.table.add(row{name: "safe-harbor engine, two cores", value: number(two[engine].megabytes, "MB/s"), goal: ">= 60 MB/s", met: two[engine].megabytes >= 60})
 	b.table.add(row{
 		name: "safe-harbor engine, two cores", value: number(two[engine].records, "resources/s"), goal: ">= 40000/s", met: two[engine].records >= 40000,
