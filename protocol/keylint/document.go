@@ -43,11 +43,12 @@ func (d document) keys() map[string][]string {
 	return list
 }
 
-// measurements are the values that conditions name, by register, in order.
-func measurements(conditions []keypolicy.Condition, values map[string][]string) map[string][]string {
-	for _, c := range conditions {
+// measurements are the values that conditions pin registers to, by register, in order: in a statement that allows those that it names, in a
+// denial those that it spares. What the others name is not pinned but left out.
+func measurements(s *keypolicy.Statement, values map[string][]string) map[string][]string {
+	for _, c := range s.Conditions {
 		name, ok := strings.CutPrefix(strings.ToLower(c.Key), attestation)
-		if !ok || c.Operator.Name == "Null" {
+		if !ok || c.Operator.Name == "Null" || strings.Contains(c.Operator.Name, "Not") != s.Deny {
 			continue
 		}
 		if name == "imagesha384" {
@@ -92,16 +93,31 @@ func (l *linter) theirs(d document) []document {
 	return list
 }
 
+// near are documents that have some registers of one of theirs and some of the one given: with the given PCR0 or with another.
+func (l *linter) near(d document, samePCR0 bool) []document {
+	var list []document
+	for _, t := range l.theirs(d) {
+		pcr0 := t.pcr0
+		if samePCR0 {
+			pcr0 = d.pcr0
+		} else {
+			list = append(list, t, d.with(pcr0, d.pcr1, d.pcr2))
+		}
+		list = append(list, d.with(pcr0, t.pcr1, d.pcr2), d.with(pcr0, d.pcr1, t.pcr2), d.with(pcr0, t.pcr1, t.pcr2))
+	}
+	return list
+}
+
 // documents are those of images that the policy could mean, the n-th values of all registers together: those of the statement's conditions, and
 // for a register that it leaves open those of the denials, which may be all that pins it. A register that nothing names is the adversary's.
 func (l *linter) documents(s *keypolicy.Statement) []document {
 	if list := l.shown[s]; list != nil {
 		return list
 	}
-	values, denied := measurements(s.Conditions, map[string][]string{}), map[string][]string{}
+	values, denied := measurements(s, map[string][]string{}), map[string][]string{}
 	for i := range l.Policy.Statements {
 		if l.Policy.Statements[i].Deny {
-			measurements(l.Policy.Statements[i].Conditions, denied)
+			measurements(&l.Policy.Statements[i], denied)
 		}
 	}
 	for name, list := range denied {
@@ -112,6 +128,9 @@ func (l *linter) documents(s *keypolicy.Statement) []document {
 	pick := func(name string, n int) string {
 		if list := values[name]; len(list) > 0 {
 			return list[min(n, len(list)-1)]
+		}
+		if n, err := strconv.Atoi(strings.TrimPrefix(name, "pcr")); err == nil && n <= 2 {
+			return l.others(n)[0]
 		}
 		return "other"
 	}

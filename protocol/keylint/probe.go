@@ -29,7 +29,7 @@ func (l *linter) tryAs(j judge, a attempt, rule string, statement int) {
 	list := []document{{}}
 	if slices.Contains(withRecipient, a.action) {
 		for _, d := range l.documents(&l.Policy.Statements[statement]) {
-			list = append(append(list, l.theirs(d)...), d.with(zero, zero, zero))
+			list = append(append(list, l.near(d, false)...), d.with(zero, zero, zero))
 		}
 	}
 	for _, d := range list {
@@ -121,7 +121,7 @@ func (l *linter) probeDecrypt(j judge, i int, who string) {
 		return
 	}
 	for _, d := range l.documents(s) {
-		for _, theirs := range l.theirs(d) {
+		for _, theirs := range l.near(d, false) {
 			if decrypt(theirs, "unpinned-image") {
 				return
 			}
@@ -131,10 +131,8 @@ func (l *linter) probeDecrypt(j judge, i int, who string) {
 		}
 	}
 	for _, d := range l.documents(s) {
-		for _, theirs := range l.theirs(d) {
-			if decrypt(d.with(d.pcr0, theirs.pcr1, d.pcr2), "pcr0-alone") || decrypt(d.with(d.pcr0, d.pcr1, theirs.pcr2), "pcr0-alone") {
-				break
-			}
+		if slices.ContainsFunc(l.near(d, true), func(theirs document) bool { return decrypt(theirs, "pcr0-alone") }) {
+			break
 		}
 	}
 	l.probePairing(j, i, who)

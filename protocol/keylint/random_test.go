@@ -121,12 +121,15 @@ var ways = []struct {
 	{"Decrypt", nil, []string{"unattested-decrypt"}},
 	{"Decrypt", []string{theirs, theirs, theirs}, []string{"unattested-decrypt", "unpinned-image"}},
 	{"Decrypt", []string{ground, ground, ground}, []string{"unattested-decrypt", "unpinned-image"}},
+	{"Decrypt", []string{theirs, pinned, pinned}, []string{"unattested-decrypt", "unpinned-image"}},
+	{"Decrypt", []string{theirs, pinned, theirs}, []string{"unattested-decrypt", "unpinned-image"}},
 	{"Decrypt", []string{pinned, theirs, theirs}, []string{"unattested-decrypt", "unpinned-image", "pcr0-alone"}},
 	{"Decrypt", []string{pinned, pinned, theirs}, []string{"unattested-decrypt", "unpinned-image", "pcr0-alone"}},
 	{"ReEncryptFrom", nil, []string{"re-encrypt"}},
 	{"CreateGrant", nil, []string{"create-grant"}},
 	{"GenerateDataKeyPair", nil, []string{"data-key-pair"}},
 	{"GenerateDataKeyPair", []string{theirs, theirs, theirs}, []string{"data-key-pair"}},
+	{"GenerateDataKeyPair", []string{theirs, pinned, theirs}, []string{"data-key-pair"}},
 	{"Encrypt", nil, []string{"mints-ciphertexts"}},
 }
 
