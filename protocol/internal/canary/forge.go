@@ -52,7 +52,7 @@ func signAnew(document []byte, now time.Time) ([]byte, error) {
 	if d.parts[3], err = cbor.Marshal(signature); err != nil {
 		return nil, err
 	}
-	return d.put()
+	return cbor.Marshal(d.parts) // not put: the payload would be written anew, in another order than was signed
 }
 
 // certificate makes one of the shape that documents have, signed by the parent or, without one, by itself.
