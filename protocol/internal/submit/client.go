@@ -22,6 +22,8 @@ const (
 	// ContentType is that of a job file.
 	ContentType = "application/vnd.anchorhold.job"
 
+	answerTime = 10 * time.Minute // for an answer to begin: a parent waits for the result before it gives one
+
 	maxStatus  = 64 << 10  // bytes of a JSON answer
 	maxReceipt = 256 << 10 // a document of 12 KiB, a leaf, eight path nodes, and room
 )
@@ -62,7 +64,7 @@ func NewHTTP() *http.Client {
 			DialContext:           (&net.Dialer{Timeout: 30 * time.Second}).DialContext,
 			TLSHandshakeTimeout:   30 * time.Second,
 			ExpectContinueTimeout: 2 * time.Second,
-			ResponseHeaderTimeout: 10 * time.Minute,
+			ResponseHeaderTimeout: answerTime,
 			ForceAttemptHTTP2:     true,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -117,7 +119,14 @@ func (c *Client) postOnce(ctx context.Context, size int64, open Body) (job *Job,
 	if err != nil {
 		return nil, 0, err
 	}
-	body := &progress{r: f, each: func(n int64) { c.notify(Uploading, n, size) }}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer func() {
+		if job == nil || job.body == nil {
+			stop(nil) // else with the body
+		}
+	}()
+	watch := newWatch(c.idle(), func() { stop(errStalled) })
+	body := &progress{r: f, watch: watch, each: func(n int64) { c.notify(Uploading, n, size) }}
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.Parent.String()+jobsPath, body)
 	if err != nil {
 		f.Close()
@@ -128,17 +137,21 @@ func (c *Client) postOnce(ctx context.Context, size int64, open Body) (job *Job,
 	// The parent can refuse a tenant or a token before gigabytes travel.
 	req.Header.Set("Expect", "100-continue")
 	res, err := c.do(req)
-	if err != nil {
+	watch.end()
+	switch {
+	case errors.Is(context.Cause(ctx), errStalled):
+		return nil, 0, fmt.Errorf("post job: %w", errStalled)
+	case err != nil:
 		return nil, 0, fmt.Errorf("post job: %w", err)
 	}
 	job = &Job{c: c, max: maxResult(size), size: -1}
 	switch res.StatusCode {
 	case http.StatusOK:
-		job.body, job.size = res.Body, res.ContentLength
+		job.body, job.size = stopping{res.Body, stop}, res.ContentLength
 	case http.StatusAccepted, http.StatusCreated:
 		res.Body.Close()
 	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
-		err := refusal(res)
+		err := c.refusal(res)
 		if res.Header.Get("Retry-After") == "" {
 			return nil, 0, err
 		}
@@ -147,7 +160,7 @@ func (c *Client) postOnce(ctx context.Context, size int64, open Body) (job *Job,
 		}
 		return nil, retryAfter(res), nil
 	default:
-		return nil, 0, refusal(res)
+		return nil, 0, c.refusal(res)
 	}
 	if job.url, err = c.location(res); err != nil {
 		res.Body.Close()
@@ -215,17 +228,34 @@ func sleep(ctx context.Context, d time.Duration) error {
 	}
 }
 
-// progress reports bytes as they pass.
+// stopping is a body with what its request holds.
+type stopping struct {
+	io.ReadCloser
+	stop context.CancelCauseFunc
+}
+
+func (s stopping) Close() error {
+	defer s.stop(nil)
+	return s.ReadCloser.Close()
+}
+
+// progress reports bytes of an upload as they pass.
 type progress struct {
-	r    io.ReadCloser
-	n    int64
-	each func(int64)
+	r     io.ReadCloser
+	n     int64
+	each  func(int64)
+	watch *watch
 }
 
 func (p *progress) Read(b []byte) (int, error) {
 	n, err := p.r.Read(b)
 	p.n += int64(n)
 	p.each(p.n)
+	if err == nil {
+		p.watch.next(0)
+	} else {
+		p.watch.next(answerTime) // all is on its way
+	}
 	return n, err
 }
 

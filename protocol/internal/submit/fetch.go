@@ -64,7 +64,7 @@ func (j *Job) ask(ctx context.Context) (done bool, again time.Duration, err erro
 	defer res.Body.Close()
 	again = retryAfter(res)
 	if res.StatusCode != http.StatusOK && res.StatusCode != http.StatusAccepted {
-		return false, again, refusal(res)
+		return false, again, j.c.refusal(res)
 	}
 	var s status
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxStatus)).Decode(&s); err != nil {
@@ -112,7 +112,7 @@ func (j *Job) receipt(ctx context.Context) ([]byte, error) {
 		return nil, err
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, refusal(res)
+		return nil, j.c.refusal(res)
 	}
 	defer res.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(res.Body, maxReceipt+1))
@@ -193,7 +193,7 @@ func (j *Job) resume(ctx context.Context, path string, have int64) (io.ReadClose
 		}
 		return res.Body, res.ContentLength, nil
 	}
-	return nil, 0, refusal(res)
+	return nil, 0, j.c.refusal(res)
 }
 
 // skip passes over n bytes. Waits are bounded as in copy.

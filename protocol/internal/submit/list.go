@@ -40,7 +40,7 @@ func (c *Client) Pending(ctx context.Context) ([]Pending, error) {
 		return nil, fmt.Errorf("list jobs: %w", err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return nil, refusal(res)
+		return nil, c.refusal(res)
 	}
 	defer res.Body.Close()
 	var list struct {

@@ -33,9 +33,11 @@ func (r *Refusal) temporary() bool {
 	return r.Status == http.StatusTooManyRequests || r.Status >= 500 || r.Status == http.StatusConflict || r.Status == http.StatusTooEarly
 }
 
-// refusal reads an RFC 9457 problem and closes the body.
-func refusal(res *http.Response) *Refusal {
+// refusal reads an RFC 9457 problem and closes the body, in the time of one wait for all of it: a parent that refuses a byte at a time must
+// not hold us for ever.
+func (c *Client) refusal(res *http.Response) *Refusal {
 	defer res.Body.Close()
+	defer time.AfterFunc(c.idle(), func() { res.Body.Close() }).Stop()
 	var problem struct {
 		Code code.Code `json:"code"`
 	}
