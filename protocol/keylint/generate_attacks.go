@@ -2,6 +2,8 @@
 
 package main
 
+import "strings"
+
 // attacks are policies by which somebody who knows how the linter searches would slip a way to Decrypt past it.
 func attacks() []flawed {
 	clinic := func(operator string, value any) object { return object{operator: object{tenant: value}} }
@@ -35,6 +37,9 @@ func attacks() []flawed {
 			decrypts(object{equals: own}), deny("kms:Decrypt", object{"ForAnyValue:StringNotEqualsIgnoreCase": all}))},
 		{"denied-without-document", "unpinned-image", "a denial that any document meets", append(bare()[:2], decrypts(object{equals: own}), deny("kms:Decrypt", object{"Null": object{pcr + "0": "true"}}))},
 		{"pcrs-by-pattern", "case-sensitive unpinned-image", "two digits of each register: an image that fits is found in a minute", attested("StringLike", object{pcr + "0": p0[:2] + "*", pcr + "1": p1[:2] + "*", pcr + "2": p2[:2] + "*"})},
+		{"not-one-pcr0", "absent-key unpinned-image", "any PCR0 but one, beside a pinned PCR1", change(func(c object) {
+			c[anyCase], c["StringNotEqualsIgnoreCase"] = object{pcr + "1": p1}, object{pcr + "0": strings.Repeat("ef", 48)}
+		})},
 		{"tenants-by-pattern", "unbound-tenant", "tenants whose names begin alike", change(func(c object) {
 			c[equals], c["StringLike"] = object{image: p0}, object{tenant: "clinic*"}
 		})},

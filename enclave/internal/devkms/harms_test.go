@@ -33,7 +33,7 @@ func init() {
 	proofs = map[string]proof{
 		"unattested-decrypt":  {harm: unattested},
 		"deny-needs-document": {harm: func(k *sealedKey) bool { return unattested(k) || unattested(k.with(parentDecrypts)) }},
-		"unpinned-image":      {harm: attestedAs("theirs", "ground")},
+		"unpinned-image":      {harm: attestedAs("theirs", "ground", "same PCR1")},
 		"debug-image":         {harm: attestedAs("debug")},
 		"pcr0-alone":          {harm: attestedAs("shifted", "shifted1", "shifted2")},
 		"unpaired-image":      {harm: crossed},

@@ -99,7 +99,7 @@ func newProving(t *testing.T, account string) *proving {
 	}
 	x := digest.Sum([]byte("adversary"))
 	for name, i := range map[string]measure.Image{
-		"a": image, "b": second, "theirs": {PCR0: x, PCR1: x, PCR2: x}, "debug": {}, "ground": {PCR0: ground(image.PCR0), PCR1: ground(image.PCR1), PCR2: ground(image.PCR2)},
+		"a": image, "b": second, "theirs": {PCR0: x, PCR1: x, PCR2: x}, "same PCR1": {PCR0: x, PCR1: image.PCR1, PCR2: x}, "debug": {}, "ground": {PCR0: ground(image.PCR0), PCR1: ground(image.PCR1), PCR2: ground(image.PCR2)},
 		"shifted1": {PCR0: image.PCR0, PCR1: x, PCR2: image.PCR2}, "shifted2": {PCR0: image.PCR0, PCR1: image.PCR1, PCR2: x}, "shifted": {PCR0: image.PCR0, PCR1: x, PCR2: x},
 	} {
 		p.documents[name] = p.attestation(t, spki(t, &recipientKey().PublicKey), func(c *softnsm.Config) { c.Image = i })
