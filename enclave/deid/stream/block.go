@@ -12,7 +12,7 @@ type block struct {
 	in    []byte
 	ends  []int // of the entries of a Bundle in it; one that is too long is empty
 	first int64 // number of the first line, or entry
-	long  int   // MiB that it holds of what the pipeline has room for
+	long  int   // pieces that it holds of what the pipeline has room for
 
 	// What the worker makes of it:
 	out      []byte

@@ -17,10 +17,12 @@ const (
 	defaultRecords     = 100_000_000
 	defaultIdentifiers = 20_000_000
 
-	// maxLong is how many MiB of long lines are on the way at once: with what
-	// becomes of them they take up to ten times that. Blocks are many on a
-	// machine of many cores, and a tenant may fill all of them with such lines.
-	maxLong = 16
+	// maxLong is how many pieces of longPiece bytes of long lines are on the way
+	// at once, 16 MiB: with what becomes of them they take up to ten times that.
+	// Blocks are many on a machine of many cores, and a tenant may fill all of
+	// them with such lines.
+	maxLong   = 32
+	longPiece = 512 << 10
 )
 
 // Process de-identifies NDJSON from in to out: one record per line, blank
@@ -165,7 +167,7 @@ type pipeline struct {
 	desks   []*desk // each of one goroutine, which owns it until wait is done
 
 	free    chan *block   // bounds the blocks, and with them the memory
-	long    chan struct{} // one for each MiB of the blocks that hold long lines
+	long    chan struct{} // one for each piece of the blocks that hold long lines
 	work    chan *block
 	ordered chan *block // in the order of the input
 	wait    sync.WaitGroup
@@ -248,7 +250,7 @@ func (p *pipeline) hand(b *block) bool {
 // job ends. Nobody but the reader waits for room, so it always gets it: all of
 // it at most, whatever the length.
 func (p *pipeline) admit(b *block) bool {
-	for b.long < min(len(b.in)>>20, maxLong) {
+	for b.long < min(len(b.in)/longPiece, maxLong) {
 		select {
 		case p.long <- struct{}{}:
 			b.long++
