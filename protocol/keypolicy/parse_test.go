@@ -141,3 +141,27 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// Attack: JSON escapes, by which a reader and a parser see two policies. What is escaped is judged as what it means, and a name that is given
+// twice is refused whichever way it is written.
+func TestEscapes(t *testing.T) {
+	plain := document(allow(`"Action":"kms:Decrypt"`))
+	escaped := strings.NewReplacer(`"Effect"`, `"\u0045ffect"`, `Allow`, `\u0041llow`, `Decrypt`, `\u0044ecrypt`).Replace(plain)
+	for _, text := range []string{plain, escaped} {
+		p, err := keypolicy.Parse([]byte(text))
+		if err != nil || !p.Evaluate(keypolicy.Request{Principal: owner, Action: "kms:Decrypt", Resource: keyARN}).Allowed {
+			t.Errorf("%s: got %v, want it to allow", text, err)
+		}
+	}
+	for _, text := range []string{
+		strings.Replace(plain, `"Effect":"Allow"`, `"Effect":"Deny","\u0045ffect":"Allow"`, 1),
+		strings.Replace(withCondition(`{"Bool":{"aws:x":"true"}}`), `"aws:x":"true"`, `"aws:x":"true","aws:\u0078":"false"`, 1),
+		strings.Replace(withCondition(`{"Bool":{"aws:x":"true"}}`), `"Bool":`, `"\u0042ool":{"aws:y":"true"},"Bool":`, 1),
+		strings.Replace(plain, `Decrypt`, `\ud800`, 1),
+		strings.Replace(plain, `kms:`, `\u212Ams:`, 1), // the Kelvin sign, whose lower case is k
+	} {
+		if p, err := keypolicy.Parse([]byte(text)); err == nil {
+			t.Errorf("%s: got %+v, want an error", text, p)
+		}
+	}
+}
