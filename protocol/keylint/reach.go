@@ -88,12 +88,23 @@ func (j judge) reach(a attempt) (found, sure bool) {
 		maps.Copy(r.Context, a.fixed)
 		free := j.free(&a, r.Context)
 		for _, r.Resource = range j.resources {
-			if j.search(&r, free, &tries) {
+			if j.concerns(r) && j.search(&r, free, &tries) {
 				return true, true
 			}
 		}
 	}
 	return false, tries < j.limit && !j.unsure
+}
+
+// concerns tells whether the suspect is about such a request at all, whatever its conditions say.
+func (j judge) concerns(r keypolicy.Request) bool {
+	if j.suspect == nil {
+		return true
+	}
+	bare := *j.suspect
+	bare.Conditions = nil
+	p := &keypolicy.Policy{Statements: []keypolicy.Statement{bare}}
+	return p.Evaluate(r).Allowed
 }
 
 func (j judge) search(r *keypolicy.Request, free []choice, tries *int) bool {

@@ -48,10 +48,9 @@ func fold(context map[string][]string) map[string][]string {
 // matches tells whether a statement applies. Of NotPrincipal one fitting entry exempts a principal, also a session of a listed role or a
 // member of a listed account: in a Deny, where AWS may deny more, that is the worst case.
 func (s *Statement) matches(r Request) bool {
-	principal := slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.matches(r) })
-	action := slices.ContainsFunc(s.Actions, func(a string) bool { return matchAction(a, r.Action) })
-	resource := slices.ContainsFunc(s.Resources, func(x string) bool { return matchResource(x, r.Resource) })
-	if principal == s.NotPrincipal || action == s.NotAction || resource == s.NotResource {
+	if slices.ContainsFunc(s.Principals, func(p Principal) bool { return p.matches(r) }) == s.NotPrincipal ||
+		slices.ContainsFunc(s.Actions, func(a string) bool { return matchAction(a, r.Action) }) == s.NotAction ||
+		slices.ContainsFunc(s.Resources, func(x string) bool { return matchResource(x, r.Resource) }) == s.NotResource {
 		return false
 	}
 	for _, c := range s.Conditions {
