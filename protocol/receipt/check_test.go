@@ -102,6 +102,26 @@ func TestOwnerExpectsAnother(t *testing.T) {
 	}
 }
 
+// Of a tenant's two pipelines one was asked for; and one that both name must be the tenant's.
+func TestPipelines(t *testing.T) {
+	both := strings.Replace(policyYAML, "pipelines: [deid]", "pipelines: [deid, second]", 1)
+	for name, c := range map[string]struct{ policy, did, asked string }{
+		"another of the tenant's": {both, "deid", "second"},
+		"another tenant's":        {policyYAML, "second", "second"},
+	} {
+		w := newWorldOf(t, c.policy)
+		leaf := w.leaf(0)
+		leaf.Pipeline = c.did
+		v, err := w.files(t, leaf)[0].Verify(w.ca.Roots(), time.Time{})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		e := w.expect()
+		e.Pipeline = c.asked
+		wantRefusal(t, v, e, receipt.ErrPipeline)
+	}
+}
+
 // A field that somebody forgot must not pass as "unchecked".
 func TestIncompleteExpectation(t *testing.T) {
 	w := newWorld(t)

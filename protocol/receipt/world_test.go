@@ -62,7 +62,12 @@ func compile(t testing.TB, yaml string) []byte {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{policy: compile(t, policyYAML), boot: [16]byte{7}, clock: sealed.Add(time.Minute)}
+	return newWorldOf(t, policyYAML)
+}
+
+func newWorldOf(t testing.TB, policy string) *world {
+	t.Helper()
+	w := &world{policy: compile(t, policy), boot: [16]byte{7}, clock: sealed.Add(time.Minute)}
 	w.image = measure.DevImage([]byte("program"), w.policy)
 	w.ca = testca.NewSeeded("receipt test", func() time.Time { return w.clock })
 	w.start(w.image)

@@ -257,6 +257,14 @@ func TestMetrics(t *testing.T) {
 		if tc.forwarded != "" {
 			req.Header.Set("X-Forwarded-For", tc.forwarded)
 		}
+		if tc.forwarded != "" && tc.token == "" { // the header of RFC 7239 alone says it too
+			other := req.Clone(t.Context())
+			other.Header = http.Header{"Forwarded": {"for=" + tc.forwarded}}
+			w := httptest.NewRecorder()
+			if r.server.ServeHTTP(w, other); w.Code != tc.want {
+				t.Errorf("%+v, as Forwarded: got %d, want %d", tc, w.Code, tc.want)
+			}
+		}
 		if tc.token != "" {
 			req.Header.Set("Authorization", "Bearer "+tc.token)
 		}

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -283,6 +284,53 @@ func TestSlowClient(t *testing.T) {
 	if err != nil || !strings.Contains(string(b), `"truncated"`) {
 		t.Errorf("got %q, %v, want truncated and the connection closed", b, err)
 	}
+}
+
+// upload begins an upload that stays unfinished, and returns when the spool has room set aside for it.
+func (r *rig) upload(tenant, token string) {
+	r.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { conn.Close() })
+	head, before := enclavetest.JobFile(r.t, tenant, image, 10), r.spool.Bytes()
+	fmt.Fprintf(conn, "POST /v1/jobs HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Length: 1048576\r\n\r\n%s", token, head[:len(head)-1])
+	r.until("the upload has its place", func() bool { return r.spool.Bytes() > before+1<<19 })
+}
+
+// One tenant's unfinished uploads take half of the places, and those of all tenants take no more than all.
+func TestUnfinishedUploadsLeaveRoom(t *testing.T) {
+	r := start(t, setup{api: api.Options{Uploads: 3}})
+	post := func(tenant, token string) answer {
+		return r.do(http.MethodPost, "/v1/jobs", token, bytes.NewReader(enclavetest.JobFile(t, tenant, image, 10)), "Prefer", "respond-async")
+	}
+	for range 2 {
+		r.upload("clinic", clinic)
+	}
+	r.want(post("clinic", clinic), http.StatusServiceUnavailable, "busy")
+	if a := post("other", other); a.status != http.StatusAccepted {
+		t.Fatalf("got %d %s for another tenant, want 202", a.status, a.body)
+	}
+	r.upload("other", other)
+	r.want(post("other", other), http.StatusServiceUnavailable, "busy")
+}
+
+// A client that asks and does not read the answer frees its connection.
+func TestClientThatDoesNotRead(t *testing.T) {
+	r := start(t, setup{absent: true, api: api.Options{IdleTime: 100 * time.Millisecond}})
+	r.enclave.PolicyB = make([]byte, 12<<20) // more than kernels buffer
+	r.enclave.Start(t)
+	r.until("ready", func() bool { return r.get("/readyz").status == http.StatusOK })
+	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	fmt.Fprintf(conn, "GET /v1/policy HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n", clinic)
+	r.until("its request ended", func() bool {
+		return strings.Contains(string(r.get("/metrics").body), `http_requests_total{route="GET /v1/policy",status="200"} 1`)
+	})
 }
 
 // The limit on a client's silence does not end a wait for the result, nor a connection that is used again later.
