@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"anchorhold/enclave/deid"
 	"anchorhold/protocol/protocoltest/cputime"
 	"anchorhold/protocol/protocoltest/synthetic"
 )
@@ -83,25 +84,7 @@ func BenchmarkSafeHarbor(b *testing.B) {
 		_, err := e.Process(context.Background(), bytes.NewReader(in), io.Discard, options())
 		return err
 	})
-	// As many engines as there are cores, each on a part of its own and with nothing to wait for: what this machine's cores
-	// give together is all that one engine on all of them could.
-	measure("engines-apart", func() error {
-		n := runtime.GOMAXPROCS(0)
-		errs := make(chan error, n)
-		for _, part := range parts(in, n) {
-			go func() {
-				o := options()
-				o.Workers = 1
-				_, err := e.Process(context.Background(), bytes.NewReader(part), io.Discard, o)
-				errs <- err
-			}()
-		}
-		var all error
-		for range n {
-			all = errors.Join(all, <-errs)
-		}
-		return all
-	})
+	measure("engines-apart", func() error { return enginesApart(e, in) })
 	measure("jsontext-copy", func() error {
 		d, w := jsontext.NewDecoder(bytes.NewReader(in)), jsontext.NewEncoder(io.Discard)
 		for {
@@ -133,6 +116,25 @@ func BenchmarkSafeHarbor(b *testing.B) {
 			}
 		}
 	})
+}
+
+// enginesApart runs as many engines as there are cores, each on a part of its own and with nothing to wait for: what this
+// machine's cores give together is all that one engine on all of them could.
+func enginesApart(e *deid.Engine, in []byte) (all error) {
+	n := runtime.GOMAXPROCS(0)
+	errs := make(chan error, n)
+	for _, part := range parts(in, n) {
+		go func() {
+			o := options()
+			o.Workers = 1
+			_, err := e.Process(context.Background(), bytes.NewReader(part), io.Discard, o)
+			errs <- err
+		}()
+	}
+	for range n {
+		all = errors.Join(all, <-errs)
+	}
+	return all
 }
 
 // parts cuts lines into n parts of about one size.
