@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,6 +100,35 @@ func TestConsole(t *testing.T) {
 	}
 	if console.Len() != 16<<20 || !strings.HasPrefix(console.String(), "booting\n") {
 		t.Errorf("the console has %d bytes, want 16 MiB", console.Len())
+	}
+}
+
+// A kernel that gives up its timer on a busy machine is started again, not for ever, and no other end is taken for that.
+func TestTimerIsLost(t *testing.T) {
+	const panics = "printf 'Kernel panic - not syncing: IO-APIC + tim'; printf \"er doesn't work!  Boot with apic=debug\\n\"; "
+	for name, c := range map[string]struct {
+		body   string // in which $n is the number of the start
+		starts int
+		code   int
+	}{
+		"once":         {"[ $n = 1 ] && { " + panics + "exit 0; }; echo boots; exit 0", 2, 0},
+		"always":       {panics + "exit 0", 3, 0},
+		"another":      {"echo 'Kernel panic - not syncing: no init'; exit 0", 1, 0},
+		"QEMU's fault": {panics + "exit 5", 1, 5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			count := filepath.Join(t.TempDir(), "count")
+			c2 := config(t, emulate.MicroVM, fakeQEMU(t, "echo >> "+count+"; n=$(wc -l < "+count+"); "+c.body+"\n"))
+			var said []string
+			c2.Log = func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
+			out, err := emulate.Run(context.Background(), c2)
+			if (err != nil) != (c.code != 0) || out.ExitCode != c.code || out.Stopped {
+				t.Errorf("got %+v, %v", out, err)
+			}
+			if b, err := os.ReadFile(count); err != nil || len(b) != c.starts || len(said) != c.starts-1 {
+				t.Errorf("%d starts, told %q, %v, want %d", len(b), said, err, c.starts)
+			}
+		})
 	}
 }
 

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -22,7 +21,7 @@ import (
 )
 
 const (
-	maxConsole  = 16 << 20
+	maxStarts   = 3               // of one image whose kernel loses its timer
 	maxSocket   = 107             // bytes of a unix socket's path
 	stopTime    = 5 * time.Second // for QEMU to end when it is asked to
 	maxFaults   = 16              // lines about one guest
@@ -41,6 +40,21 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	if len(c.Sockets)+portsInPath > maxSocket {
 		return Outcome{}, fmt.Errorf("%s: paths of unix sockets have at most %d bytes, want a shorter one", c.Sockets, maxSocket-portsInPath)
 	}
+	out := &console{w: c.Console, left: maxConsole}
+	for start := 1; ; start++ {
+		end, err := runOnce(ctx, c, program, out)
+		if err != nil || end.Stopped || end.Heartbeat || end.Last != 0 || !out.lost || start == maxStarts {
+			return end, err
+		}
+		out.lost = false
+		if c.Log != nil {
+			c.Log("the emulated timer has not kept up on this busy machine, and the kernel gave up: starting again")
+		}
+	}
+}
+
+// runOnce boots the image once.
+func runOnce(ctx context.Context, c Config, program string, out *console) (Outcome, error) {
 	dir, err := os.MkdirTemp("", "aheif") // mode 0700: who reaches the sockets in it is the enclave's hypervisor
 	if err != nil {
 		return Outcome{}, err
@@ -49,18 +63,19 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 	if err := writeParts(&c, dir); err != nil {
 		return Outcome{}, err
 	}
-	r := &runner{c: &c, dir: dir, ports: newPorts(&c)}
+	r := &runner{c: &c, dir: dir, ports: newPorts(&c), console: out}
 	return r.run(ctx, program)
 }
 
 // runner is one run.
 type runner struct {
-	c      *Config
-	dir    string
-	ports  *ports
-	faults int // guarded by mu
-	mu     sync.Mutex
-	stderr tail
+	c       *Config
+	dir     string
+	ports   *ports
+	console *console
+	faults  int // guarded by mu
+	mu      sync.Mutex
+	stderr  tail
 }
 
 func (r *runner) run(ctx context.Context, program string) (Outcome, error) {
@@ -159,7 +174,7 @@ func (r *runner) fault(device string, err error) {
 func (r *runner) boot(ctx context.Context, program string) (Outcome, error) {
 	cmd := exec.Command(program, arguments(r.c, r.dir)...)
 	cmd.Env = []string{"TMPDIR=" + r.dir} // where QEMU unpacks an image
-	cmd.Stdout, cmd.Stderr = &limited{w: r.c.Console, left: maxConsole}, &r.stderr
+	cmd.Stdout, cmd.Stderr = r.console, &r.stderr
 	cmd.SysProcAttr = dieWithParent()
 	if err := cmd.Start(); err != nil {
 		return Outcome{}, fmt.Errorf("start QEMU: %w", err)
@@ -217,23 +232,6 @@ func stop(cmd *exec.Cmd, done chan error) error {
 		_ = cmd.Process.Kill()
 		return <-done
 	}
-}
-
-// limited drops what goes beyond the limit: a guest must not fill the disk by way of its console.
-type limited struct {
-	w    io.Writer
-	left int
-}
-
-func (l *limited) Write(p []byte) (int, error) {
-	if n := min(len(p), l.left); n > 0 && l.w != nil {
-		if _, err := l.w.Write(p[:n]); err != nil {
-			l.left = 0
-			return len(p), nil // a full disk of ours does not stop the guest
-		}
-		l.left -= n
-	}
-	return len(p), nil
 }
 
 // tail keeps the end of what is written.

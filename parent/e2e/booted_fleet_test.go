@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +28,7 @@ func TestBootedGuestKilledMidJob(t *testing.T) {
 	c := &crash{Stage: booted(t, stage.Guest{Replace: true})}
 	t.Cleanup(func() { endReplaced(t, c.Stage) })
 	c.job = job{c.Stage, "job"}
-	in := large(t, c.Path("large"), 80)
+	in := large(t, c.Path("large"), 50)
 	mustOwner(t, c.Stage, 0, c.job.sealArgs("policy", in)...)
 	status, header, _ := api(t, c.Stage, http.MethodPost, "/v1/jobs", http.Header{"Prefer": {"respond-async"}}, bytes.NewReader(read(t, c.job.path(".ahjob"))))
 	if c.id = header.Get("Anchorhold-Job"); status != http.StatusAccepted || c.id == "" {
@@ -83,6 +85,9 @@ func TestBootedFourGuests(t *testing.T) {
 		starting.Go(func() { t.Logf("%s serves after %.1f s", name, e.wait("serving").Seconds()) })
 	}
 	starting.Wait()
+	if t.Failed() {
+		return
+	}
 	for _, name := range append(names, "one") { // an enclave that the parent does not know yet gets no job
 		parentKnows(t, s, name)
 	}
@@ -104,6 +109,9 @@ func TestBootedFourGuests(t *testing.T) {
 			boots[bootOf(t, j)]++
 			jobs++
 		}
+		log, err := s.Logs("parent")
+		check(t, err)
+		t.Logf("round %d: %v by the starts of enclaves; %d were taken out by now", round, slices.Collect(maps.Values(boots)), bytes.Count(log, []byte("is taken out")))
 	}
 	t.Logf("%d jobs were done by %d enclaves; %d were submitted again because KMS was not reached in time", jobs, len(boots), more)
 	if len(boots) != 4 {

@@ -153,7 +153,7 @@ func TestBootedStoppedMidBoot(t *testing.T) {
 	kernel := needQEMU(t)
 	dir := shortDir(t)
 	authority(t, dir)
-	image := writeEIF(t, filepath.Join(dir, "probe.eif"), probeImage(t, kernel, probe(t, dir)))
+	image := writeEIF(t, filepath.Join(dir, "probe.eif"), probeImage(t, kernel, probe(t)))
 	before := entriesOf(t, dir)
 	for _, machine := range []string{"microvm", "nitro-enclave"} {
 		tmp := filepath.Join(dir, "tmp")

@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,21 +22,30 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// probe builds the guest that says what its NSM shows.
-func probe(t testing.TB, dir string) []byte {
+// probe is the guest that says what its NSM shows, built once.
+func probe(t testing.TB) []byte {
 	t.Helper()
-	path := filepath.Join(dir, "probe")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "anchorhold/eif/emulate/probe")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	b, err := os.ReadFile(path)
+	b, err := builtProbe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return b
 }
+
+var builtProbe = sync.OnceValues(func() ([]byte, error) {
+	dir, err := os.MkdirTemp("", "ahprobe")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	path := filepath.Join(dir, "probe")
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "anchorhold/eif/emulate/probe")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		return nil, fmt.Errorf("go build: %w\n%s", err, out)
+	}
+	return os.ReadFile(path)
+})
 
 // probeImage is the probe in our layout, under a policy that is none.
 func probeImage(t testing.TB, kernel string, program []byte) *image.Image {
@@ -82,7 +92,7 @@ func signedImage(t *testing.T, i *image.Image) *image.Image {
 func TestBootedRegistersAreQEMUs(t *testing.T) {
 	t.Parallel()
 	kernel := needQEMU(t)
-	program := probe(t, t.TempDir())
+	program := probe(t)
 	two := probeImage(t, kernel, program)
 	one := *two
 	one.Sections = one.Sections[:len(one.Sections)-1]
@@ -118,7 +128,7 @@ func TestBootedRegistersAreTheSoftwareNSMs(t *testing.T) {
 	kernel := needQEMU(t)
 	dir := shortDir(t)
 	authority(t, dir)
-	i := signedImage(t, probeImage(t, kernel, probe(t, dir)))
+	i := signedImage(t, probeImage(t, kernel, probe(t)))
 	path := writeEIF(t, filepath.Join(dir, "probe.eif"), i)
 	e := microvm(t, dir, path)
 	e.wait("heartbeat")

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -63,6 +64,7 @@ type emulator struct {
 	cmd   *exec.Cmd
 	begin time.Time
 	done  chan struct{}
+	file  string // of the console; empty for none
 
 	mu    sync.Mutex
 	lines []string             // guarded by mu: of standard error
@@ -80,6 +82,9 @@ func emulate(t testing.TB, args ...string) *emulator {
 func emulateIn(t testing.TB, tmp string, args ...string) *emulator {
 	t.Helper()
 	e := &emulator{t: t, begin: time.Now(), done: make(chan struct{}), seen: map[string]time.Time{}}
+	if i := slices.Index(args, "--console"); i >= 0 {
+		e.file = args[i+1]
+	}
 	e.cmd = exec.Command(filepath.Join(bin, "anchorhold-eif"), append([]string{"emulate"}, args...)...)
 	e.cmd.Env = append(os.Environ(), "TMPDIR="+tmp)
 	stderr, err := e.cmd.StderrPipe()
@@ -120,6 +125,13 @@ func (e *emulator) text() string {
 	return strings.Join(e.lines, "\n")
 }
 
+// fail ends the test with what was said and what the console shows last.
+func (e *emulator) fail(format string, args ...any) {
+	e.t.Helper()
+	console, _ := os.ReadFile(e.file)
+	e.t.Fatalf("%s\n%s\nconsole: %s", fmt.Sprintf(format, args...), e.text(), console[max(0, len(console)-2000):])
+}
+
 // wait returns how long after the start the event came.
 func (e *emulator) wait(event string) time.Duration {
 	e.t.Helper()
@@ -132,11 +144,11 @@ func (e *emulator) wait(event string) time.Duration {
 		}
 		select {
 		case <-e.done:
-			e.t.Fatalf("the enclave has ended before %q: %v\n%s", event, e.err, e.text())
+			e.fail("the enclave has ended before %q: %v", event, e.err)
 		default:
 		}
 		if time.Now().After(end) {
-			e.t.Fatalf("no %q within %v\n%s", event, guestTime, e.text())
+			e.fail("no %q within %v", event, guestTime)
 		}
 	}
 }
@@ -147,7 +159,7 @@ func (e *emulator) ended() string {
 	select {
 	case <-e.done:
 	case <-time.After(guestTime):
-		e.t.Fatalf("the enclave lives after %v\n%s", guestTime, e.text())
+		e.fail("the enclave lives after %v", guestTime)
 	}
 	var exit *exec.ExitError
 	if !errors.As(e.err, &exit) || exit.ExitCode() != 1 {

@@ -31,7 +31,7 @@ func TestBootedSockets(t *testing.T) {
 	kernel := needQEMU(t)
 	dir := shortDir(t)
 	authority(t, dir)
-	e := microvm(t, dir, writeEIF(t, filepath.Join(dir, "probe.eif"), probeImage(t, kernel, probe(t, dir))))
+	e := microvm(t, dir, writeEIF(t, filepath.Join(dir, "probe.eif"), probeImage(t, kernel, probe(t))))
 	e.wait("heartbeat")
 	t.Run("gigabyte from the guest", func(t *testing.T) { fromGuest(t, dir) })
 	t.Run("gigabyte to the guest", func(t *testing.T) { toGuest(t, dir) })
