@@ -1,6 +1,8 @@
 package fleet_test
 
 import (
+	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +13,8 @@ import (
 	"anchorhold/parent/internal/fleet"
 	"anchorhold/parent/internal/spool"
 	"anchorhold/protocol/code"
+	"anchorhold/protocol/frame"
+	"anchorhold/protocol/message"
 )
 
 func TestEnclaveDies(t *testing.T) {
@@ -44,6 +48,29 @@ func TestAttemptsAreBounded(t *testing.T) {
 	}
 	if got := r.spool.Bytes(); got != 0 {
 		t.Errorf("got %d bytes held, want none", got)
+	}
+}
+
+// An enclave that says done without a result, or before it can have seen the whole job, has not done it.
+func TestDoneThatCannotBe(t *testing.T) {
+	for name, h := range map[string]enclavetest.Handler{
+		"without a result": func(j *enclavetest.Job) error {
+			_, err := io.Copy(io.Discard, j.Input)
+			return errors.Join(err, j.Conn.Send(message.Done{Receipt: enclavetest.Receipt}))
+		},
+		"before the end": func(j *enclavetest.Job) error {
+			err := errors.Join(j.Conn.SendData(frame.Result, []byte("a result")), j.Conn.Send(message.Done{Receipt: enclavetest.Receipt}))
+			return errors.Join(err, errors.New("reads no more"))
+		},
+	} {
+		e := enclavetest.New(t, image).Start(t)
+		e.Handle(h)
+		r := start(t, t.TempDir(), spool.Options{}, options(), e)
+		// More than kernels buffer, so that it cannot all have been sent.
+		if j := r.wait(t, r.submit(t, "t", image, strings.Repeat("x", 16<<20))); j.State != spool.Failed || j.Code != spool.EnclaveLost {
+			t.Errorf("%s: got %s %s, want %s", name, j.State, j.Code, spool.EnclaveLost)
+		}
+		r.stop()
 	}
 }
 
