@@ -7,6 +7,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,6 +16,8 @@ import (
 	"testing"
 
 	"anchorhold/parent/e2e/stage"
+	"anchorhold/protocol/jobfile"
+	"anchorhold/protocol/pinsfile"
 )
 
 // A pipeline seals, submits and opens a job to the pins of the day whenever it is told to, beside what the owner does meanwhile.
@@ -154,6 +158,19 @@ func (r *roller) sealingDenied(pins string) {
 	}
 }
 
+// busyParent is a parent at which a job waits for good.
+func (r *roller) busyParent(j job) string {
+	r.t.Helper()
+	_, header, err := jobfile.ReadHeader(bytes.NewReader(read(r.t, j.path(".ahjob"))))
+	check(r.t, err)
+	pins, err := pinsfile.Parse(read(r.t, r.s.Path(r.from+".pins")))
+	check(r.t, err)
+	list := fmt.Sprintf(`{"jobs":[{"job":"waits","status":"queued","image":"%s","header":"%s"}]}`, pins.Images[0].PCR0, header)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, list) }))
+	r.t.Cleanup(server.Close)
+	return server.URL
+}
+
 // roll goes through all steps; the new image runs in the slot, while the pipeline goes on.
 func (r *roller) roll(slot stage.Slot, program string) {
 	t, ctx := r.t, r.t.Context()
@@ -170,9 +187,8 @@ func (r *roller) roll(slot stage.Slot, program string) {
 
 	r.p.use(r.to)
 	r.apply("3-switch.json")
-	ask := []string{"--parent-url", r.s.ParentURL, "--token-file", r.s.TokenFile()}
-	r.status(4, "whether jobs have drained is not known", ask...)
-	r.status(4, "wait: 1 jobs of images that go", append(ask, "--jobs", r.s.Path("q-"+r.to))...)
+	r.status(4, "whether jobs have drained is not known", "--parent-url", r.s.ParentURL, "--token-file", r.s.TokenFile())
+	r.status(4, "at the parent: queued\nwait: 1 jobs of images that go", "--jobs", r.s.Path("q-"+r.to), "--parent-url", r.busyParent(held), "--token-file", r.s.TokenFile())
 	r.sealingDenied(r.from)
 
 	// Back, and forth again: nothing is lost by that.
