@@ -69,6 +69,7 @@ var withoutKey = map[string]refusal{
 	"key by alias":               {before: func(o *order) { o.arn = "arn:aws:kms:us-east-1:111122223333:alias/a" }, want: code.KeyNotAllowed},
 	"unknown content type":       {before: func(o *order) { o.claims.ContentType = "application/x-ndjson" }, want: code.ContentTypeUnsupported},
 	"listed but unknown type":    {before: func(o *order) { o.claims.ContentType = "application/x-other" }, want: code.ContentTypeUnsupported},
+	"type of another pipeline":   {before: func(o *order) { o.claims.Pipeline, o.claims.ContentType = "raise", envelope.ContentMessage }, want: code.ContentTypeUnsupported},
 	"parameters as records":      {before: func(o *order) { o.claims.ContentType = envelope.ContentParameters }, want: code.ContentTypeUnsupported},
 	"yesterday":                  {before: func(o *order) { o.claims.NotAfter = days(-1) }, want: code.Expired},
 	"32 days ahead":              {before: func(o *order) { o.claims.NotAfter = days(32) }, want: code.NotAfterTooFar},
