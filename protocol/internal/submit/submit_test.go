@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -322,56 +321,6 @@ func TestSilentParentIsLeft(t *testing.T) {
 		t.Fatal("got no error, want one")
 	}
 }
-
-// A parent that takes the head of a job and then nothing, or refuses a byte at a time, is left as well.
-func TestStallingParentIsLeft(t *testing.T) {
-	stop := make(chan struct{})
-	c := client(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "application/problem+json")
-		w.WriteHeader(http.StatusUnprocessableEntity)
-		io.WriteString(w, `{"code":`)
-		w.(http.Flusher).Flush()
-		<-stop
-	}))
-	t.Cleanup(func() { close(stop) })
-	c.Idle = 20 * time.Millisecond
-	var refused *submit.Refusal
-	if _, err := post(t, c); !errors.As(err, &refused) || refused.Code != "" {
-		t.Errorf("refused slowly: got %v, want a refusal without a code", err)
-	}
-
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	held := make(chan net.Conn, 1)
-	go func() {
-		conn, err := l.Accept()
-		if err != nil {
-			return
-		}
-		io.ReadFull(conn, make([]byte, 16))
-		io.WriteString(conn, "HTTP/1.1 100 Continue\r\n\r\n")
-		held <- conn
-	}()
-	c, err = submit.New("http://"+l.Addr().String(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.HTTP.CloseIdleConnections()
-	c.Idle = 20 * time.Millisecond
-	const size = 256 << 20 // more than kernels buffer
-	_, err = c.Post(t.Context(), size, func() (io.ReadCloser, error) { return io.NopCloser(io.LimitReader(zeros{}, size)), nil })
-	if err == nil || !strings.Contains(err.Error(), "takes no more") {
-		t.Errorf("read nothing: got %v, want that it takes no more", err)
-	}
-	(<-held).Close()
-}
-
-type zeros struct{}
-
-func (zeros) Read(p []byte) (int, error) { clear(p); return len(p), nil }
 
 // A full disk of ours is no reason to download again.
 func TestLocalFaultEndsTheDownload(t *testing.T) {
