@@ -186,7 +186,6 @@ func TestInvariant8_JobTimesOut(t *testing.T) {
 	}
 }
 
-// TestInvariant8_ParentThatNeverReads cannot hold a job: it ends on time, signed, and its place is free again.
 // TestInvariant8_IdentifiersFitTheMemory: the policy's 20 million of two jobs would not fit a machine with room for three each.
 func TestInvariant8_IdentifiersFitTheMemory(t *testing.T) {
 	b := newBench(t, options{memory: 2 * 2 * 128 * 3})
@@ -219,6 +218,7 @@ func TestLateKeyLeavesALeaf(t *testing.T) {
 	}
 }
 
+// TestInvariant8_ParentThatNeverReads cannot hold a job: it ends on time, signed, and its place is free again.
 func TestInvariant8_ParentThatNeverReads(t *testing.T) {
 	b := newBench(t, options{jobSeconds: 1})
 	p, o := b.dial(t), newOrder(t, b)
