@@ -42,5 +42,5 @@ func (c *cli) refusals(ctx context.Context) (string, error) {
 	if err := c.refused(ctx, "NotFoundException", admin, "describe-key", "--key-id", "00000000-0000-0000-0000-000000000000"); err != nil {
 		return "", err
 	}
-	return "refused by name", c.refused(ctx, "UnknownOperationException", admin, "schedule-key-deletion", "--key-id", c.key)
+	return "refused by name", c.refused(ctx, "UnknownOperationException", admin, "update-key-description", "--key-id", c.key, "--description", "x")
 }
