@@ -58,6 +58,20 @@ func bareDriver(t testing.TB) *driver {
 	return &driver{&guesttest.Socket{Guest: guesttest.New(t, device), CID: guestCID}, t, device, l}
 }
 
+// connect begins a connection to a port of the guest and returns this machine's end.
+func (d *driver) connect(port uint32) *net.UnixConn {
+	d.t.Helper()
+	ours, theirs, err := vsockdev.Pair()
+	if err != nil {
+		d.t.Fatal(err)
+	}
+	d.t.Cleanup(func() { ours.Close() })
+	if err := d.device.Connect(theirs, port); err != nil {
+		d.t.Fatal(err)
+	}
+	return ours
+}
+
 // dial connects from a port of the guest and returns this machine's end.
 func (d *driver) dial(port uint32) vsockdev.Conn {
 	d.t.Helper()

@@ -286,14 +286,7 @@ func TestEndsOverAndOver(t *testing.T) {
 	if _, err := io.ReadFull(c, b); err != nil || string(b) != "more" {
 		t.Errorf("got %q, %v", b, err)
 	}
-	ours, theirs, err := vsockdev.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	if err := d.device.Connect(theirs, 77); err != nil {
-		t.Fatal(err)
-	}
+	ours := d.connect(77)
 	p := d.Want(request, 77)
 	for range 2 {
 		d.Send(packet{SrcPort: 77, DstPort: p.SrcPort, Op: response, Window: 1 << 20})
@@ -306,14 +299,7 @@ func TestEndsOverAndOver(t *testing.T) {
 func TestGuestDoesNotAnswer(t *testing.T) {
 	t.Parallel() // it waits for a time limit
 	d := newDriver(t)
-	ours, theirs, err := vsockdev.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	if err := d.device.Connect(theirs, 77); err != nil {
-		t.Fatal(err)
-	}
+	ours := d.connect(77)
 	d.Want(request, 77)
 	ended(t, ours)
 	d.Want(reset, 77)

@@ -51,14 +51,7 @@ func TestClosedPortAnswersAtOnce(t *testing.T) {
 	d.Send(packet{SrcPort: 1000, DstPort: 9001, Op: request})
 	d.Want(reset, 1000)
 	// And a port of the guest.
-	ours, theirs, err := vsockdev.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	if err := d.device.Connect(theirs, 77); err != nil {
-		t.Fatal(err)
-	}
+	ours := d.connect(77)
 	p := d.Want(request, 77)
 	d.Send(packet{SrcPort: 77, DstPort: p.SrcPort, Op: reset})
 	ended(t, ours)
@@ -66,14 +59,7 @@ func TestClosedPortAnswersAtOnce(t *testing.T) {
 
 func TestHostDials(t *testing.T) {
 	d := newDriver(t)
-	ours, theirs, err := vsockdev.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ours.Close()
-	if err := d.device.Connect(theirs, 9101); err != nil {
-		t.Fatal(err)
-	}
+	ours := d.connect(9101)
 	if _, err := ours.Write([]byte("early")); err != nil {
 		t.Fatal(err)
 	}
