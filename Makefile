@@ -39,8 +39,8 @@ lint:
 bench: ## ratios against baselines of the same run
 	scripts/bench.sh
 
-interop: build ## with official AWS Encryption SDKs, the AWS CLI, other COSE and HPKE implementations; installs them
-	scripts/interop.sh
+interop: build ## against software that is not ours: SDKs, AWS CLI, other implementations; installs it; PART= for one part
+	scripts/interop.sh $(PART)
 
 e2e: build ## boots the image in QEMU and runs the main job through it; builds kernel and QEMU once; LONG=yes times ten starts
 	scripts/e2e.sh
@@ -51,8 +51,8 @@ fuzz: ## each fuzz target for FUZZTIME (10m for a release)
 cover: ## statement coverage of the trusted code, at least 90 %
 	scripts/cover.sh
 
-mutants: ## takes security checks out one by one: each time a test must fail (about 10 minutes)
-	scripts/mutants.sh
+mutants: ## takes security checks out one by one: each time a test must fail (about 20 minutes); ONLY="WORDS"
+	scripts/mutants.sh "$(ONLY)"
 
 generate: ## golden vectors
 	$(GO) generate ./...

@@ -1,13 +1,26 @@
 #!/usr/bin/env bash
-# Applies each mutant of scripts/mutants.txt to a copy of the tree and runs the tests of the package it names, which must fail.
-#   scripts/mutants.sh [WORDS]: only the mutants whose name holds WORDS
-# Prints mutant, package and the test that killed it. A mutant that survives, does not apply or does not compile is a failure.
+# Takes security checks out one at a time. Applies each mutant of scripts/mutants/*.txt to a copy of the tree and runs the
+# tests of the package it names, which must fail.
+#   scripts/mutants.sh [WORDS]: only the mutants whose name contains WORDS
+#   MUTANTS="FILE...": only the mutants of these files
+# Prints mutant, package and the test that failed. A mutant that survives, does not apply or does not compile is a failure.
+#
+# A block of a mutants file has these lines, and a blank line after it:
+#   mutant: NAME
+#   file: PATH        the file to change
+#   test: PACKAGE     the package whose tests must fail
+#   -OLD              the lines to replace, which must occur exactly once in the file
+#   +NEW              what replaces them
 set -euo pipefail
 cd "$(dirname "$0")/.."
 only=${1:-}
-list=$PWD/scripts/mutants.txt
 copy=$(mktemp -d)
-trap 'rm -rf "$copy"' EXIT
+list=$(mktemp)
+trap 'rm -rf "$copy" "$list"' EXIT
+for f in ${MUTANTS:-scripts/mutants/*.txt}; do
+	cat "$f"
+	echo
+done >"$list"
 git ls-files -co --exclude-standard -z | while IFS= read -rd '' f; do [[ ! -e $f ]] || printf '%s\0' "$f"; done |
 	tar --null -T - -cf - | tar -xf - -C "$copy"
 cd "$copy"
