@@ -43,9 +43,11 @@ type Finding struct {
 	Sid       string   `json:"sid,omitempty"` // of that statement
 	Grant     string   `json:"grant,omitempty"`
 	Who       []string `json:"who,omitempty"` // callers for whom a request was found that does it
-	Says      string   `json:"says"`
-	Attack    string   `json:"attack"`
-	Fix       string   `json:"fix"`
+	// Operations are the operations, actions or condition keys that it is about, where the statement names others as well.
+	Operations []string `json:"operations,omitempty"`
+	Says       string   `json:"says"`
+	Attack     string   `json:"attack"`
+	Fix        string   `json:"fix"`
 }
 
 // Metadata is what DescribeKey says of a key.
@@ -67,17 +69,17 @@ type Key struct {
 
 // Lint returns the findings, worst first, each once.
 func Lint(k *Key) []Finding {
-	l := &linter{
-		Key: k, seen: make(map[place]int), strange: make(map[string][]string), shown: make(map[*keypolicy.Statement][]document), limit: maxTries,
-	}
+	l := &linter{Key: k, seen: make(map[place]int)}
 	l.findStranger()
-	l.findChoices()
+	l.findVariables()
+	l.findDocuments()
 	l.arns = l.keyARNs()
 	l.findUsers()
 	for i := range k.Policy.Statements {
 		l.shape(i)
 		if !k.Policy.Statements[i].Deny {
 			l.probe(i)
+			l.dead(i)
 		}
 	}
 	l.probeGrants()
@@ -107,35 +109,43 @@ type linter struct {
 	seals    map[string]bool // principals that may make data keys
 	owners   []string        // accounts of the roles that may change the policy
 
-	account, name string               // of a stranger: no statement has them
-	arns          []string             // that the key may have
-	compared      map[string]*compared // by condition key
-	choices       []choice
-	strange       map[string][]string // see foreign; by condition keys
-	shown         map[*keypolicy.Statement][]document
-	limit         int  // of tries in one search
-	unsure        bool // there was more to try than was tried
+	account, name string   // of a stranger: no statement has them
+	partitions    []string // of AWS, that the policy is about
+	arns          []string // that the key may have
+	compared      map[string]*compared
+	variables     []variable          // PCR0, 1 and 2 first
+	index         map[string]int      // in variables, by condition key
+	limits        [][]limit           // by statement: what its conditions ask of variables
+	shown         map[document][]mask // what variables may have under a kind of document
+	senders       map[string]senders
+	telling       []glob
+
+	work            int  // searches and their steps so far
+	resourcesUnsure bool // the key may have more ARNs than arns
 }
 
 // report notes a finding about a statement (or -1) and, when known, who can use it.
 func (l *linter) report(name string, statement int, who string) {
-	r := rules[name]
-	f := Finding{Rule: name, Severity: r.severity, Statement: statement, Says: r.says, Attack: r.attack, Fix: r.fix}
+	r, rule := rules[name], name
+	if w, ok := wordings[name]; ok {
+		r, rule = w.rule, w.of
+	}
+	f := Finding{Rule: rule, Severity: r.severity, Statement: statement, Says: r.says, Attack: r.attack, Fix: r.fix}
 	if statement >= 0 {
 		f.Sid = l.Policy.Statements[statement].Sid
 	}
-	l.add(f, who)
+	l.add(name, f, who)
 }
 
-// A place is where a rule found something.
+// A place is where a rule, or a wording of it, found something.
 type place struct {
-	rule, grant string
-	statement   int
+	wording, grant string
+	statement      int
 }
 
 // add notes a finding once, with everyone for whom it holds.
-func (l *linter) add(f Finding, who string) {
-	at := place{f.Rule, f.Grant, f.Statement}
+func (l *linter) add(wording string, f Finding, who string) {
+	at := place{wording, f.Grant, f.Statement}
 	n, known := l.seen[at]
 	if !known {
 		n = len(l.findings)

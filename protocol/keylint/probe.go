@@ -14,34 +14,48 @@ func open(s *keypolicy.Statement) bool {
 
 // try searches and reports the finding; it tells whether there is one.
 func (l *linter) try(j judge, a attempt, rule string, statement int) bool {
-	found, sure := j.reach(a)
-	if found {
-		l.report(rule, statement, a.principal)
-	} else if !sure {
-		l.report("too-complex", statement, a.principal)
-		l.limit = fewTries
+	by, sure := j.sender(a)
+	switch {
+	case by != nil && a.who == l.someone(l.account): // of whatever account
+		l.report(rule, statement, l.someone(accountOf(by.principal)))
+	case by != nil:
+		l.report(rule, statement, a.who)
+	case !sure:
+		l.report("too-complex", statement, a.who)
 	}
-	return found
+	return by != nil
 }
 
-// tryAs tries without a document and with those of the adversary's own images: an operation that takes a Recipient must not be had by any.
-func (l *linter) tryAs(j judge, a attempt, rule string, statement int) {
-	list := []document{{}}
-	if slices.Contains(withRecipient, a.action) {
-		for _, d := range l.documents(&l.Policy.Statements[statement]) {
-			list = append(append(list, l.near(d, false)...), d.with(zero, zero, zero))
-		}
-	}
-	for _, d := range list {
-		if a.fixed = d.keys(); l.try(j, a, rule, statement) {
-			return
-		}
-	}
+// with returns the attempt with a document, and limits in addition to those that it has.
+func (a attempt) with(d document, limits ...limit) attempt {
+	a.document, a.limits = d, slices.Concat(a.limits, limits)
+	return a
 }
 
-// withRecipient are the operations that answer to an attestation document (KMS Developer Guide, "AWS KMS condition keys for AWS Nitro
-// Enclaves"), but for Decrypt, which has probes of its own, and GenerateRandom, which no key has a part in.
-var withRecipient = []string{"GenerateDataKey", "GenerateDataKeyPair", "DeriveSharedSecret"}
+// register is the variable of PCR0, 1 or 2.
+func (l *linter) register(n int) (int, *variable) { return n, &l.variables[n] }
+
+// unpinned are the attempt with the documents of images that are not pinned: another PCR0, 1 or 2 than statements name, or a debug enclave's.
+func (l *linter) unpinned(a attempt) []attempt {
+	var list []attempt
+	for n := range 3 {
+		i, v := l.register(n)
+		list = append(list, a.with(enclave, limit{i, v.foreign}))
+	}
+	return append(list, l.debug(a), a.with(tpm))
+}
+
+// debug is the attempt with the document of a debug enclave.
+func (l *linter) debug(a attempt) attempt {
+	for n := range 3 {
+		i, v := l.register(n)
+		a = a.with(enclave, limit{i, v.where(func(value []string) bool { return value != nil && value[0] == zero })})
+	}
+	return a
+}
+
+// any is the attempt without a document, and with each kind of document.
+func (a attempt) any() []attempt { return []attempt{a.with(none), a.with(enclave), a.with(tpm)} }
 
 // findUsers notes who may open anything at all, by whatever document, who may make data keys, and whose the key is.
 func (l *linter) findUsers() {
@@ -52,20 +66,20 @@ func (l *linter) findUsers() {
 			continue
 		}
 		j := l.only(i)
-		can := func(who, action string, d document) bool {
-			found, _ := j.reach(attempt{principal: who, action: action, fixed: d.keys()})
-			return found
+		can := func(attempts ...attempt) bool {
+			return slices.ContainsFunc(attempts, func(a attempt) bool { found, _ := j.reach(a); return found })
 		}
 		for _, who := range l.principals(s) {
-			if can(who, "Decrypt", document{}) {
+			decrypt := attempt{who: who, action: "Decrypt"}
+			if can(decrypt) {
 				l.opens[who] = true
-			} else if slices.ContainsFunc(l.documents(s), func(d document) bool { return can(who, "Decrypt", d) }) {
+			} else if can(decrypt.with(enclave), decrypt.with(tpm)) {
 				l.opens[who], l.attested[who] = true, true
 			}
-			if can(who, "GenerateDataKey", document{}) {
+			if can((attempt{who: who, action: "GenerateDataKey"}).any()...) {
 				l.seals[who] = true
 			}
-			if account := accountOf(who); account != "" && !open(s) && can(who, "PutKeyPolicy", document{}) {
+			if account := accountOf(who); account != "" && !open(s) && can(attempt{who: who, action: "PutKeyPolicy"}) {
 				l.owners = append(l.owners, account)
 			}
 		}
@@ -79,29 +93,31 @@ func (l *linter) probe(i int) {
 	for _, who := range l.principals(s) {
 		l.probeDecrypt(j, i, who)
 		l.probeMinting(j, i, who)
+		l.probeGranting(j, i, who)
+		l.probePairs(j, i, who)
 		for _, o := range forbiddenOperations {
-			l.tryAs(j, attempt{principal: who, action: o.action}, o.rule, i)
-		}
-		if l.opens[who] || l.seals[who] || open(s) {
-			l.try(j, attempt{principal: who, action: "PutKeyPolicy", fixed: document{}.keys()}, "users-administer", i)
-			for _, action := range []string{"ScheduleKeyDeletion", "DisableKey", "DeleteImportedKeyMaterial"} {
-				l.try(j, attempt{principal: who, action: action, fixed: document{}.keys()}, "users-delete", i)
+			a := attempt{who: who, action: o.action}
+			if slices.Contains(withRecipient, o.action) {
+				l.tryUnpinned(j, a, o.rule, i)
+			} else {
+				l.try(j, a, o.rule, i)
 			}
 		}
-		if !l.opens[who] && l.neighbour(who) && !open(s) {
-			l.try(j, attempt{principal: who, action: "PutKeyPolicy", fixed: document{}.keys()}, "operator-administers", i)
-		}
+		l.probeAdministration(j, i, who)
 		if strings.HasSuffix(who, ".amazonaws.com") {
 			l.report("service-principal", i, who)
 		}
 	}
 }
 
+// tryUnpinned tries without a document and with those of images that are not pinned: an operation that takes a Recipient must not be had by any.
+func (l *linter) tryUnpinned(j judge, a attempt, rule string, statement int) bool {
+	return slices.ContainsFunc(append([]attempt{a}, l.unpinned(a)...), func(a attempt) bool { return l.try(j, a, rule, statement) })
+}
+
 // forbiddenOperations are those that nobody needs, whoever it is.
 var forbiddenOperations = []struct{ action, rule string }{
 	{"ReEncryptFrom", "re-encrypt"},
-	{"CreateGrant", "create-grant"},
-	{"GenerateDataKeyPair", "data-key-pair"},
 	{"DeriveSharedSecret", "derive-shared-secret"},
 	{"ReplicateKey", "replicate"},
 	{"ImportKeyMaterial", "import-material"},
@@ -111,57 +127,142 @@ var forbiddenOperations = []struct{ action, rule string }{
 	{"GenerateDataKeyPairWithoutPlaintext", "mints-unseen"},
 }
 
-// probeDecrypt tries what gets around attestation, worst first: what a worse attempt shows, a lesser one need not.
-func (l *linter) probeDecrypt(j judge, i int, who string) {
-	s := &l.Policy.Statements[i]
-	decrypt := func(d document, rule string) bool {
-		return l.try(j, attempt{principal: who, action: "Decrypt", fixed: d.keys()}, rule, i)
-	}
-	if decrypt(document{}, "unattested-decrypt") {
+// Operations of grants by which the grantee opens, and by which it makes what passes for the owner's.
+var (
+	openingGrants = []string{"Decrypt", "ReEncryptFrom", "CreateGrant", "GenerateDataKeyPair", "DeriveSharedSecret"}
+	mintingGrants = []string{"GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPairWithoutPlaintext", "Encrypt", "ReEncryptTo"}
+)
+
+// probeGranting asks for CreateGrant, and for which operations of a grant, where the policy limits these.
+func (l *linter) probeGranting(j judge, i int, who string) {
+	a := attempt{who: who, action: "CreateGrant"}
+	n, limited := l.index[grantKey]
+	if !limited {
+		l.try(j, a, "create-grant", i)
 		return
 	}
-	for _, d := range l.documents(s) {
-		for _, theirs := range l.near(d, false) {
-			if decrypt(theirs, "unpinned-image") {
-				return
-			}
-		}
-		if decrypt(d.with(zero, zero, zero), "debug-image") {
+	v := &l.variables[n]
+	holds := func(operations []string) limit {
+		return limit{n, v.where(func(value []string) bool {
+			return slices.ContainsFunc(value, func(o string) bool { return slices.Contains(operations, o) })
+		})}
+	}
+	if !l.try(j, a.with(none, holds(openingGrants)), "create-grant", i) {
+		l.try(j, a.with(none, holds(mintingGrants)), "limited-grants", i)
+	}
+}
+
+// probePairs asks for key pairs: KMS returns the private key in the clear where no document is needed.
+func (l *linter) probePairs(j judge, i int, who string) {
+	a := attempt{who: who, action: "GenerateDataKeyPair"}
+	if l.try(j, a, "data-key-pair", i) {
+		return
+	}
+	for _, other := range l.unpinned(a) {
+		if l.try(j, other, "unpinned-key-pair", i) {
 			return
 		}
 	}
-	for _, d := range l.documents(s) {
-		if slices.ContainsFunc(l.near(d, true), func(theirs document) bool { return decrypt(theirs, "pcr0-alone") }) {
+}
+
+// probeAdministration looks at who may change the policy, or take the key out of use: nobody who uses the key, nor anybody of the operator's
+// account or of one that the key is not in.
+func (l *linter) probeAdministration(j judge, i int, who string) {
+	s := &l.Policy.Statements[i]
+	user := uses(l.opens, who) || uses(l.seals, who) || open(s)
+	rule := ""
+	switch {
+	case user:
+		rule = "users-administer"
+	case l.neighbour(who):
+		rule = "operator-administers"
+	case l.outsider(who):
+		rule = "foreign-administrator"
+	default:
+		return
+	}
+	changes := l.try(j, attempt{who: who, action: "PutKeyPolicy"}, rule, i)
+	if !user && changes {
+		return
+	}
+	for _, action := range []string{"ScheduleKeyDeletion", "DisableKey", "DeleteImportedKeyMaterial", "UpdatePrimaryRegion"} {
+		l.try(j, attempt{who: who, action: action}, "users-delete", i)
+	}
+}
+
+// outsider tells whether a principal is of another account than the key; or, where the key's is not known, than the first administrator.
+func (l *linter) outsider(who string) bool {
+	account := l.keyAccount()
+	if account == "" && len(l.owners) > 0 {
+		account = l.owners[0]
+	}
+	return account != "" && accountOf(who) != "" && accountOf(who) != account
+}
+
+// keyAccount is the account that the key is in, as far as its ARN or the policy's resources say.
+func (l *linter) keyAccount() string {
+	if l.Metadata != nil && l.Metadata.ARN != "" {
+		return accountOf(l.Metadata.ARN)
+	}
+	account := ""
+	for i := range l.Policy.Statements {
+		s := &l.Policy.Statements[i]
+		for _, r := range s.Resources {
+			a := accountOf(r)
+			if s.NotResource || len(a) != 12 || strings.Trim(a, digits) != "" {
+				continue
+			}
+			if account != "" && account != a {
+				return ""
+			}
+			account = a
+		}
+	}
+	return account
+}
+
+// probeDecrypt tries what gets around attestation, worst first: what a worse attempt shows, a lesser one need not.
+func (l *linter) probeDecrypt(j judge, i int, who string) {
+	a := attempt{who: who, action: "Decrypt"}
+	if l.try(j, a, "unattested-decrypt", i) {
+		return
+	}
+	l.try(j, a.with(tpm), "nitrotpm-instance", i)
+	n, pcr0 := l.register(0)
+	if l.try(j, a.with(enclave, limit{n, pcr0.foreign}), "unpinned-image", i) || l.try(j, l.debug(a), "debug-image", i) {
+		return
+	}
+	for _, n := range []int{1, 2} {
+		_, v := l.register(n)
+		if l.try(j, a.with(enclave, limit{0, pcr0.named}, limit{n, v.foreign}), "pcr0-alone", i) {
 			break
 		}
 	}
-	l.probePairing(j, i, who)
+	l.probePairing(j, i, a.with(enclave, limit{n, pcr0.named}))
 }
 
 // probePairing asks whether an attested image opens what was sealed for another one, or for another tenant.
-func (l *linter) probePairing(j judge, i int, who string) {
-	s := &l.Policy.Statements[i]
-	for _, d := range l.documents(s) {
-		crossed := attempt{principal: who, action: "Decrypt", fixed: d.keys(), forbidden: map[string]bool{d.pcr0: true}}
-		rule := "unpaired-image"
-		if manyValues(s) {
-			rule = "unpairing-list"
+func (l *linter) probePairing(j judge, i int, a attempt) {
+	rule := "unpaired-image"
+	if manyValues(&l.Policy.Statements[i]) {
+		rule = "unpairing-list"
+	}
+	_, pcr0 := l.register(0)
+	image := l.index[imageKey]
+	for n, value := range pcr0.values {
+		if !pcr0.named.has(n) {
+			continue
 		}
-		if l.try(j, crossed, rule, i) {
+		only := newMask(len(pcr0.values))
+		only.add(n)
+		other := l.variables[image].where(func(context []string) bool { return len(context) != 1 || !strings.EqualFold(context[0], value[0]) })
+		if l.try(j, a.with(enclave, limit{0, only}, limit{image, other}), rule, i) {
 			break
 		}
 	}
-	for _, d := range l.documents(s) {
-		for _, tenant := range append(l.foreign(tenantKey), "") {
-			fixed := d.keys()
-			if fixed[tenantKey] = nil; tenant != "" {
-				fixed[tenantKey] = []string{tenant}
-			}
-			if l.try(j, attempt{principal: who, action: "Decrypt", fixed: fixed}, "unbound-tenant", i) {
-				return
-			}
-		}
-	}
+	tenant := l.index[tenantKey]
+	v := &l.variables[tenant]
+	l.try(j, a.with(enclave, limit{tenant, v.foreign.or(v.absent())}), "unbound-tenant", i)
 }
 
 // manyValues tells whether a statement lists several measurements or several images.
@@ -175,22 +276,18 @@ func manyValues(s *keypolicy.Statement) bool {
 // probeMinting looks at who makes data keys: one who opens, or anyone, must not; a sealer does, for named images and tenants.
 func (l *linter) probeMinting(j judge, i int, who string) {
 	s := &l.Policy.Statements[i]
-	a := attempt{principal: who, action: "GenerateDataKey"}
-	if l.opens[who] || l.neighbour(who) || open(s) {
-		l.tryAs(j, a, "mints-keys", i)
+	a := attempt{who: who, action: "GenerateDataKey"}
+	if uses(l.opens, who) || l.neighbour(who) || open(s) {
+		l.tryUnpinned(j, a, "mints-keys", i)
 		return
 	}
 	if account := accountOf(who); account != "" && len(l.owners) > 0 && !slices.Contains(l.owners, account) {
-		a.fixed = document{}.keys()
-		l.try(j, a, "foreign-sealer", i)
+		l.tryUnpinned(j, a, "foreign-sealer", i)
 	}
 	for _, key := range []string{imageKey, tenantKey} {
-		for _, value := range l.foreign(key) {
-			a.fixed = document{}.keys()
-			a.fixed[key] = []string{value}
-			if l.try(j, a, "unbound-data-key", i) {
-				return
-			}
+		v := &l.variables[l.index[key]]
+		if l.tryUnpinned(j, a.with(none, limit{l.index[key], v.foreign.or(v.absent())}), "unbound-data-key", i) {
+			return
 		}
 	}
 }

@@ -19,33 +19,77 @@ func (d dice) one(list ...string) string { return list[d.IntN(len(list))] }
 var (
 	pinned  = strings.Repeat("ab", 48)
 	foreign = strings.Repeat("cd", 48)
+	theirs  = strings.Repeat("ef", 48) // an image that no policy here names
+	ground  = strings.Repeat("ab", 24) + strings.Repeat("ef", 24)
+	zeros   = strings.Repeat("0", 96)
+	images  = []string{pinned, foreign, theirs, ground, "12" + theirs[2:], theirs[:94] + "cd"}
 )
 
-// values are what conditions name, by key, as JSON; requests draw from texts.
+const (
+	parent   = "arn:aws:iam::444455556666:role/parent"
+	sealer   = "arn:aws:iam::111122223333:role/service/dev" // a session's ARN leaves out the path
+	clerk    = "arn:aws:iam::111122223333:user/clerk"
+	stranger = "arn:aws:iam::999999999999:role/x"
+)
+
+// senders are principals with the aws:PrincipalArn that they have.
+var senders = map[string]string{
+	"arn:aws:sts::444455556666:assumed-role/parent/i-0abc": parent, "arn:aws:sts::444455556666:assumed-role/parent/ci": parent,
+	"arn:aws:sts::111122223333:assumed-role/dev/ci": sealer, "arn:aws:sts::111122223333:assumed-role/dev/joe": sealer,
+	clerk: clerk, "arn:aws:sts::999999999999:assumed-role/x/y": stranger,
+	"arn:aws:sts::111122223333:federated-user/clerk": "arn:aws:sts::111122223333:federated-user/clerk",
+}
+
+// sendersInOrder are their principals in an order that is always the same.
+var sendersInOrder = slices.Sorted(func(yield func(string) bool) {
+	for s := range senders {
+		if !yield(s) {
+			return
+		}
+	}
+})
+
+// values are what conditions name, by key, as JSON; requests draw from texts and images.
 var values = map[string][]string{
-	"tenant": {`"clinic"`, `["clinic","hospital"]`, `"c*"`, `"*l"`, `""`}, "image": {`"` + pinned + `"`, `"` + foreign + `"`, `["` + pinned + `","` + foreign + `"]`},
-	"pcr": {`"` + pinned + `"`, `"` + strings.ToUpper(pinned) + `"`, `"` + foreign + `"`, `"ab*"`, `["` + pinned + `","` + foreign + `"]`},
+	"tenant": {`"clinic"`, `["clinic","hospital"]`, `"c*"`, `"*l"`, `"*"`, `""`},
+	"image":  {`"` + pinned + `"`, `"` + foreign + `"`, `["` + pinned + `","` + foreign + `"]`, `"*"`, `"?*b"`},
+	"exact": {
+		`"` + pinned + `"`, `"` + strings.ToUpper(pinned) + `"`, `"` + foreign + `"`, `["` + pinned + `","` + foreign + `"]`, `["` + pinned + `","` + zeros + `"]`,
+	},
+	"glob": {`"*"`, `"ab*"`, `"?b*"`, `"*cd"`, `"a*f"`, `"*e*"`, `["` + pinned + `","e*"]`, `"` + pinned[:95] + `?"`, `"0*"`},
 }
 
 var texts = []string{"clinic", "CLINIC", "hospital", "cx", "xl", "x", "other"}
 
+// measured is a condition on registers: by patterns or exact values, in all operators that compare text.
+func (d dice) measured() string {
+	key := "kms:RecipientAttestation:" + d.one("PCR0", "PCR0", "PCR1", "PCR2", "ImageSha384")
+	operator := d.one("StringEquals", "StringEqualsIgnoreCase", "StringNotEquals", "StringNotEqualsIgnoreCase", "StringEqualsIfExists", "StringNotEqualsIfExists",
+		"ForAllValues:StringEquals", "ForAnyValue:StringEquals", "ForAllValues:StringNotEquals", "ForAnyValue:StringNotEqualsIgnoreCase")
+	value := d.one(values["exact"]...)
+	if d.IntN(2) == 0 {
+		operator, value = d.one("StringLike", "StringLike", "StringNotLike", "ForAnyValue:StringLike", "StringLikeIfExists"), d.one(values["glob"]...)
+	}
+	return fmt.Sprintf(`%q:{%q:%s}`, operator, key, value)
+}
+
 func (d dice) condition() string {
-	key := d.one("kms:RecipientAttestation:PCR0", "kms:RecipientAttestation:PCR0", "kms:RecipientAttestation:PCR1", "kms:RecipientAttestation:PCR2", "kms:RecipientAttestation:ImageSha384",
-		"kms:EncryptionContext:anchorhold:image", "kms:EncryptionContext:anchorhold:tenant", "aws:PrincipalArn", "kms:CallerAccount", "aws:PrincipalTag/x", "kms:EncryptionContextKeys",
-		"aws:SourceIp", "aws:CurrentTime", "aws:MultiFactorAuthAge", "aws:SecureTransport")
-	value := d.one(values["pcr"]...)
-	operator := d.one("StringEquals", "StringEqualsIgnoreCase", "StringNotEquals", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike", "StringEqualsIfExists", "StringNotEqualsIfExists",
-		"ForAllValues:StringEquals", "ForAnyValue:StringEquals", "ForAnyValue:StringLike", "ForAllValues:StringNotEquals")
+	if d.IntN(3) == 0 {
+		return d.measured()
+	}
+	key := d.one("kms:EncryptionContext:anchorhold:image", "kms:EncryptionContext:anchorhold:tenant", "aws:PrincipalArn", "kms:CallerAccount",
+		"aws:PrincipalTag/x", "kms:EncryptionContextKeys", "aws:SourceIp", "aws:CurrentTime", "aws:MultiFactorAuthAge", "aws:SecureTransport")
+	operator := d.one("StringEquals", "StringEqualsIgnoreCase", "StringNotEquals", "StringNotEqualsIgnoreCase", "StringLike", "StringNotLike", "StringEqualsIfExists",
+		"StringNotEqualsIfExists", "ForAllValues:StringEquals", "ForAnyValue:StringEquals", "ForAnyValue:StringLike", "ForAllValues:StringNotEquals")
+	value := d.one(values["tenant"]...)
 	switch key {
 	case "kms:EncryptionContext:anchorhold:image":
 		value = d.one(values["image"]...)
-	case "kms:EncryptionContext:anchorhold:tenant", "aws:PrincipalTag/x", "kms:EncryptionContextKeys":
-		value = d.one(values["tenant"]...)
 	case "kms:CallerAccount":
 		value = d.one(`"444455556666"`, `"111122223333"`, `"4*"`)
 	case "aws:PrincipalArn":
-		operator = d.one("ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike", "StringLike")
-		value = d.one(`"arn:aws:iam::444455556666:role/parent"`, `"arn:aws:iam::111122223333:role/dev"`, `"arn:aws:iam::*:role/*"`, `"arn:aws:iam::4*:*"`)
+		operator = d.one("ArnEquals", "ArnNotEquals", "ArnLike", "ArnNotLike", "StringLike", "StringNotEquals")
+		value = d.one(`"`+parent+`"`, `"`+sealer+`"`, `"arn:aws:iam::*:role/*"`, `"arn:aws:iam::4*:*"`, `"arn:aws:sts::*:assumed-role/*"`, `"arn:aws:iam::1*:role/service/*"`)
 	case "aws:SourceIp":
 		operator, value = d.one("IpAddress", "NotIpAddress"), d.one(`"10.0.0.0/8"`, `"10.0.0.0/16"`, `["10.1.0.0/16","192.168.0.0/24"]`)
 	case "aws:CurrentTime":
@@ -62,37 +106,65 @@ func (d dice) condition() string {
 }
 
 func (d dice) statement() string {
-	principal := d.one(`"Principal":"*"`, `"Principal":{"AWS":"arn:aws:iam::444455556666:role/parent"}`, `"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`,
-		`"Principal":{"AWS":["arn:aws:iam::111122223333:role/dev","arn:aws:iam::444455556666:role/parent"]}`, `"NotPrincipal":{"AWS":"arn:aws:iam::111122223333:role/dev"}`)
+	return d.statementOf(d.one("Allow", "Allow", "Deny"), d.one(
+		`"Action":"kms:*"`, `"Action":"kms:Decrypt"`, `"Action":"kms:Decrypt"`, `"Action":"kms:ReEncrypt*"`, `"Action":"kms:CreateGrant"`, `"Action":"k?s:D*"`,
+		`"Action":["kms:GenerateDataKey*","kms:Decrypt"]`, `"Action":"kms:GenerateDataKey"`, `"Action":["kms:PutKeyPolicy","kms:ScheduleKeyDeletion"]`, `"Action":"kms:Put*"`,
+		`"NotAction":"kms:Decrypt"`, `"NotAction":["kms:Put*","kms:Create*"]`), d.condition)
+}
+
+func (d dice) statementOf(effect, action string, conditions func() string) string {
+	principal := d.one(`"Principal":"*"`, `"Principal":{"AWS":"`+parent+`"}`, `"Principal":{"AWS":"arn:aws:iam::111122223333:root"}`, `"Principal":{"AWS":"`+clerk+`"}`,
+		`"Principal":{"AWS":["`+sealer+`","`+parent+`"]}`, `"NotPrincipal":{"AWS":"`+sealer+`"}`, `"Principal":{"AWS":"arn:aws:sts::111122223333:assumed-role/dev/ci"}`,
+		`"Principal":{"AWS":"arn:aws:sts::444455556666:assumed-role/parent/ci"}`, `"NotPrincipal":{"AWS":"arn:aws:sts::444455556666:assumed-role/parent/ci"}`,
+		`"Principal":{"AWS":"`+stranger+`"}`, `"Principal":{"AWS":"arn:aws:sts::111122223333:federated-user/clerk"}`)
 	resource := d.one(`"Resource":"*"`, `"Resource":"*"`, `"Resource":"*"`, `"Resource":"arn:aws:kms:us-*:111122223333:key/*"`, `"NotResource":"arn:aws:kms:eu-west-1:*:key/*"`)
-	action := d.one(`"Action":"kms:*"`, `"Action":"kms:Decrypt"`, `"Action":"kms:ReEncrypt*"`, `"Action":"kms:CreateGrant"`, `"Action":"k?s:D*"`, `"Action":["kms:GenerateDataKey*","kms:Decrypt"]`,
-		`"NotAction":"kms:Decrypt"`, `"NotAction":["kms:Put*","kms:Create*"]`)
 	condition, used := "", map[string]bool{}
 	for range d.IntN(4) {
-		c := d.condition()
+		c := conditions()
 		if operator := strings.Split(c, ":{")[0]; !used[operator] { // an operator stands once in a statement
 			used[operator] = true
 			condition += "," + c
 		}
 	}
-	return fmt.Sprintf(`{"Effect":%q,%s,%s,%s,"Condition":{%s}}`, d.one("Allow", "Allow", "Deny"), principal, action, resource, strings.TrimPrefix(condition, ","))
+	return fmt.Sprintf(`{"Effect":%q,%s,%s,%s,"Condition":{%s}}`, effect, principal, action, resource, strings.TrimPrefix(condition, ","))
+}
+
+// policy draws statements of all kinds, or some that allow and deny Decrypt by registers only: what one leaves open another may pin.
+func (d dice) policy() string {
+	var statements []string
+	registersOnly := d.IntN(3) == 0
+	for n := range 1 + d.IntN(4) {
+		switch {
+		case registersOnly && n == 0:
+			statements = append(statements, d.statementOf("Allow", `"Action":"kms:Decrypt"`, d.measured))
+		case registersOnly:
+			statements = append(statements, d.statementOf("Deny", `"Action":["kms:Decrypt","kms:ReEncrypt*"]`, d.measured))
+		default:
+			statements = append(statements, d.statement())
+		}
+	}
+	return `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
 }
 
 // request draws what an adversary may choose; registers are those of the document, none without.
 func (d dice) request(action string, registers ...string) keypolicy.Request {
 	r := keypolicy.Request{
-		Principal: d.one("arn:aws:iam::444455556666:role/parent", "arn:aws:iam::111122223333:role/dev", "arn:aws:iam::111122223333:user/clerk", "arn:aws:iam::999999999999:role/x"),
-		Action:    "kms:" + action, Resource: d.one(arn, arn, "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"), Context: map[string][]string{},
+		Principal: d.one(sendersInOrder...), Action: "kms:" + action, Resource: d.one(arn, arn, "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
+		Context: map[string][]string{},
 	}
-	r.Context["aws:PrincipalArn"] = []string{r.Principal}
-	r.Context["kms:CallerAccount"] = []string{strings.Split(r.Principal, ":")[4]}
-	for key, list := range map[string][]string{
-		"kms:EncryptionContext:anchorhold:image": {pinned, foreign, "x"}, "kms:EncryptionContext:anchorhold:tenant": texts, "aws:PrincipalTag/x": texts,
-		"aws:SourceIp": {"10.0.0.1", "10.2.0.1", "10.1.3.4", "192.168.0.9", "8.8.8.8"}, "aws:SecureTransport": {"true", "false"},
-		"aws:CurrentTime": {"2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"}, "aws:MultiFactorAuthAge": {"5", "10", "300", "301", "400"},
+	r.Context["aws:PrincipalArn"] = []string{senders[r.Principal]}
+	r.Context["kms:CallerAccount"] = []string{account(r.Principal)}
+	for _, choice := range []struct {
+		key  string
+		list []string
+	}{
+		{"kms:EncryptionContext:anchorhold:image", []string{pinned, pinned, foreign, "x"}}, {"kms:EncryptionContext:anchorhold:tenant", texts}, {"aws:PrincipalTag/x", texts},
+		{"aws:SourceIp", []string{"10.0.0.1", "10.2.0.1", "10.1.3.4", "192.168.0.9", "8.8.8.8"}}, {"aws:SecureTransport", []string{"true", "false"}},
+		{"aws:CurrentTime", []string{"2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"}},
+		{"aws:MultiFactorAuthAge", []string{"5", "10", "300", "301", "400"}},
 	} {
 		if d.IntN(4) > 0 {
-			r.Context[key] = []string{d.one(list...)}
+			r.Context[choice.key] = []string{d.one(choice.list...)}
 		}
 	}
 	for range d.IntN(3) {
@@ -107,74 +179,203 @@ func (d dice) request(action string, registers ...string) keypolicy.Request {
 	return r
 }
 
-var (
-	theirs = strings.Repeat("ef", 48) // an image that no policy here names
-	ground = strings.Repeat("ab", 24) + strings.Repeat("ef", 24)
-)
+func account(principal string) string { return strings.Split(principal, ":")[4] }
 
-// ways around attestation, and the rules of which one must then find something: a worse one is enough.
+// A judged policy is one with the rules that find something in it.
+type judged struct {
+	t      *testing.T
+	seed   uint64
+	text   string
+	policy *keypolicy.Policy
+	found  []string
+}
+
+// wants reports a request for which none of the rules has found anything.
+func (j *judged) wants(r keypolicy.Request, rules ...string) {
+	j.t.Helper()
+	if j.found == nil {
+		j.found = append(names(keylint.Lint(&keylint.Key{Policy: j.policy})), "")
+	}
+	if !slices.ContainsFunc(append(rules, "too-complex"), func(rule string) bool { return slices.Contains(j.found, rule) }) {
+		j.t.Fatalf("seed %d, allowed: %+v\nfindings %v, want one of %v\n%s", j.seed, r, j.found, rules, j.text)
+	}
+}
+
+// names tells whether some condition on one of the keys names a value itself.
+func (j *judged) names(value string, keys ...string) bool {
+	for _, s := range j.policy.Statements {
+		for _, c := range s.Conditions {
+			if slices.Contains(keys, c.Key) && slices.ContainsFunc(c.Values, func(v string) bool { return strings.EqualFold(v, value) }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (j *judged) namesRegister(n int, value string) bool {
+	keys := []string{fmt.Sprintf("kms:RecipientAttestation:PCR%d", n)}
+	if n == 0 {
+		keys = append(keys, "kms:RecipientAttestation:ImageSha384")
+	}
+	return j.names(value, keys...)
+}
+
+func first(list []string) string { return append(list, "")[0] }
+
+// attested says which rules must find something when Decrypt is allowed on a document.
+func (j *judged) attested(r keypolicy.Request, registers []string) {
+	j.t.Helper()
+	image, tenant := r.Context["kms:EncryptionContext:anchorhold:image"], r.Context["kms:EncryptionContext:anchorhold:tenant"]
+	rules := []string{"unattested-decrypt", "unpinned-image"}
+	switch {
+	case registers[0] == zeros:
+		j.wants(r, append(rules, "debug-image")...)
+		return
+	case !j.namesRegister(0, registers[0]):
+		j.wants(r, rules...)
+		return
+	case !j.namesRegister(1, registers[1]) || !j.namesRegister(2, registers[2]):
+		j.wants(r, append(rules, "debug-image", "pcr0-alone")...)
+	}
+	rules = append(rules, "debug-image")
+	if !strings.EqualFold(first(image), registers[0]) {
+		j.wants(r, append(rules, "unpaired-image", "unpairing-list")...)
+	}
+	if len(tenant) == 0 || !j.names(tenant[0], "kms:EncryptionContext:anchorhold:tenant") {
+		j.wants(r, append(rules, "unbound-tenant")...)
+	}
+}
+
+// ways around attestation by other operations, and the rules of which one must then find something.
 var ways = []struct {
 	action    string
 	registers []string
 	rules     []string
 }{
-	{"Decrypt", nil, []string{"unattested-decrypt"}},
-	{"Decrypt", []string{theirs, theirs, theirs}, []string{"unattested-decrypt", "unpinned-image"}},
-	{"Decrypt", []string{ground, ground, ground}, []string{"unattested-decrypt", "unpinned-image"}},
-	{"Decrypt", []string{theirs, pinned, pinned}, []string{"unattested-decrypt", "unpinned-image"}},
-	{"Decrypt", []string{theirs, pinned, theirs}, []string{"unattested-decrypt", "unpinned-image"}},
-	{"Decrypt", []string{pinned, theirs, theirs}, []string{"unattested-decrypt", "unpinned-image", "pcr0-alone"}},
-	{"Decrypt", []string{pinned, pinned, theirs}, []string{"unattested-decrypt", "unpinned-image", "pcr0-alone"}},
 	{"ReEncryptFrom", nil, []string{"re-encrypt"}},
 	{"CreateGrant", nil, []string{"create-grant"}},
 	{"GenerateDataKeyPair", nil, []string{"data-key-pair"}},
 	{"GenerateDataKeyPair", []string{theirs, theirs, theirs}, []string{"data-key-pair"}},
 	{"GenerateDataKeyPair", []string{theirs, pinned, theirs}, []string{"data-key-pair"}},
+	{"DeriveSharedSecret", nil, []string{"derive-shared-secret"}},
 	{"Encrypt", nil, []string{"mints-ciphertexts"}},
+	{"ReEncryptTo", nil, []string{"mints-ciphertexts"}},
+	{"GenerateDataKeyWithoutPlaintext", nil, []string{"mints-unseen"}},
+	{"ReplicateKey", nil, []string{"replicate"}},
+	{"ImportKeyMaterial", nil, []string{"import-material"}},
+}
+
+// role is what all sessions of a role have in common.
+func role(principal string) string {
+	parts := strings.Split(principal, "/")
+	if strings.HasPrefix(parts[0], "arn:aws:sts:") && len(parts) == 3 {
+		return parts[0] + "/" + parts[1]
+	}
+	return strings.NewReplacer(":sts:", ":iam:", "federated-user", "user").Replace(principal)
+}
+
+// administration draws who changes the policy or deletes the key, and who uses it: they must be others, of the key's account.
+func (j *judged) administration(d dice, draws int) (reached int) {
+	j.t.Helper()
+	puts, deletes, used := map[string]keypolicy.Request{}, map[string]keypolicy.Request{}, map[string]bool{}
+	for range draws {
+		if r := d.request("PutKeyPolicy"); j.policy.Evaluate(r).Allowed {
+			puts[r.Principal] = r
+		}
+		if r := d.request("ScheduleKeyDeletion"); j.policy.Evaluate(r).Allowed {
+			deletes[r.Principal] = r
+		}
+		for _, r := range []keypolicy.Request{d.request("Decrypt", pinned, pinned, pinned), d.request("GenerateDataKey")} {
+			used[role(r.Principal)] = used[role(r.Principal)] || j.policy.Evaluate(r).Allowed
+		}
+	}
+	accounts := map[string]bool{}
+	for who, r := range puts {
+		accounts[account(who)] = true
+		if used[role(who)] {
+			reached++
+			j.wants(r, "users-administer")
+		}
+		if len(accounts) > 1 {
+			j.wants(r, "users-administer", "operator-administers", "foreign-administrator")
+		}
+	}
+	for who, r := range deletes {
+		if used[role(who)] {
+			j.wants(r, "users-delete")
+		}
+	}
+	return reached
 }
 
 // crossCheck draws policies, and requests to each, and wants a finding wherever one gets around attestation. It returns how many policies have
-// each of the ways.
+// which kind of way: attested, unattested, administration, and the ways of other operations.
 func crossCheck(t *testing.T, seed uint64, policies int) []int {
+	t.Helper()
 	d := dice{rand.New(rand.NewPCG(7, seed))}
-	reached := make([]int, len(ways))
+	reached := make([]int, 3+len(ways))
 	for range policies {
-		var statements []string
-		for range 1 + d.IntN(4) {
-			statements = append(statements, d.statement())
+		j := &judged{t: t, seed: seed, text: d.policy()}
+		var err error
+		if j.policy, err = keypolicy.Parse([]byte(j.text)); err != nil {
+			t.Fatalf("%v: %s", err, j.text)
 		}
-		text := `{"Version":"2012-10-17","Statement":[` + strings.Join(statements, ",") + `]}`
-		policy, err := keypolicy.Parse([]byte(text))
-		if err != nil {
-			t.Fatalf("%v: %s", err, text)
+		seen := make([]bool, len(reached))
+		for range 60 {
+			registers := []string{d.one(images...), d.one(images...), d.one(images...)}
+			if d.IntN(8) == 0 {
+				registers = []string{zeros, zeros, zeros}
+			}
+			if r := d.request("Decrypt", registers...); j.policy.Evaluate(r).Allowed {
+				seen[0] = true
+				j.attested(r, registers)
+			}
+			if r := d.request("Decrypt"); j.policy.Evaluate(r).Allowed {
+				seen[1] = true
+				j.wants(r, "unattested-decrypt")
+			}
 		}
-		var found []string
+		seen[2] = j.administration(d, 20) > 0
 		for n, way := range ways {
-			for range 60 {
-				r := d.request(way.action, way.registers...)
-				if !policy.Evaluate(r).Allowed {
-					continue
+			for range 30 {
+				if r := d.request(way.action, way.registers...); j.policy.Evaluate(r).Allowed {
+					seen[3+n] = true
+					j.wants(r, way.rules...)
+					break
 				}
+			}
+		}
+		for n, s := range seen {
+			if s {
 				reached[n]++
-				if found == nil {
-					found = append(names(keylint.Lint(&keylint.Key{Policy: policy})), "")
-				}
-				if !slices.ContainsFunc(append(way.rules, "too-complex"), func(rule string) bool { return slices.Contains(found, rule) }) {
-					t.Fatalf("seed %d, allowed: %+v\nfindings %v\n%s", seed, r, found, text)
-				}
-				break
 			}
 		}
 	}
 	return reached
 }
 
+// found are seeds of policies that the linter once passed or misjudged: each stays.
+var found = []uint64{495}
+
+func TestFoundSeedsStayFound(t *testing.T) {
+	for _, seed := range found {
+		crossCheck(t, seed, 1)
+	}
+}
+
 // The linter misses nothing that chance finds: if some request gets around attestation, there is a finding of the kind.
 func TestNoRandomRequestFindsMore(t *testing.T) {
-	reached := crossCheck(t, 7, 60)
+	const seeds = 1500
+	reached := make([]int, 3+len(ways))
+	for seed := range uint64(seeds) {
+		for n, count := range crossCheck(t, seed, 1) {
+			reached[n] += count
+		}
+	}
 	for n, count := range reached {
-		if count < 10 {
-			t.Errorf("%s with %d registers: %d policies allowed it, want more for the test to say something", ways[n].action, len(ways[n].registers), count)
+		if count < seeds/50 {
+			t.Errorf("way %d: %d policies of %d have it, want more for the test to say something", n, count, seeds)
 		}
 	}
 	t.Logf("policies with a way, by way: %v", reached)
@@ -182,6 +383,8 @@ func TestNoRandomRequestFindsMore(t *testing.T) {
 
 // The same for whatever seed.
 func FuzzNoRequestFindsMore(f *testing.F) {
-	f.Add(uint64(1))
+	for _, seed := range found {
+		f.Add(seed)
+	}
 	f.Fuzz(func(t *testing.T, seed uint64) { crossCheck(t, seed, 1) })
 }

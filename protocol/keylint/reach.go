@@ -8,39 +8,36 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-const (
-	// maxTries bounds the search for one request. The largest policy of anchorhold key-policy needs some tens.
-	maxTries = 1000
-	// fewTries is the bound once a search was given up: the policy has its finding, and the next search would fare no better.
-	fewTries = 100
+// A document is what kind of attestation document a request shows.
+type document int
 
-	attestation = "kms:recipientattestation:"
-	contextKey  = "kms:encryptioncontext:"
-	contextKeys = "kms:encryptioncontextkeys"
-	imageKey    = contextKey + "anchorhold:image"
-	tenantKey   = contextKey + "anchorhold:tenant"
-	callerKey   = "aws:principalarn"
+const (
+	none document = iota
+	enclave
+	tpm
 )
 
-// An attempt is one kind of request: who calls what, with which values fixed. Values for all other condition keys are searched for.
+// withRecipient are the operations that take an attestation document (KMS Developer Guide, "Condition keys for AWS Nitro Enclaves"), but for
+// GenerateRandom, which no key has a part in.
+var withRecipient = []string{"Decrypt", "GenerateDataKey", "GenerateDataKeyPair", "DeriveSharedSecret"}
+
+// An attempt is one kind of request: who calls what, with which document, and which values will do for some variables. Values for all others
+// are searched for.
 type attempt struct {
-	principal string
-	action    string
-	fixed     map[string][]string // lower-case key → values; none: absent
-	forbidden map[string]bool     // values that the search may not choose for imageKey, in lower case
+	who      string
+	action   string
+	document document
+	limits   []limit
 }
 
-// judge is a policy whose only permission is the one under suspicion, beside all denials, or a grant.
+// judge is a policy whose only permission is the one under suspicion, with all denials, or a grant.
 type judge struct {
 	*linter
-	policy    *keypolicy.Policy
-	suspect   *keypolicy.Statement // nil: none allows
-	grants    []keypolicy.Grant
-	resources []string // ARNs that the key may have
+	policy  *keypolicy.Policy
+	suspect int   // statement of policy that allows; -1: none does
+	limits  []int // of each statement of policy: its index in the linter's limits; -1: it has no condition
+	grants  []keypolicy.Grant
 }
-
-// keyForm is what every key ARN fits.
-var keyForm = wildARN("arn:aws:kms:?*:?*:key/?*")
 
 // keyARNs are the ARNs that the key may have: its own when it is known, else one for each way of fitting what statements name: the worst case.
 func (l *linter) keyARNs() []string {
@@ -51,198 +48,227 @@ func (l *linter) keyARNs() []string {
 	for _, s := range l.Policy.Statements {
 		for _, r := range s.Resources {
 			if r != "*" {
-				globs = append(globs, wildARN(r))
+				globs = append(globs, wildARN(r), wild(r))
 			}
 		}
 	}
-	values, sure := witnesses(globs, keyForm)
-	l.unsure = l.unsure || !sure
-	return values
+	slices.SortFunc(globs, compareGlobs)
+	globs = slices.CompactFunc(globs, func(a, b glob) bool { return compareGlobs(a, b) == 0 })
+	var arns []string
+	for _, partition := range l.partitions {
+		form := slices.Concat(literal("arn:"+partition+":kms:", false), wildARN("?*:"), several(12, digits), wild(":key/?*"))
+		values, sure := witnesses(globs, form)
+		l.resourcesUnsure = l.resourcesUnsure || !sure
+		arns = append(arns, values...)
+	}
+	return arns
 }
 
 // only keeps all denials of the policy and one statement that allows; -1 keeps none.
 func (l *linter) only(statement int) judge {
-	j := judge{linter: l, policy: &keypolicy.Policy{Version: l.Policy.Version}, resources: l.arns}
+	j := judge{linter: l, policy: &keypolicy.Policy{Version: l.Policy.Version}, suspect: -1}
 	for i := range l.Policy.Statements {
 		s := &l.Policy.Statements[i]
 		if i == statement {
-			j.suspect = s
+			j.suspect = len(j.policy.Statements)
 		}
 		if s.Deny || i == statement {
 			j.policy.Statements = append(j.policy.Statements, *s)
+			j.limits = append(j.limits, i)
 		}
 	}
 	return j
 }
 
+// undenied keeps one statement that allows, and no denial.
+func (l *linter) undenied(statement int) judge {
+	return judge{
+		linter: l, policy: &keypolicy.Policy{Version: l.Policy.Version, Statements: l.Policy.Statements[statement : statement+1]},
+		limits: []int{statement},
+	}
+}
+
+// everything keeps all denials and adds a statement that allows everything.
+func (l *linter) everything() judge {
+	j := l.only(-1)
+	j.suspect = len(j.policy.Statements)
+	j.policy.Statements = append(j.policy.Statements, anyone())
+	j.limits = append(j.limits, -1)
+	return j
+}
+
 // reach looks for a request of that kind that is allowed. sure is false when it gave up before it had tried everything.
 func (j judge) reach(a attempt) (found, sure bool) {
-	tries := 0
-	for _, who := range j.callers(a.principal) {
-		r := keypolicy.Request{Principal: who, Action: "kms:" + a.action, Context: map[string][]string{}}
-		if isUniqueID(who) {
-			r.Principal, r.UniqueID = "", who
+	by, sure := j.sender(a)
+	return by != nil, sure
+}
+
+// sender is reach that returns who may send the request, nil when none was found.
+func (j judge) sender(a attempt) (by *caller, sure bool) {
+	if a.document != none && !slices.Contains(withRecipient, a.action) {
+		return nil, true
+	}
+	domains, possible := j.domains(a)
+	if !possible {
+		return nil, true
+	}
+	callers, sure := j.callers(a.who)
+	sure = sure && !j.resourcesUnsure
+	for _, c := range callers {
+		for _, resource := range j.arns {
+			found, certain := j.search(c, resource, a, domains)
+			if found {
+				return c, true
+			}
+			sure = sure && certain
 		}
-		r.Account = accountOf(who)
-		maps.Copy(r.Context, identity(who))
-		maps.Copy(r.Context, a.fixed)
-		free := j.free(&a, r.Context)
-		for _, r.Resource = range j.resources {
-			if j.concerns(r) && j.search(&r, free, &tries) {
-				return true, true
+	}
+	return nil, sure
+}
+
+// domains are the values of each variable under an attempt; possible is false when a variable has none.
+func (l *linter) domains(a attempt) (domains []mask, possible bool) {
+	domains = slices.Clone(l.shown[a.document])
+	for _, limit := range a.limits {
+		domains[limit.variable] = domains[limit.variable].and(limit.values)
+	}
+	return domains, !slices.ContainsFunc(domains, mask.empty)
+}
+
+// findDocuments notes by kind of document which values its registers may have.
+func (l *linter) findDocuments() {
+	l.shown = map[document][]mask{}
+	for _, d := range []document{none, enclave, tpm} {
+		for i := range l.variables {
+			v := &l.variables[i]
+			all := every(len(v.values))
+			switch {
+			case v.family == free:
+			case v.family == enclaveImage && d == enclave:
+				all = all.without(v.absent())
+			case v.family == enclaveKey && d == enclave, v.family == tpmKey && d == tpm:
+			default:
+				all = v.absent()
+			}
+			l.shown[d] = append(l.shown[d], all)
+		}
+	}
+}
+
+// search looks for values with which one caller's request about one ARN is allowed.
+func (j judge) search(c *caller, resource string, a attempt, domains []mask) (found, sure bool) {
+	if j.work++; j.work > maxWork {
+		return false, false
+	}
+	p, sure := problem{most: maxSteps}, true
+	domains = slices.Clone(domains)
+	for i := range j.policy.Statements {
+		s := &j.policy.Statements[i]
+		if !j.concerns(s, c, "kms:"+a.action, resource) {
+			if i == j.suspect {
+				return false, true
+			}
+			continue
+		}
+		limits := j.conditionsOn(i, c)
+		sure = sure && !slices.ContainsFunc(limits, func(l limit) bool { return !j.variables[l.variable].sure })
+		if i == j.suspect {
+			for _, limit := range limits {
+				domains[limit.variable] = domains[limit.variable].and(limit.values)
+			}
+			continue
+		}
+		clause := make([]limit, len(limits))
+		for n, limit := range limits {
+			clause[n].variable, clause[n].values = limit.variable, every(len(j.variables[limit.variable].values)).without(limit.values)
+		}
+		p.clauses = append(p.clauses, clause)
+	}
+	if j.suspect < 0 && !j.granted(domains, a.action) || slices.ContainsFunc(domains, mask.empty) {
+		return false, sure
+	}
+	values := p.solve(domains)
+	j.work += p.steps
+	if values == nil {
+		return false, sure && p.steps <= p.most
+	}
+	// The evaluator has the last word: where the two differ, the search is not to be trusted.
+	allowed := keypolicy.Authorize(j.policy, j.grants, j.request(c, resource, a, values)).Allowed
+	return allowed, allowed
+}
+
+// request is one with the first of the values.
+func (j judge) request(c *caller, resource string, a attempt, values []mask) keypolicy.Request {
+	r := keypolicy.Request{
+		Principal: c.principal, UniqueID: c.id, Account: accountOf(c.principal), Action: "kms:" + a.action, Resource: resource, Context: map[string][]string{},
+	}
+	for i, m := range values {
+		if value := j.variables[i].values[m.first()]; value != nil {
+			for _, key := range j.variables[i].keys {
+				r.Context[key] = value
 			}
 		}
 	}
-	return false, tries < j.limit && !j.unsure
+	maps.Copy(r.Context, c.identity)
+	return r
 }
 
-// concerns tells whether the suspect is about such a request at all, whatever its conditions say.
-func (j judge) concerns(r keypolicy.Request) bool {
-	if j.suspect == nil {
-		return true
-	}
-	bare := *j.suspect
+// concerns tells whether a statement is about a request at all, whatever its conditions say, save those on who calls.
+func (j judge) concerns(s *keypolicy.Statement, c *caller, action, resource string) bool {
+	bare := *s
 	bare.Conditions = nil
-	p := &keypolicy.Policy{Statements: []keypolicy.Statement{bare}}
-	return p.Evaluate(r).Allowed
-}
-
-func (j judge) search(r *keypolicy.Request, free []choice, tries *int) bool {
-	if *tries++; *tries >= j.limit {
-		return false
-	}
-	if len(free) == 0 {
-		return keypolicy.Authorize(j.policy, j.grants, *r).Allowed
-	}
-	for _, v := range free[0].values {
-		r.Context[free[0].key] = v
-		if j.search(r, free[1:], tries) {
-			return true
+	for _, condition := range s.Conditions {
+		if _, known := c.identity[strings.ToLower(condition.Key)]; known {
+			bare.Conditions = append(bare.Conditions, condition)
 		}
 	}
-	delete(r.Context, free[0].key)
+	p := &keypolicy.Policy{Statements: []keypolicy.Statement{bare}}
+	return p.Evaluate(keypolicy.Request{
+		Principal: c.principal, UniqueID: c.id, Account: accountOf(c.principal), Action: action, Resource: resource, Context: c.identity,
+	}).Statement == 0
+}
+
+// conditionsOn are a statement's conditions but for those on who calls.
+func (j judge) conditionsOn(i int, c *caller) []limit {
+	if j.limits[i] < 0 {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(j.linter.limits[j.limits[i]]), func(l limit) bool {
+		_, known := c.identity[j.variables[l.variable].keys[0]]
+		return known
+	})
+}
+
+// granted narrows the domains to the encryption context that the grants under suspicion want, and tells whether any of them allows the operation.
+func (j judge) granted(domains []mask, action string) bool {
+	for _, g := range j.grants {
+		if !slices.ContainsFunc(g.Operations, func(o string) bool { return strings.EqualFold(o, action) }) {
+			continue
+		}
+		if g.Allows(keypolicy.Request{Principal: g.Grantee, Action: "kms:" + action}) {
+			return true // no constraint, or none that counts for the operation
+		}
+		for _, constraint := range []map[string]string{g.Equals, g.Subset} {
+			for name, value := range constraint {
+				n := j.index[strings.ToLower(contextKey+name)]
+				domains[n] = domains[n].and(j.variables[n].where(func(have []string) bool { return len(have) == 1 && have[0] == value }))
+			}
+		}
+		for n := range j.variables {
+			name, ok := strings.CutPrefix(j.variables[n].keys[0], contextKey)
+			if _, named := lowered(g.Equals)[name]; ok && g.Equals != nil && !named {
+				domains[n] = domains[n].and(j.variables[n].absent())
+			}
+		}
+		return true
+	}
 	return false
 }
 
-// findChoices notes, for each condition key of the policy and the grants, what is worth trying.
-func (l *linter) findChoices() {
-	keys := map[string]*compared{}
-	at := func(key string) *compared {
-		key = strings.ToLower(key)
-		if keys[key] == nil {
-			keys[key] = &compared{}
-		}
-		return keys[key]
+func lowered(context map[string]string) map[string]string {
+	out := map[string]string{}
+	for name, value := range context {
+		out[strings.ToLower(name)] = value
 	}
-	for _, s := range l.Policy.Statements {
-		for _, c := range s.Conditions {
-			k := at(c.Key)
-			k.conditions = append(k.conditions, c)
-		}
-	}
-	for _, g := range l.Grants {
-		for _, constraint := range []map[string]string{g.Equals, g.Subset} {
-			for name, value := range constraint {
-				k := at(contextKey + name)
-				k.exact = append(k.exact, value)
-			}
-		}
-	}
-	l.compared = keys
-	for _, key := range slices.Sorted(maps.Keys(keys)) {
-		if strings.HasPrefix(key, attestation) {
-			continue // what a document shows is not free
-		}
-		sets, sure := keys[key].sets(key)
-		l.unsure = l.unsure || !sure
-		l.choices = append(l.choices, choice{key, sets})
-	}
-}
-
-// free are the condition keys that the adversary may choose, with the values by which the suspect may still allow.
-func (j judge) free(a *attempt, fixed map[string][]string) []choice {
-	var list []choice
-	for _, c := range j.choices {
-		if _, known := fixed[c.key]; known {
-			continue
-		}
-		left := choice{key: c.key}
-		for _, v := range c.values {
-			if c.key == imageKey && len(v) == 1 && a.forbidden[strings.ToLower(v[0])] || !j.admits(c.key, v) {
-				continue
-			}
-			left.values = append(left.values, v)
-		}
-		list = append(list, left)
-	}
-	return list
-}
-
-// admits tells whether the suspect's conditions on one key hold for these values.
-func (j judge) admits(key string, values []string) bool {
-	if j.suspect == nil {
-		return true
-	}
-	alone := keypolicy.Statement{Principals: []keypolicy.Principal{{Any: true}}, Actions: []string{"*"}, Resources: []string{"*"}}
-	for _, c := range j.suspect.Conditions {
-		if strings.ToLower(c.Key) == key {
-			alone.Conditions = append(alone.Conditions, c)
-		}
-	}
-	p := &keypolicy.Policy{Statements: []keypolicy.Statement{alone}}
-	return p.Evaluate(keypolicy.Request{Context: map[string][]string{key: values}}).Allowed
-}
-
-// foreign are values of a key, or of several that stand for one, that no statement names itself: it means none of them.
-func (l *linter) foreign(keys ...string) []string {
-	id := strings.Join(keys, " ")
-	if l.strange[id] == nil {
-		var globs []glob
-		for _, key := range keys {
-			if c := l.compared[key]; c != nil {
-				globs = append(globs, c.globs()...)
-			}
-		}
-		l.strange[id] = l.unnamed(globs)
-	}
-	return l.strange[id]
-}
-
-func (l *linter) unnamed(globs []glob) []string {
-	named := func(v string) bool {
-		return slices.ContainsFunc(globs, func(g glob) bool { return g.plain() && strings.EqualFold(g.text(), v) })
-	}
-	other := "other"
-	for named(other) {
-		other += "s"
-	}
-	if !slices.ContainsFunc(globs, func(g glob) bool { return !g.plain() }) {
-		return []string{other}
-	}
-	values, sure := different(globs)
-	l.unsure = l.unsure || !sure
-	return append(slices.DeleteFunc(values, named), other)
-}
-
-// identity are the condition keys that follow from who calls. Of somebody who is known by a unique id nothing does: the worst case.
-func identity(principal string) map[string][]string {
-	switch {
-	case isUniqueID(principal):
-		return nil
-	case !strings.HasPrefix(principal, "arn:"):
-		return map[string][]string{callerKey: nil}
-	}
-	account := []string{accountOf(principal)}
-	return map[string][]string{
-		callerKey: {keypolicy.RoleARN(principal)}, "aws:principalaccount": account, "kms:calleraccount": account,
-	}
-}
-
-func isUniqueID(principal string) bool { return !strings.ContainsAny(principal, ":.") }
-
-func accountOf(arn string) string {
-	if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 {
-		return parts[4]
-	}
-	return ""
+	return out
 }

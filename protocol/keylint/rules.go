@@ -6,6 +6,18 @@ type rule struct {
 	says, attack, fix string
 }
 
+// wordings are texts for cases that a rule's own text does not fit, each with the name of that rule.
+var wordings = map[string]struct {
+	of string
+	rule
+}{
+	"unpinned-key-pair": {"data-key-pair", rule{
+		High, "GenerateDataKeyPair is allowed on documents of images that are not pinned",
+		"the parent starts an enclave of its own making, which gets the private keys of pairs that pass for the owner's",
+		removeIt + " (kms:GenerateDataKeyPair*)",
+	}},
+}
+
 const (
 	byKeyPolicy = "write the policy with anchorhold key-policy"
 	removeIt    = "remove it from the statement, and deny it to everyone"
@@ -27,6 +39,11 @@ var rules = map[string]rule{
 		Critical, "Decrypt is allowed to debug enclaves, whose PCRs are zero",
 		"the parent starts any image in debug mode and reads its memory through the console",
 		"remove the zero value: no image that may see records has it",
+	},
+	"nitrotpm-instance": {
+		Critical, "Decrypt is allowed to instances that a NitroTPM attests, which are not enclaves",
+		"the parent starts an instance with that boot chain, logs in and decrypts there: registers of a NitroTPM are no image of an enclave",
+		"require kms:RecipientAttestation:PCR0, 1 and 2; no document of a NitroTPM has them",
 	},
 	"pcr0-alone": {
 		High, "Decrypt needs PCR0 and leaves PCR1 or PCR2 open",
@@ -63,6 +80,11 @@ var rules = map[string]rule{
 		"the adversary grants itself Decrypt and calls it without Recipient",
 		removeIt,
 	},
+	"limited-grants": {
+		Medium, "CreateGrant is allowed for grants that make keys or ciphertexts, though for none that opens",
+		"the adversary grants itself to make data keys or ciphertexts that pass for the owner's",
+		removeIt,
+	},
 	"users-administer": {
 		Critical, "a role that uses the key, or anyone at all, may change its policy",
 		"the adversary puts a policy in place that lets it decrypt",
@@ -73,8 +95,13 @@ var rules = map[string]rule{
 		"whoever administers that account takes the role and puts a policy in place that lets it decrypt",
 		"keep the key in an account of the owner's, and name only its roles as administrators",
 	},
+	"foreign-administrator": {
+		Critical, "a principal of another account than the key's, or than the first administrator's, may change the policy",
+		"where the key lies in that account, its administrator puts a policy in place that lets it decrypt; where not, KMS refuses it",
+		"name only roles of the key's own account, the owner's, as administrators",
+	},
 	"users-delete": {
-		Medium, "a role that uses the key may disable or delete it",
+		Medium, "a role that uses the key, or one of the operator's or another account, may disable, delete or move it",
 		"the adversary schedules the key for deletion: everything sealed under it is lost",
 		"allow administration to administrators only",
 	},
@@ -109,8 +136,8 @@ var rules = map[string]rule{
 		removeIt + " (kms:GenerateDataKeyPair*)",
 	},
 	"derive-shared-secret": {
-		High, "DeriveSharedSecret is allowed",
-		"with a key agreement key in its place the shared secret comes without attestation",
+		High, "DeriveSharedSecret is allowed to others than pinned images",
+		"with a key agreement key in its place the adversary, or an enclave of its making, gets the shared secret",
 		removeIt,
 	},
 	"replicate": {
@@ -155,8 +182,33 @@ var rules = map[string]rule{
 	},
 	"never-matches": {
 		High, "a measurement can never match: upper case in a case-sensitive operator, or not 96 hex digits",
-		"a denial that looks like protection never acts",
+		"in a denial, what looks like protection never acts; in an Allow, no image is let in",
 		"96 hex digits, compared with StringEqualsIgnoreCase or StringNotEqualsIgnoreCase",
+	},
+	"dead-value": {
+		Low, "one of several measurements can never match: upper case in a case-sensitive operator, or not 96 hex digits",
+		"no attack: the image that it means is not let in",
+		"96 hex digits in lower case",
+	},
+	"unknown-key": {
+		Medium, "no condition key of that name is known: no request has it",
+		"a denial that looks like protection never acts, or an Allow never applies; under a negated operator or Null it is the other way round",
+		"use a condition key that KMS documents; each register of a document has one of its own, such as kms:RecipientAttestation:PCR0",
+	},
+	"no-recipient": {
+		Low, "the statement asks for an attestation document, and allows actions that take none: it never applies to them",
+		"no attack: a permission that is not one; whoever removes the condition to make it work opens the key",
+		"remove the actions, or allow them in a statement of their own",
+	},
+	"never-applies": {
+		Medium, "the statement names operations that open the key, and no request was found that it allows",
+		"none is known: its conditions contradict each other, or the linter does not see how they are met",
+		"remove the operations or the statement",
+	},
+	"idle-allow": {
+		Low, "the statement allows operations that open the key, which only denials hold back today",
+		"the statement acts as soon as a denial is removed or changed",
+		"remove the operations from the statement",
 	},
 	"any-case-context": {
 		Low, "a context entry is compared without regard to case",
@@ -167,6 +219,11 @@ var rules = map[string]rule{
 		Medium, "no statement denies unattested use to everyone",
 		"one further statement, IAM delegation or grant opens the key; nothing stands behind the conditions",
 		byKeyPolicy + ", which denies what is not attested, re-encryption and grants to everyone",
+	},
+	"partly-denied": {
+		Medium, "unattested Decrypt is denied to everyone; other ways around attestation are not",
+		"one further statement or IAM delegation allows them: the data key is re-encrypted under another key, or granted",
+		"deny kms:ReEncrypt* and kms:CreateGrant to everyone as well, as anchorhold key-policy does",
 	},
 	"no-administrator": {
 		Medium, "nobody is named who may change the policy",

@@ -8,7 +8,7 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-var register = regexp.MustCompile(`^[0-9a-fA-F]{96}$`)
+var measurement = regexp.MustCompile(`^[0-9a-fA-F]{96}$`)
 
 // shape reads one statement.
 func (l *linter) shape(i int) {
@@ -26,11 +26,16 @@ func (l *linter) shape(i int) {
 	}
 	for _, c := range s.Conditions {
 		key := strings.ToLower(c.Key)
+		if !knownKey(key) {
+			l.report("unknown-key", i, "")
+			l.about("unknown-key", i, c.Key)
+			continue
+		}
 		switch {
 		case strings.HasPrefix(key, attestation):
 			l.shapeMeasurement(i, c)
 		case key == imageKey || key == tenantKey:
-			if !s.Deny && lenient(c) {
+			if !s.Deny && lenient(c) && l.holdsAbsent(i, key) {
 				l.report("absent-key", i, "")
 			}
 			if strings.Contains(c.Operator.Name, "IgnoreCase") {
@@ -48,11 +53,18 @@ func lenient(c keypolicy.Condition) bool {
 	return c.Operator.HoldsAbsent()
 }
 
+// holdsAbsent tells whether all conditions of a statement on one key hold without it.
+func (l *linter) holdsAbsent(i int, key string) bool {
+	n := l.index[key]
+	at := slices.IndexFunc(l.limits[i], func(limit limit) bool { return limit.variable == n })
+	return at < 0 || l.limits[i][at].values.has(0)
+}
+
 // shapeMeasurement reads a condition on a register.
 func (l *linter) shapeMeasurement(i int, c keypolicy.Condition) {
 	deny := l.Policy.Statements[i].Deny
 	switch {
-	case !deny && lenient(c):
+	case !deny && lenient(c) && l.holdsUnattested(i):
 		l.report("absent-key", i, "")
 	case deny && !lenient(c) && c.Operator.Name != "Null":
 		l.report("deny-needs-document", i, "")
@@ -65,76 +77,29 @@ func (l *linter) shapeMeasurement(i int, c keypolicy.Condition) {
 	if exact && letters { // a value without letters has one form
 		l.report("case-sensitive", i, "")
 	}
+	l.shapeValues(i, c)
+}
+
+// shapeValues looks for values that no register has.
+func (l *linter) shapeValues(i int, c keypolicy.Condition) {
+	fits := func(v string) bool {
+		g := globOf(c.Operator.Name, v)
+		if g.plain() {
+			return measurement.MatchString(v) && (strings.Contains(c.Operator.Name, "IgnoreCase") || v == strings.ToLower(v))
+		}
+		found, sure := witnesses([]glob{g}, several(96, hexDigits))
+		return len(found) > 0 || !sure
+	}
+	// A value in upper case does nothing, and no harm where the same is listed in lower case.
+	twice := func(v string) bool { return slices.Contains(c.Values, strings.ToLower(v)) && fits(strings.ToLower(v)) }
+	some := slices.ContainsFunc(c.Values, fits)
 	for _, v := range c.Values {
-		pattern := strings.Contains(c.Operator.Name, "Like") && strings.ContainsAny(v, "*?")
-		if !pattern && (!register.MatchString(v) || exact && v != strings.ToLower(v)) {
+		switch {
+		case fits(v) || twice(v):
+		case some && !l.Policy.Statements[i].Deny:
+			l.report("dead-value", i, "")
+		default:
 			l.report("never-matches", i, "")
 		}
 	}
-}
-
-// whole judges what no single statement shows.
-func (l *linter) whole() {
-	if l.Policy.Version != "2012-10-17" {
-		l.report("old-version", -1, "")
-	}
-	everything := keypolicy.Statement{Principals: []keypolicy.Principal{{Any: true}}, Actions: []string{"*"}, Resources: []string{"*"}}
-	j := l.only(-1)
-	j.policy.Statements = append(j.policy.Statements, everything)
-	for _, who := range l.principals(&everything) {
-		for _, action := range []string{"Decrypt", "ReEncryptFrom", "CreateGrant"} {
-			if found, _ := j.reach(attempt{principal: who, action: action, fixed: document{}.keys()}); found {
-				l.report("nothing-denied", -1, "")
-			}
-		}
-	}
-	if len(l.tenants()) > 1 {
-		l.report("several-tenants", -1, "")
-	}
-	for i := range l.Policy.Statements {
-		s := &l.Policy.Statements[i]
-		if s.Deny {
-			continue
-		}
-		for _, who := range l.principals(s) {
-			if found, _ := l.only(i).reach(attempt{principal: who, action: "PutKeyPolicy", fixed: document{}.keys()}); found {
-				return
-			}
-		}
-	}
-	l.report("no-administrator", -1, "")
-}
-
-// tenants are those named whose data keys somebody opens, attested as a pinned image.
-func (l *linter) tenants() map[string]bool {
-	named, opened := map[string]bool{}, map[string]bool{}
-	if c := l.compared[tenantKey]; c != nil {
-		for _, g := range c.globs() {
-			named[g.text()] = g.plain()
-		}
-	}
-	if len(named) < 2 {
-		return nil
-	}
-	for i := range l.Policy.Statements {
-		s := &l.Policy.Statements[i]
-		if s.Deny {
-			continue
-		}
-		for tenant, plain := range named {
-			for _, who := range l.principals(s) {
-				for _, d := range l.documents(s) {
-					a := attempt{principal: who, action: "Decrypt", fixed: d.keys()}
-					a.fixed[tenantKey] = []string{tenant}
-					if opened[tenant] || !plain {
-						continue
-					}
-					if found, _ := l.only(i).reach(a); found {
-						opened[tenant] = true
-					}
-				}
-			}
-		}
-	}
-	return opened
 }

@@ -13,12 +13,6 @@ import (
 // maxSets bounds the sets of values of one key that are tried.
 const maxSets = 200
 
-// A choice is a condition key and the values that are worth trying; nil is absence.
-type choice struct {
-	key    string
-	values [][]string
-}
-
 // compared are the conditions on one key, and values that grants want it to have.
 type compared struct {
 	conditions []keypolicy.Condition
@@ -85,7 +79,7 @@ func different(globs []glob) (values []string, sure bool) {
 // to be met or to fail.
 func (c *compared) sets(key string) (sets [][]string, sure bool) {
 	values, sure := c.texts()
-	several := key == contextKeys || slices.ContainsFunc(c.conditions, func(c keypolicy.Condition) bool { return c.Operator.Set != "" })
+	several := slices.Contains(manyKeys, key) || slices.ContainsFunc(c.conditions, func(c keypolicy.Condition) bool { return c.Operator.Set != "" })
 	sets = [][]string{nil}
 	for _, v := range values {
 		sets = append(sets, []string{v})

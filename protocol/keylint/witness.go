@@ -2,6 +2,7 @@ package keylint
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -10,15 +11,26 @@ import (
 // Bounds of one search for witnesses; the policies of anchorhold key-policy need some tens of states.
 const (
 	maxStates    = 5000
-	maxWitnesses = 64
+	maxWitnesses = 128
 )
 
 // A symbol is one step of a glob: a rune, or a wildcard: ? for one rune, * for any run.
 type symbol struct {
-	r    rune
-	fold bool // the other case will do
-	wild bool // r is ? or *, and means it
-	part bool // a wildcard that stops at a colon, as in the first five parts of an ARN
+	r     rune
+	fold  bool   // the other case will do
+	wild  bool   // r is ? or *, and means it
+	part  bool   // a wildcard that stops at a colon, as in the first five parts of an ARN
+	class string // the runes that a wildcard fits; empty: any
+}
+
+const (
+	digits    = "0123456789"
+	hexDigits = digits + "abcdef"
+)
+
+// several is n runes of a class.
+func several(n int, class string) glob {
+	return slices.Repeat(glob{{r: '?', wild: true, class: class}}, n)
 }
 
 // A glob is what a condition compares a value with.
@@ -84,7 +96,7 @@ func compareGlobs(a, b glob) int {
 		return 0
 	}
 	return slices.CompareFunc(a, b, func(x, y symbol) int {
-		return cmp.Or(cmp.Compare(x.r, y.r), flag(x.fold)-flag(y.fold), flag(x.wild)-flag(y.wild), flag(x.part)-flag(y.part))
+		return cmp.Or(cmp.Compare(x.r, y.r), flag(x.fold)-flag(y.fold), flag(x.wild)-flag(y.wild), flag(x.part)-flag(y.part), cmp.Compare(x.class, y.class))
 	})
 }
 
@@ -101,6 +113,9 @@ func (g glob) close(places []int) []int {
 
 // step are the places after one more rune.
 func (g glob) step(places []int, r rune) []int {
+	if len(places) == 0 {
+		return nil
+	}
 	var next []int
 	for _, at := range places {
 		if at == len(g) {
@@ -109,6 +124,7 @@ func (g glob) step(places []int, r rune) []int {
 		s := g[at]
 		switch {
 		case s.wild && s.part && r == ':':
+		case s.class != "" && !strings.ContainsRune(s.class, r):
 		case s.wild && s.r == '*':
 			next = append(next, at)
 		case s.wild, s.r == r, s.fold && strings.EqualFold(string(s.r), string(r)):
@@ -119,12 +135,16 @@ func (g glob) step(places []int, r rune) []int {
 	return g.close(slices.Compact(next))
 }
 
-// alphabet are the runes that make a difference, one that no glob names first: it reads as what it is, any other.
+// alphabet are the runes that make a difference, one that no glob names first: it reads as what it is, any other. Each class adds one of
+// its own that no glob names.
 func alphabet(globs []glob) []rune {
 	var list []rune
+	classes := map[string]bool{}
 	for _, g := range globs {
 		for _, s := range g {
 			switch {
+			case s.class != "":
+				classes[s.class] = true
 			case s.part:
 				list = append(list, ':')
 			case s.wild:
@@ -144,7 +164,13 @@ func alphabet(globs []glob) []rune {
 			break
 		}
 	}
-	return append([]rune{other}, list...)
+	unnamed := []rune{other}
+	for _, class := range slices.Sorted(maps.Keys(classes)) {
+		if i := strings.IndexFunc(class, func(r rune) bool { return !slices.Contains(list, r) }); i >= 0 && !slices.Contains(unnamed, rune(class[i])) {
+			unnamed = append(unnamed, rune(class[i]))
+		}
+	}
+	return append(unnamed, list...)
 }
 
 // A walk is a value on the way: its places in each glob.
@@ -202,6 +228,12 @@ func witnesses(globs []glob, form glob) (values []string, sure bool) {
 			next := &walk{text: queue[0].text + string(r)}
 			for i, g := range globs {
 				next.places = append(next.places, g.step(queue[0].places[i], r))
+				if form != nil && len(next.places[0]) == 0 {
+					break // whatever follows, it will not fit the form
+				}
+			}
+			if len(next.places) < len(globs) {
+				continue
 			}
 			take(next) // also where the state is known: its first walk may have been the empty one
 			if id := next.id(); !seen[id] {
