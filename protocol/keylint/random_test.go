@@ -152,28 +152,28 @@ func (d dice) request(action string, registers ...string) keypolicy.Request {
 		Principal: d.one(sendersInOrder...), Action: "kms:" + action, Resource: d.one(arn, arn, "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"),
 		Context: map[string][]string{},
 	}
-	r.Context["aws:PrincipalArn"] = []string{senders[r.Principal]}
-	r.Context["kms:CallerAccount"] = []string{account(r.Principal)}
+	r.Context["aws:principalarn"] = []string{senders[r.Principal]}
+	r.Context["kms:calleraccount"] = []string{account(r.Principal)}
 	for _, choice := range []struct {
 		key  string
 		list []string
 	}{
-		{"kms:EncryptionContext:anchorhold:image", []string{pinned, pinned, foreign, "x"}}, {"kms:EncryptionContext:anchorhold:tenant", texts}, {"aws:PrincipalTag/x", texts},
-		{"aws:SourceIp", []string{"10.0.0.1", "10.2.0.1", "10.1.3.4", "192.168.0.9", "8.8.8.8"}}, {"aws:SecureTransport", []string{"true", "false"}},
-		{"aws:CurrentTime", []string{"2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"}},
-		{"aws:MultiFactorAuthAge", []string{"5", "10", "300", "301", "400"}},
+		{"kms:encryptioncontext:anchorhold:image", []string{pinned, pinned, foreign, "x"}}, {"kms:encryptioncontext:anchorhold:tenant", texts}, {"aws:principaltag/x", texts},
+		{"aws:sourceip", []string{"10.0.0.1", "10.2.0.1", "10.1.3.4", "192.168.0.9", "8.8.8.8"}}, {"aws:securetransport", []string{"true", "false"}},
+		{"aws:currenttime", []string{"2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"}},
+		{"aws:multifactorauthage", []string{"5", "10", "300", "301", "400"}},
 	} {
 		if d.IntN(4) > 0 {
 			r.Context[choice.key] = []string{d.one(choice.list...)}
 		}
 	}
 	for range d.IntN(3) {
-		r.Context["kms:EncryptionContextKeys"] = append(r.Context["kms:EncryptionContextKeys"], d.one(texts...))
+		r.Context["kms:encryptioncontextkeys"] = append(r.Context["kms:encryptioncontextkeys"], d.one(texts...))
 	}
 	for n, v := range registers {
-		r.Context[fmt.Sprintf("kms:RecipientAttestation:PCR%d", n)] = []string{v}
+		r.Context[fmt.Sprintf("kms:recipientattestation:pcr%d", n)] = []string{v}
 		if n == 0 {
-			r.Context["kms:RecipientAttestation:ImageSha384"] = []string{v}
+			r.Context["kms:recipientattestation:imagesha384"] = []string{v}
 		}
 	}
 	return r
@@ -226,7 +226,7 @@ func first(list []string) string { return append(list, "")[0] }
 // attested says which rules must find something when Decrypt is allowed on a document.
 func (j *judged) attested(r keypolicy.Request, registers []string) {
 	j.t.Helper()
-	image, tenant := r.Context["kms:EncryptionContext:anchorhold:image"], r.Context["kms:EncryptionContext:anchorhold:tenant"]
+	image, tenant := r.Context["kms:encryptioncontext:anchorhold:image"], r.Context["kms:encryptioncontext:anchorhold:tenant"]
 	rules := []string{"unattested-decrypt", "unpinned-image"}
 	switch {
 	case registers[0] == zeros:

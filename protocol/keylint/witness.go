@@ -2,7 +2,9 @@ package keylint
 
 import (
 	"cmp"
+	"encoding/binary"
 	"maps"
+	"math/bits"
 	"slices"
 	"strings"
 	"unicode"
@@ -100,39 +102,34 @@ func compareGlobs(a, b glob) int {
 	})
 }
 
-// close adds the places that runs of nothing lead to. Places are sorted and each there once.
-func (g glob) close(places []int) []int {
-	for i := 0; i < len(places); i++ {
-		if at := places[i]; at < len(g) && g[at].wild && g[at].r == '*' && !slices.Contains(places, at+1) {
-			places = append(places, at+1)
-		}
+// enter adds a place to places, which have a bit for each symbol and one for the end, and those that runs of nothing lead to.
+func (g glob) enter(places mask, at int) {
+	places.add(at)
+	for at < len(g) && g[at].wild && g[at].r == '*' {
+		at++
+		places.add(at)
 	}
-	slices.Sort(places)
-	return places
 }
 
-// step are the places after one more rune.
-func (g glob) step(places []int, r rune) []int {
-	if len(places) == 0 {
-		return nil
-	}
-	var next []int
-	for _, at := range places {
-		if at == len(g) {
-			continue
+// step adds to next the places after one more rune.
+func (g glob) step(places, next mask, r rune) {
+	for n, word := range places {
+		for ; word != 0; word &= word - 1 {
+			at := n*64 + bits.TrailingZeros64(word)
+			if at == len(g) {
+				continue
+			}
+			s := &g[at]
+			switch {
+			case s.wild && s.part && r == ':':
+			case s.class != "" && !strings.ContainsRune(s.class, r):
+			case s.wild && s.r == '*':
+				g.enter(next, at)
+			case s.wild, s.r == r, s.fold && strings.EqualFold(string(s.r), string(r)):
+				g.enter(next, at+1)
+			}
 		}
-		s := g[at]
-		switch {
-		case s.wild && s.part && r == ':':
-		case s.class != "" && !strings.ContainsRune(s.class, r):
-		case s.wild && s.r == '*':
-			next = append(next, at)
-		case s.wild, s.r == r, s.fold && strings.EqualFold(string(s.r), string(r)):
-			next = append(next, at+1)
-		}
 	}
-	slices.Sort(next)
-	return g.close(slices.Compact(next))
 }
 
 // alphabet are the runes that make a difference, one that no glob names first: it reads as what it is, any other. Each class adds one of
@@ -173,33 +170,65 @@ func alphabet(globs []glob) []rune {
 	return append(unnamed, list...)
 }
 
-// A walk is a value on the way: its places in each glob.
+// A walk is a value on the way: one rune more than another.
 type walk struct {
-	text   string
-	places [][]int
+	from   *walk
+	r      rune
+	places []uint64 // of all globs, one after the other
 }
 
-func (w *walk) id() string {
-	var b strings.Builder
-	for _, list := range w.places {
-		for _, at := range list {
-			b.WriteRune(rune(at + 1))
-		}
-		b.WriteByte(0)
+func (w *walk) text() string {
+	var list []rune
+	for ; w.from != nil; w = w.from {
+		list = append(list, w.r)
 	}
-	return b.String()
+	slices.Reverse(list)
+	return string(list)
 }
 
-// fits tells which globs the value as it stands fits.
-func (w *walk) fits(globs []glob) string {
-	b := make([]byte, len(globs))
-	for i, g := range globs {
-		b[i] = '0'
-		if slices.Contains(w.places[i], len(g)) {
-			b[i] = '1'
-		}
+// walks are globs that are gone through together.
+type walks struct {
+	globs []glob
+	at    []int // in places, where those of each glob begin; and the end
+	found map[string]bool
+	bytes []byte
+}
+
+func newWalks(globs []glob) *walks {
+	w := &walks{globs: globs, at: []int{0}, found: map[string]bool{}}
+	for _, g := range globs {
+		w.at = append(w.at, w.at[len(w.at)-1]+len(newMask(len(g)+1)))
 	}
-	return string(b)
+	return w
+}
+
+// of are the places of one glob.
+func (w *walks) of(places []uint64, i int) mask { return places[w.at[i]:w.at[i+1]] }
+
+// id is the same for walks that go on alike; it is valid until the next call.
+func (w *walks) id(places []uint64) []byte {
+	w.bytes = w.bytes[:0]
+	for _, word := range places {
+		w.bytes = binary.LittleEndian.AppendUint64(w.bytes, word)
+	}
+	return w.bytes
+}
+
+// isNew tells whether no walk before has fit the same globs and no others.
+func (w *walks) isNew(places []uint64) bool {
+	w.bytes = w.bytes[:0]
+	for i, g := range w.globs {
+		fits := byte('0')
+		if w.of(places, i).has(len(g)) {
+			fits = '1'
+		}
+		w.bytes = append(w.bytes, fits)
+	}
+	if w.found[string(w.bytes)] {
+		return false
+	}
+	w.found[string(w.bytes)] = true
+	return true
 }
 
 // witnesses returns a value for each way in which values can fit some globs and not the others: whatever a policy says about the texts of a
@@ -210,41 +239,40 @@ func witnesses(globs []glob, form glob) (values []string, sure bool) {
 	if form != nil {
 		globs = append([]glob{form}, globs...)
 	}
-	letters := alphabet(globs)
-	start := &walk{}
-	for _, g := range globs {
-		start.places = append(start.places, g.close([]int{0}))
+	w, letters := newWalks(globs), alphabet(globs)
+	start := &walk{places: make([]uint64, w.at[len(globs)])}
+	for i, g := range globs {
+		g.enter(w.of(start.places, i), 0)
 	}
-	seen, found := map[string]bool{start.id(): true}, map[string]bool{}
-	take := func(w *walk) {
-		way := w.fits(globs)
-		if !found[way] && (form == nil || way[0] == '1') {
-			found[way] = true
-			values = append(values, w.text)
-		}
-	}
+	fitsForm := func(places []uint64) bool { return form == nil || w.of(places, 0).has(len(form)) }
+	seen, next := map[string]bool{string(w.id(start.places)): true}, make([]uint64, len(start.places))
 	for queue := []*walk{start}; len(queue) > 0; queue = queue[1:] {
 		for _, r := range letters {
-			next := &walk{text: queue[0].text + string(r)}
+			clear(next)
 			for i, g := range globs {
-				next.places = append(next.places, g.step(queue[0].places[i], r))
-				if form != nil && len(next.places[0]) == 0 {
-					break // whatever follows, it will not fit the form
+				g.step(w.of(queue[0].places, i), w.of(next, i), r)
+				if i == 0 && form != nil && w.of(next, 0).empty() {
+					break
 				}
 			}
-			if len(next.places) < len(globs) {
-				continue
+			if form != nil && w.of(next, 0).empty() {
+				continue // whatever follows, it will not fit the form
 			}
-			take(next) // also where the state is known: its first walk may have been the empty one
-			if id := next.id(); !seen[id] {
-				seen[id] = true
-				queue = append(queue, next)
+			// Also where the state is known: its first walk may have been the empty one.
+			if fitsForm(next) && w.isNew(next) {
+				values = append(values, (&walk{from: queue[0], r: r}).text())
+			}
+			if !seen[string(w.id(next))] {
+				seen[string(w.id(next))] = true
+				queue = append(queue, &walk{from: queue[0], r: r, places: slices.Clone(next)})
 			}
 		}
 		if len(seen) > maxStates || len(values) > maxWitnesses {
 			return values, false
 		}
 	}
-	take(start)
+	if fitsForm(start.places) && w.isNew(start.places) {
+		values = append(values, "")
+	}
 	return values, true
 }
