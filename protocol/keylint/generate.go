@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/measure"
@@ -121,16 +122,30 @@ func main() {
 	for _, f := range old {
 		check(os.Remove(f))
 	}
-	for _, f := range slices.Concat(ours(), operations(), documented(), attacks()) {
+	for _, f := range slices.Concat(ours(), operations(), documented(), attacks(), hidden(), principals(), dead()) {
 		write("testdata/flawed/"+f.name+".txt", f)
 	}
 	write("testdata/good.txt", flawed{name: "good", comment: "what anchorhold key-policy writes", statements: good()})
 }
 
-// A flawed policy and the rules that must find it, in order of name.
+// A flawed policy and the rules that must find it, in order of name. All but those that name another rule about denials have nothing-denied.
 type flawed struct {
 	name, expect, comment string
 	statements            []object
+}
+
+// rules are those that must find something.
+func (f flawed) rules() string {
+	list := strings.Fields(f.expect)
+	switch {
+	case f.name == "good":
+	case slices.Contains(list, "all-denied"):
+		list = slices.DeleteFunc(list, func(r string) bool { return r == "all-denied" })
+	case !slices.Contains(list, "partly-denied"):
+		list = append(list, "nothing-denied")
+	}
+	slices.Sort(list)
+	return strings.Join(list, " ")
 }
 
 func write(path string, f flawed) {
@@ -140,7 +155,7 @@ func write(path string, f flawed) {
 	}
 	text, err := json.MarshalIndent(document, "", " ")
 	check(err)
-	check(vectorfile.Write(path, map[string]string{"expect": f.expect, "comment": f.comment}, append(text, '\n')))
+	check(vectorfile.Write(path, map[string]string{"expect": f.rules(), "comment": f.comment}, append(text, '\n')))
 }
 
 func check(err error) {

@@ -8,7 +8,7 @@
 // It promises nothing about IAM policies and service control policies, which it does not see, nor about who can change the key policy at AWS.
 package keylint
 
-//go:generate go run generate.go generate_flaws.go generate_attacks.go
+//go:generate go run generate.go generate_flaws.go generate_attacks.go generate_hidden.go
 
 import (
 	"cmp"

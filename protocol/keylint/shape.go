@@ -88,7 +88,7 @@ func (l *linter) shapeValues(i int, c keypolicy.Condition) {
 			return measurement.MatchString(v) && (strings.Contains(c.Operator.Name, "IgnoreCase") || v == strings.ToLower(v))
 		}
 		found, sure := witnesses([]glob{g}, several(96, hexDigits))
-		return len(found) > 0 || !sure
+		return !sure || slices.ContainsFunc(found, g.matches)
 	}
 	// A value in upper case does nothing, and no harm where the same is listed in lower case.
 	twice := func(v string) bool { return slices.Contains(c.Values, strings.ToLower(v)) && fits(strings.ToLower(v)) }

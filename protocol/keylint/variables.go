@@ -158,8 +158,8 @@ func (l *linter) addRegister(name string) {
 	}
 	plain := map[string]bool{zero: true}
 	for _, g := range globs {
-		if g.plain() && measurement.MatchString(g.text()) {
-			plain[g.text()] = true
+		if v := g.text(); g.plain() && measurement.MatchString(v) && v == strings.ToLower(v) {
+			plain[v] = true
 		}
 	}
 	var values []string

@@ -132,6 +132,18 @@ func (g glob) step(places, next mask, r rune) {
 	}
 }
 
+// matches tells whether a value fits.
+func (g glob) matches(value string) bool {
+	places, next := newMask(len(g)+1), newMask(len(g)+1)
+	g.enter(places, 0)
+	for _, r := range value {
+		clear(next)
+		g.step(places, next, r)
+		places, next = next, places
+	}
+	return places.has(len(g))
+}
+
 // alphabet are the runes that make a difference, one that no glob names first: it reads as what it is, any other. Each class adds one of
 // its own that no glob names.
 func alphabet(globs []glob) []rune {
