@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"anchorhold/protocol/keylint"
@@ -29,7 +30,7 @@ func (j *judged) wants(r keypolicy.Request, rules ...string) {
 		j.found = append(names(keylint.Lint(&keylint.Key{Policy: j.policy})), "")
 	}
 	if !slices.ContainsFunc(append(slices.Clone(rules), "too-complex"), func(rule string) bool { return slices.Contains(j.found, rule) }) {
-		j.t.Fatalf("seed %d, allowed: %+v\nfindings %v, want one of %v\n%s", j.seed, r, j.found, rules, j.text)
+		j.t.Errorf("seed %d, allowed: %+v\nfindings %v, want one of %v\n%s", j.seed, r, j.found, rules, j.text)
 	}
 }
 
@@ -151,10 +152,11 @@ func crossCheck(t *testing.T, seed uint64, policies int) []int {
 		j := &judged{t: t, seed: seed, text: d.policy()}
 		var err error
 		if j.policy, err = keypolicy.Parse([]byte(j.text)); err != nil {
-			t.Fatalf("%v: %s", err, j.text)
+			t.Errorf("%v: %s", err, j.text)
+			return reached
 		}
 		seen := make([]bool, len(reached))
-		for range 60 {
+		for range 40 {
 			registers := []string{d.one(images...), d.one(images...), d.one(images...)}
 			if d.IntN(8) == 0 {
 				registers = []string{zeros, zeros, zeros}
@@ -168,9 +170,9 @@ func crossCheck(t *testing.T, seed uint64, policies int) []int {
 				j.wants(r, "unattested-decrypt")
 			}
 		}
-		seen[2] = j.administration(d, 20) > 0
+		seen[2] = j.administration(d, 15) > 0
 		for n, way := range ways {
-			for range 30 {
+			for range 15 {
 				if r := d.request(way.action, way.registers...); j.policy.Evaluate(r).Allowed {
 					seen[3+n] = true
 					j.wants(r, way.rules...)
@@ -224,10 +226,21 @@ func TestFoundPoliciesStayFound(t *testing.T) {
 
 // The linter misses nothing that chance finds: if some request gets around attestation, there is a finding of the kind.
 func TestNoRandomRequestFindsMore(t *testing.T) {
-	const seeds = 2000
+	const seeds, shards = 2000, 4
 	reached := make([]int, 3+len(ways))
-	for seed := range uint64(seeds) {
-		for n, count := range crossCheck(t, seed, 1) {
+	var all sync.WaitGroup
+	counts := make(chan []int, seeds)
+	for shard := range uint64(shards) {
+		all.Go(func() {
+			for seed := shard; seed < seeds; seed += shards {
+				counts <- crossCheck(t, seed, 1)
+			}
+		})
+	}
+	all.Wait()
+	close(counts)
+	for list := range counts {
+		for n, count := range list {
 			reached[n] += count
 		}
 	}

@@ -222,7 +222,7 @@ var rules = map[string]rule{
 	},
 	"partly-denied": {
 		Medium, "unattested Decrypt is denied to everyone; other ways around attestation are not",
-		"one further statement or IAM delegation allows them: the data key is re-encrypted under another key, or granted",
+		"one further statement or IAM delegation allows them: a data key is re-encrypted under another key, or a grant made that acts once a denial goes",
 		"deny kms:ReEncrypt* and kms:CreateGrant to everyone as well, as anchorhold key-policy does",
 	},
 	"no-administrator": {

@@ -64,17 +64,29 @@ func init() {
 		}},
 		"service-principal": {harm: func(k *sealedKey) bool { return opened(k, "backup") || wrapped(k, k.actor("trail")) }},
 		"nothing-denied":    {harm: oneStatementMore},
-		"never-matches":     {harm: revokedOpens, mend: denialsRepaired},
+		"never-matches":     {harm: measurementDoesNothing, mend: measurementsRepaired},
 		"case-sensitive":    {harm: inUpperCase},
 		"deleted-principal": {harm: byUniqueID, mend: namedByARN},
 		"no-administrator":  {harm: nothingRevoked},
 		"old-version":       {harm: variableIsText},
-		"too-complex":       {harm: unattested},
+		"too-complex":       {harm: func(k *sealedKey) bool { return k.decrypt(k.parent(), "", k.blobs["long purpose"]) }},
+
+		"foreign-administrator": {harm: policyReplaced},
+		"limited-grants":        {harm: grantedToEncrypt},
+		"partly-denied":         {harm: func(k *sealedKey) bool {
+			defer func() { k.spare = nil }() // it may have a grant now
+			return oneStatementMore(k) || grantStays(k)
+		}},
+		"idle-allow":            {harm: actsWithoutDenials},
+		"never-applies":         {harm: func(k *sealedKey) bool { return !imageOpens(k) }},
+		"no-recipient":          {harm: func(k *sealedKey) bool { return !wrapped(k, k.parent()) }, mend: lastUnconditional},
+		"unknown-key":           {harm: misnamed, mend: namedRight},
+		"dead-value":            {harm: func(k *sealedKey) bool { return !revokedOpens(k) }, mend: secondInLowerCase},
 	}
 }
 
 // changing are rules whose attacks leave the key other than it was, beyond its policy.
-var changing = append([]string{"create-grant", "delegation", "nothing-denied"}, ownAccount...)
+var changing = append([]string{"create-grant", "limited-grants", "delegation", "nothing-denied", "partly-denied", "foreign-administrator"}, ownAccount...)
 
 // ownAccount are rules about operations that KMS keeps to the key's own account: where the parent has them, the key is the operator's.
 var ownAccount = []string{"users-administer", "operator-administers", "users-delete", "replicate", "import-material"}
@@ -155,16 +167,6 @@ func namedByARN(_, flawed string) string {
 
 // revokedOpens is for policies that deny the second image.
 func revokedOpens(k *sealedKey) bool { return k.decrypt(k.parent(), "b", k.blobs["b"]) }
-
-// denialsRepaired has the denials of the second image say what they should.
-func denialsRepaired(_, flawed string) string {
-	q0 := second.PCR0.String()
-	return strings.NewReplacer(
-		strings.ToUpper(q0), q0, `"`+q0[:95]+`"`, `"`+q0+`"`, `"StringEquals": {
-     "kms:RecipientAttestation:PCR0": "`+strings.ToUpper(q0), `"StringEqualsIgnoreCase": {
-     "kms:RecipientAttestation:PCR0": "`+q0,
-	).Replace(flawed)
-}
 
 // inUpperCase writes the measurements as some tools print them. The image is refused, or one that is denied is not.
 func inUpperCase(k *sealedKey) bool {

@@ -19,6 +19,7 @@ import (
 const (
 	ownersAccount    = "111122223333"
 	operatorsAccount = "444455556666"
+	thirdAccount     = "999988887777"
 	devARN           = "arn:aws:iam::111122223333:role/dev"
 	strangerUserARN  = "arn:aws:iam::999988887777:user/stranger"
 )
@@ -35,6 +36,7 @@ users:
   - {arn: "arn:aws:iam::444455556666:role/other", access-key-id: AKIAOTHER00000000000, secret-access-key: secret-secret-secret}
   - {arn: "arn:aws:iam::444455556666:role/keeper", access-key-id: AKIAKEEPER0000000000, secret-access-key: secret-secret-secret}
   - {arn: "arn:aws:iam::999988887777:user/stranger", unique-id: AROAADVERSARYEXAMPLE1, access-key-id: AKIASTRANGER00000000, secret-access-key: stranger-secret-stranger}
+  - {arn: "arn:aws:sts::111122223333:assumed-role/owner/ci", access-key-id: ASIAOWNERCI000000000, secret-access-key: secret-secret-secret, session-token: ci-token}
   - {arn: backup.amazonaws.com, access-key-id: AKIABACKUP0000000000, secret-access-key: secret-secret-secret}
   - {arn: cloudtrail.amazonaws.com, access-key-id: AKIATRAIL00000000000, secret-access-key: secret-secret-secret}
   - {arn: "arn:aws:iam::111122223333:role/dev", via: ec2.us-east-1.amazonaws.com, access-key-id: AKIAEC2DEV0000000000, secret-access-key: secret-secret-secret}
@@ -92,11 +94,10 @@ func newProving(t *testing.T, account string) *proving {
 	for _, k := range keyIDs {
 		p.actors = append(p.actors, actor{k.name, p.client(k.id, "secret-secret-secret", "")})
 	}
-	p.actors = append(p.actors, actor{"stranger", p.stranger()})
-	p.keeper = p.actor("admin")
-	if account != ownersAccount {
-		p.keeper = p.actor("keeper")
-	}
+	p.actors = append(p.actors,
+		actor{"owner in CI", p.client("ASIAOWNERCI000000000", "secret-secret-secret", "ci-token")},
+		actor{"stranger", p.stranger()})
+	p.keeper = p.actor(map[string]string{ownersAccount: "admin", operatorsAccount: "keeper", thirdAccount: "stranger"}[account])
 	x := digest.Sum([]byte("adversary"))
 	for name, i := range map[string]measure.Image{
 		"a": image, "b": second, "theirs": {PCR0: x, PCR1: x, PCR2: x}, "same PCR1": {PCR0: x, PCR1: image.PCR1, PCR2: x}, "debug": {}, "ground": {PCR0: ground(image.PCR0), PCR1: ground(image.PCR1), PCR2: ground(image.PCR2)},
@@ -149,7 +150,7 @@ func contexts() map[string]map[string]string {
 	list := map[string]map[string]string{
 		"a": contextOf(image, "clinic"), "b": contextOf(second, "clinic"), "other tenant": contextOf(image, "hospital"), "upper tenant": contextOf(image, "CLINIC"),
 		"longer tenant": contextOf(image, "clinic2"), "no tenant": {"anchorhold:image": image.PCR0.String()}, "no image": {"anchorhold:tenant": "clinic"},
-		"none": nil, "app": {"AppName": "ExampleApp"}, "empty": {"purpose": ""}, "rare tenant": {"anchorhold:tenant": "qu"}, "z": {},
+		"none": nil, "app": {"AppName": "ExampleApp"}, "empty": {"purpose": ""}, "long purpose": {"purpose": "abcccccccccccccc"}, "rare tenant": {"anchorhold:tenant": "qu"}, "z": {},
 	}
 	for r := 'a'; r <= 'r'; r++ {
 		list["z"][string(r)] = "z"
@@ -248,7 +249,7 @@ func (p *proving) anyone(try func(a actor) bool) bool { return slices.ContainsFu
 
 // shown lets everyone try without a document and with those of enclaves of their own.
 func (p *proving) shown(try func(c *kms.Client, r *types.RecipientInfo) bool) bool {
-	for _, d := range []string{"", "theirs"} {
+	for _, d := range []string{"", "theirs", "shifted"} {
 		var r *types.RecipientInfo
 		if d != "" {
 			r = recipient(p.documents[d])
