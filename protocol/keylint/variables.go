@@ -217,9 +217,6 @@ func registerValues(globs []glob, named []string) (values []string, sure bool) {
 		wild = append(wild, literal(v, false))
 	}
 	found, sure := witnesses(wild, several(96, hexDigits))
-	if !sure {
-		found = append(found, zero)
-	}
 	for _, v := range named {
 		if !slices.Contains(found, v) {
 			found = append(found, v)

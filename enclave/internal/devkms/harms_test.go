@@ -73,15 +73,15 @@ func init() {
 
 		"foreign-administrator": {harm: policyReplaced},
 		"limited-grants":        {harm: grantedToEncrypt},
-		"partly-denied":         {harm: func(k *sealedKey) bool {
+		"partly-denied": {harm: func(k *sealedKey) bool {
 			defer func() { k.spare = nil }() // it may have a grant now
 			return oneStatementMore(k) || grantStays(k)
 		}},
-		"idle-allow":            {harm: actsWithoutDenials},
-		"never-applies":         {harm: func(k *sealedKey) bool { return !imageOpens(k) }},
-		"no-recipient":          {harm: func(k *sealedKey) bool { return !wrapped(k, k.parent()) }, mend: lastUnconditional},
-		"unknown-key":           {harm: misnamed, mend: namedRight},
-		"dead-value":            {harm: func(k *sealedKey) bool { return !revokedOpens(k) }, mend: secondInLowerCase},
+		"idle-allow":    {harm: actsWithoutDenials},
+		"never-applies": {harm: func(k *sealedKey) bool { return !imageOpens(k) }},
+		"no-recipient":  {harm: func(k *sealedKey) bool { return !wrapped(k, k.parent()) }, mend: lastUnconditional},
+		"unknown-key":   {harm: misnamed, mend: namedRight},
+		"dead-value":    {harm: func(k *sealedKey) bool { return !revokedOpens(k) }, mend: secondInLowerCase},
 	}
 }
 
