@@ -1,11 +1,19 @@
-// Package keylint finds what is wrong with the policy, grants and settings of a KMS key that only pinned enclave images should use. The main
-// call is [Lint].
+// Package keylint finds what is wrong with the policy, grants and settings of a KMS key that only
+// pinned enclave images should use. The main call is [Lint].
 //
-// It works in two ways. It plays the adversary: for each statement and grant it looks for a request that the evaluator of package keypolicy
-// allows and that leads around attestation; and it reads the shape of statements for what does no harm yet and will. Conditions on things
-// that an adversary may bring about (addresses, tags, MFA, calling services) count as met.
+// It works in two ways. It plays the adversary: for each statement that allows, and each grant, it
+// looks for a request that the evaluator of package keypolicy allows and that leads around attestation.
+// Condition keys are variables, with a value for each way in which the conditions of all statements on
+// that key can be met or not; each denial asks that one of its conditions fails; the search is for
+// values that keep to all of that, and the evaluator confirms what it finds. And it reads the shape of
+// statements for what does no harm yet and will. Conditions on things that an adversary may bring about
+// (addresses, tags, MFA, calling services, time) count as met.
 //
-// It promises nothing about IAM policies and service control policies, which it does not see, nor about who can change the key policy at AWS.
+// Silence means that the search was complete. Where it gave up, or where a statement names an operation
+// that opens the key and no request was found that it allows, there is a finding.
+//
+// It promises nothing about IAM policies and service control policies, which it does not see, nor about
+// who can change the key policy at AWS.
 package keylint
 
 //go:generate go run generate.go generate_flaws.go generate_attacks.go generate_hidden.go

@@ -13,11 +13,16 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-const keyLintHelp = `Lint looks for requests that a key policy allows and that lead around attestation: it plays the adversary with the evaluator that the local KMS
-uses. Each finding names the statement, who can use it, the attack and the fix. With --key it fetches policy, grants and metadata of a key from
-KMS; your role needs kms:DescribeKey, kms:GetKeyPolicy and kms:ListGrants.
+const keyLintHelp = `Lint looks for requests that a key policy allows and that lead around attestation: it plays the
+adversary with the evaluator that the local KMS uses. It searches over values that meet or fail the
+conditions of all statements together, and over sessions, roles, users and accounts. Each finding names
+the statement, who can use it, the attack and the fix. With --key it fetches policy, grants and metadata
+of a key from KMS; your role needs kms:DescribeKey, kms:GetKeyPolicy and kms:ListGrants.
 
-It does not see IAM policies and service control policies. A policy that it cannot judge in full is refused.
+A statement that allows an operation that opens the key, and for which lint finds no request that it
+allows, is a finding too: never-applies, idle-allow where only denials hold it back, or too-complex
+where the search gave up. Lint does not see IAM policies and service control policies. A policy that it
+cannot judge in full is refused.
 
 Exit codes: 0 no finding, 3 findings of severity critical or high, or a policy that cannot be judged; 4 findings of medium or low only.`
 
@@ -108,6 +113,9 @@ func (a *app) printFindings(findings []keylint.Finding) {
 		}
 		fmt.Fprintf(a.out, "%s %s, %s\n", strings.ToUpper(f.Severity.String()), f.Rule, strings.TrimSpace(where))
 		rows := [][]string{{"finding", f.Says}, {"attack", f.Attack}, {"fix", f.Fix}}
+		if len(f.Operations) > 0 {
+			rows = append(rows, []string{"about", safe(strings.Join(f.Operations, ", "))})
+		}
 		if len(f.Who) > 0 {
 			rows = append(rows, []string{"who", safe(strings.Join(f.Who, ", "))})
 		}
