@@ -189,6 +189,7 @@ func (l *linter) sessions(role string) []string {
 
 // people are somebody of an account for each way in which statements tell principals apart by aws:PrincipalArn, account or name.
 func (l *linter) people(account glob) (list []*caller, sure bool) {
+	named := l.named("")
 	sure = true
 	for _, partition := range l.partitions {
 		for _, kind := range []struct{ service, resource string }{{"iam", "role/?*"}, {"iam", "user/?*"}, {"iam", "root"}, {"sts", "federated-user/?*"}} {
@@ -196,6 +197,9 @@ func (l *linter) people(account glob) (list []*caller, sure bool) {
 			arns, all := l.tellApart(append(append(form, literal(":", false)...), wild(kind.resource)...))
 			sure = sure && all
 			for _, arn := range arns {
+				if slices.Contains(named, arn) {
+					continue // it is tried under its own name
+				}
 				principal := arn
 				if kind.resource == "role/?*" {
 					principal = l.sessions(arn)[0]

@@ -49,6 +49,8 @@ func hidden() []flawed {
 			c["ForAllValues:StringEqualsIgnoreCase"], c["Null"] = all, object{pcr + "0": "false"}
 		})},
 		{"limited-grants", "limited-grants", "grants that encrypt only", with(allow(aws(parent), "kms:CreateGrant", grants("Encrypt", "DescribeKey")))},
+		{"grants-with-one-to-encrypt", "create-grant", "grants of which one operation encrypts, and the others decrypt", with(allow(aws(parent), "kms:CreateGrant", object{
+			"ForAnyValue:StringEquals": object{"kms:GrantOperations": "Encrypt"}}))},
 		{"grants-to-look", "", "grants that look only", with(allow(aws(parent), "kms:CreateGrant", grants("DescribeKey", "RetireGrant")))},
 		{"grants-to-open", "create-grant", "grants that decrypt, with an encryption context", with(allow(aws(parent), "kms:CreateGrant", object{
 			equals: object{"kms:GrantConstraintType": "EncryptionContextSubset"}, "ForAllValues:StringEquals": object{"kms:GrantOperations": []string{"Decrypt"}},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -81,8 +82,12 @@ func SARIF(name string, source []byte, findings []Finding) any {
 				at.Logical = []sarifLogical{{f.Sid}}
 			}
 		}
+		about := ""
+		if len(f.Operations) > 0 {
+			about = " (" + strings.Join(f.Operations, ", ") + ")"
+		}
 		run.Results = append(run.Results, sarifResult{
-			RuleID: f.Rule, Level: levels[f.Severity], Message: sarifText{f.Says + ": " + f.Attack + ". Fix: " + f.Fix}, Locations: []sarifLocation{at},
+			RuleID: f.Rule, Level: levels[f.Severity], Message: sarifText{f.Says + about + ": " + f.Attack + ". Fix: " + f.Fix}, Locations: []sarifLocation{at},
 			Properties: map[string]string{"severity": f.Severity.String()},
 		})
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 // maxSets bounds the sets of values of one key that are tried.
-const maxSets = 200
+const maxSets = 500
 
 // compared are the conditions on one key, and values that grants want it to have.
 type compared struct {
@@ -87,7 +87,16 @@ func (c *compared) sets(key string) (sets [][]string, sure bool) {
 	if !several {
 		return sets, sure
 	}
-	for size, from := 2, 1; size <= len(c.conditions) && size <= len(values); size++ {
+	most := 0
+	for _, cond := range c.conditions {
+		if cond.Operator.Name != "Null" {
+			most++
+		}
+	}
+	if key == grantKey {
+		most++ // the operation that a probe asks for
+	}
+	for size, from := 2, 1; size <= most && size <= len(values); size++ {
 		until := len(sets)
 		for _, s := range sets[from:until] {
 			for _, v := range values[slices.Index(values, s[len(s)-1])+1:] {
