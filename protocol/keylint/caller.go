@@ -15,7 +15,8 @@ type caller struct {
 	identity  map[string][]string // condition keys that follow from who it is; none for a unique id: the worst case
 }
 
-// findStranger picks an account and a name that the policy does not hold: an author who knew them could exempt just these.
+// findStranger picks an account and a name that the policy does not hold: an author who knew them
+// could exempt just these.
 func (l *linter) findStranger() {
 	var names []string
 	for _, s := range l.Policy.Statements {
@@ -57,8 +58,9 @@ func decrement(account string) string {
 	return string(digits)
 }
 
-// principals are callers that a statement may let in: those it names, somebody of an account that it names, a stranger when it names
-// everyone; and of these each that is named anywhere in the policy, as denials exempt some.
+// principals are callers that a statement may let in: those it names, somebody of an account that
+// it names, a stranger when it names everyone; and of these each that is named anywhere in the
+// policy, as denials exempt some.
 func (l *linter) principals(s *keypolicy.Statement) []string {
 	if s.NotPrincipal {
 		return append(l.named(""), l.someone(l.account))
@@ -77,10 +79,11 @@ func (l *linter) principals(s *keypolicy.Statement) []string {
 	return list
 }
 
-// someone stands for the principals of an account that no policy names.
+// someone is one of the principals of an account that no policy names.
 func (l *linter) someone(account string) string { return "arn:aws:iam::" + account + ":role/" + l.name }
 
-// named are the callers that principals and conditions of all statements name, of one account or of any.
+// named are the callers that principals and conditions of all statements name, of one account or of
+// any.
 func (l *linter) named(account string) []string {
 	var list []string
 	add := func(arn string) {
@@ -115,8 +118,9 @@ func (l *linter) named(account string) []string {
 	return list
 }
 
-// callers are the requests' senders that a name stands for: sessions of a role, a user and the sessions that federate it, or, for somebody of
-// an account, one for each way in which statements tell principals apart. sure is false when there were too many.
+// callers are the requests' senders that a name means: sessions of a role, a user and the
+// sessions that federate it, or, for somebody of an account, one for each way in which statements
+// tell principals apart. sure is false when there were too many.
 func (l *linter) callers(who string) (list []*caller, sure bool) {
 	if known, ok := l.senders[who]; ok {
 		return known.list, known.sure
@@ -187,7 +191,8 @@ func (l *linter) sessions(role string) []string {
 	return list
 }
 
-// people are somebody of an account for each way in which statements tell principals apart by aws:PrincipalArn, account or name.
+// people are somebody of an account for each way in which statements tell principals apart by
+// aws:PrincipalArn, account or name.
 func (l *linter) people(account glob) (list []*caller, sure bool) {
 	named := l.named("")
 	sure = true
@@ -211,7 +216,8 @@ func (l *linter) people(account glob) (list []*caller, sure bool) {
 	return list, sure
 }
 
-// tellApart returns ARNs of a form, one for each way in which principals and conditions on who calls fit them.
+// tellApart returns ARNs of a form, one for each way in which principals and conditions on who
+// calls fit them.
 func (l *linter) tellApart(form glob) (arns []string, sure bool) {
 	if l.telling == nil {
 		l.telling = l.tellingGlobs()
@@ -257,8 +263,8 @@ func callerAs(principal, arn string) *caller {
 	return &caller{principal: principal, identity: map[string][]string{callerKey: {arn}, "aws:principalaccount": account, "kms:calleraccount": account}}
 }
 
-// sameIdentity tells whether two principals may be one: a role and its sessions, whose names their caller picks; users of an account and its
-// federated users, whom any of the users may name.
+// sameIdentity reports whether two principals may be one: a role and its sessions, whose names
+// their caller picks; users of an account and its federated users, whom any of the users may name.
 func sameIdentity(a, b string) bool {
 	if a == b {
 		return true
@@ -280,7 +286,7 @@ func sameIdentity(a, b string) bool {
 	}
 }
 
-// uses tells whether a principal, or one that may be the same, is in a set.
+// uses reports whether a principal, or one that may be the same, is in a set.
 func uses(set map[string]bool, who string) bool {
 	for known := range maps.Keys(set) {
 		if sameIdentity(known, who) {
@@ -290,7 +296,8 @@ func uses(set map[string]bool, who string) bool {
 	return false
 }
 
-// neighbour tells whether a principal is of an account of which a role opens, attested: the operator's.
+// neighbour reports whether a principal is of an account of which a role opens, attested: the
+// operator's.
 func (l *linter) neighbour(who string) bool {
 	for opener := range l.attested {
 		if account := accountOf(opener); account != "" && account == accountOf(who) {

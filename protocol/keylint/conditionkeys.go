@@ -5,8 +5,9 @@ import (
 	"strings"
 )
 
-// kmsKeys are the condition keys of KMS, without their prefix and in lower case (Service Authorization Reference, "Condition keys for AWS Key
-// Management Service"). Encryption context and attestation documents have keys of their own.
+// kmsKeys are the condition keys of KMS, without their prefix and in lower case (Service
+// Authorization Reference, "Condition keys for AWS Key Management Service"). Encryption context and
+// attestation documents have keys of their own.
 var kmsKeys = strings.Fields(`
 	bypasspolicylockoutsafetycheck calleraccount customermasterkeyspec customermasterkeyusage datakeypairspec encryptionalgorithm
 	encryptioncontextkeys expirationmodel grantconstrainttype grantisforawsresource grantoperations granteeprincipal keyagreementalgorithm
@@ -15,7 +16,8 @@ var kmsKeys = strings.Fields(`
 	viaservice wrappingalgorithm wrappingkeyspec
 `)
 
-// awsKeys are those that AWS has for all services (IAM User Guide, "AWS global condition context keys"). Tags have names of their own.
+// awsKeys are those that AWS has for all services (IAM User Guide, "AWS global condition context
+// keys"). Tags have names of their own.
 var awsKeys = strings.Fields(`
 	assumedroot calledvia calledviafirst calledvialast chatbotsourcearn currenttime ec2instancesourceprivateipv4 ec2instancesourcevpc epochtime
 	federatedprovider multifactorauthage multifactorauthpresent originidentity principalaccount principalarn principalisawsservice
@@ -25,13 +27,15 @@ var awsKeys = strings.Fields(`
 	vpcsourceip
 `)
 
-// manyKeys are the condition keys that may have several values in one request, whatever operators a policy compares them with.
+// manyKeys are the condition keys that may have several values in one request, whatever operators a
+// policy compares them with.
 var manyKeys = []string{
 	contextKeys, grantKey, "kms:resourcealiases", "aws:calledvia", "aws:principalorgpaths", "aws:principalservicenameslist", "aws:resourceorgpaths",
 	"aws:sourceorgpaths", "aws:tagkeys", "aws:vpceorgpaths",
 }
 
-// knownKey tells whether KMS or AWS has a condition key. Keys with other prefixes pass: identity providers bring names of their own.
+// knownKey reports whether KMS or AWS has a condition key. Keys with other prefixes pass: identity
+// providers bring names of their own.
 func knownKey(key string) bool {
 	key = strings.ToLower(key)
 	if register, ok := strings.CutPrefix(key, attestation); ok {

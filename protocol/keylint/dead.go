@@ -6,13 +6,15 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-// openingOperations are those by which records, or keys that pass for the owner's, can be had, or the policy be changed. A statement that
-// allows one must have a request that it allows, or there is a finding: silence would pass what the search does not understand.
+// openingOperations are those by which records, or keys that pass for the owner's, can be had, or
+// the policy be changed. A statement that allows one must have a request that it allows, or there
+// is a finding: silence would pass what the search does not understand.
 var openingOperations = []string{
 	"Decrypt", "ReEncryptFrom", "CreateGrant", "GenerateDataKey", "GenerateDataKeyPair", "DeriveSharedSecret", "PutKeyPolicy", "ReplicateKey", "ImportKeyMaterial",
 }
 
-// operations are all of KMS that a key policy governs (Service Authorization Reference, "Actions defined by AWS Key Management Service").
+// operations are all of KMS that a key policy governs (Service Authorization Reference, "Actions
+// defined by AWS Key Management Service").
 var operations = append([]string{
 	"CancelKeyDeletion", "CreateAlias", "DeleteAlias", "DeleteImportedKeyMaterial", "DescribeKey", "DisableKey", "DisableKeyRotation", "EnableKey",
 	"EnableKeyRotation", "Encrypt", "GenerateDataKeyPairWithoutPlaintext", "GenerateDataKeyWithoutPlaintext", "GenerateMac", "GetKeyLastUsage",
@@ -47,7 +49,8 @@ func (l *linter) dead(i int) {
 	}
 }
 
-// given tells whether somebody is allowed an operation, by whatever document, or may be, where the search gave up.
+// given reports whether somebody is allowed an operation, by whatever document, or may be, where
+// the search gave up.
 func (l *linter) given(j judge, i int, principals []string, operation string) bool {
 	return slices.ContainsFunc(principals, func(who string) bool {
 		return slices.ContainsFunc((attempt{who: who, action: operation}).any(), func(a attempt) bool {
@@ -60,7 +63,7 @@ func (l *linter) given(j judge, i int, principals []string, operation string) bo
 	})
 }
 
-// covers tells whether a statement names an operation, whatever else it asks for.
+// covers reports whether a statement names an operation, whatever else it asks for.
 func covers(s *keypolicy.Statement, operation string) bool {
 	bare := anyone()
 	bare.Actions, bare.NotAction = s.Actions, s.NotAction
@@ -68,7 +71,8 @@ func covers(s *keypolicy.Statement, operation string) bool {
 	return p.Evaluate(keypolicy.Request{Principal: "x", Action: "kms:" + operation}).Allowed
 }
 
-// withoutRecipient looks for actions that take no attestation document in a statement that asks for one.
+// withoutRecipient looks for actions that take no attestation document in a statement that asks for
+// one.
 func (l *linter) withoutRecipient(i int) {
 	s := &l.Policy.Statements[i]
 	if s.NotAction || l.holdsUnattested(i) {
@@ -89,7 +93,7 @@ func (l *linter) withoutRecipient(i int) {
 	}
 }
 
-// holdsUnattested tells whether a statement's conditions on documents hold without one.
+// holdsUnattested reports whether a statement's conditions on documents hold without one.
 func (l *linter) holdsUnattested(i int) bool {
 	return !slices.ContainsFunc(l.limits[i], func(limit limit) bool {
 		return l.variables[limit.variable].family != free && !limit.values.has(0)

@@ -59,7 +59,8 @@ var values = map[string][]string{
 
 var texts = []string{"clinic", "CLINIC", "hospital", "cx", "xl", "x", "other"}
 
-// measured is a condition on registers: by patterns or exact values, in all operators that compare text.
+// measured is a condition on registers: by patterns or exact values, in all operators that compare
+// text.
 func (d dice) measured() string {
 	key := "kms:RecipientAttestation:" + d.one("PCR0", "PCR0", "PCR1", "PCR2", "ImageSha384")
 	operator := d.one("StringEquals", "StringEqualsIgnoreCase", "StringNotEquals", "StringNotEqualsIgnoreCase", "StringEqualsIfExists", "StringNotEqualsIfExists",
@@ -127,7 +128,8 @@ func (d dice) statementOf(effect, action string, conditions func() string) strin
 	return fmt.Sprintf(`{"Effect":%q,%s,%s,%s,"Condition":{%s}}`, effect, principal, action, resource, strings.TrimPrefix(condition, ","))
 }
 
-// policy draws statements of all kinds, or some that allow and deny Decrypt by registers only: what one leaves open another may pin.
+// policy draws statements of all kinds, or some that allow and deny Decrypt by registers only: what
+// one leaves open another may pin.
 func (d dice) policy() string {
 	var statements []string
 	registersOnly := d.IntN(3) == 0
@@ -156,8 +158,11 @@ func (d dice) request(action string, registers ...string) keypolicy.Request {
 		key  string
 		list []string
 	}{
-		{"kms:encryptioncontext:anchorhold:image", []string{pinned, pinned, foreign, "x"}}, {"kms:encryptioncontext:anchorhold:tenant", texts}, {"aws:principaltag/x", texts},
-		{"aws:sourceip", []string{"10.0.0.1", "10.2.0.1", "10.1.3.4", "192.168.0.9", "8.8.8.8"}}, {"aws:securetransport", []string{"true", "false"}},
+		{"kms:encryptioncontext:anchorhold:image", []string{pinned, pinned, foreign, "x"}},
+		{"kms:encryptioncontext:anchorhold:tenant", texts},
+		{"aws:principaltag/x", texts},
+		{"aws:sourceip", []string{"10.0.0.1", "10.2.0.1", "10.1.3.4", "192.168.0.9", "8.8.8.8"}},
+		{"aws:securetransport", []string{"true", "false"}},
 		{"aws:currenttime", []string{"2025-12-01T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z", "2026-02-01T00:00:00Z"}},
 		{"aws:multifactorauthage", []string{"5", "10", "300", "301", "400"}},
 	} {

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Generate writes the flawed policies of testdata/flawed: what anchorhold key-policy would write, with one thing wrong, and policies as
-// AWS's documentation has them. Run by go generate.
+// Generate writes the flawed policies of testdata/flawed: what anchorhold key-policy would write,
+// with one thing wrong, and policies as AWS's documentation has them. Run by go generate.
 package main
 
 import (
@@ -54,8 +54,8 @@ func good() []object {
 	return d.Statement
 }
 
-// bare are the statements that allow: administration, sealing, opening with the first image, with the second. No denial stands behind them,
-// so that one flaw shows.
+// bare are the statements that allow: administration, sealing, opening with the first image, with
+// the second. No denial stands behind them, so that one flaw shows.
 func bare() []object {
 	var list []object
 	for _, s := range good() {
@@ -128,7 +128,8 @@ func main() {
 	write("testdata/good.txt", flawed{name: "good", comment: "what anchorhold key-policy writes", statements: good()})
 }
 
-// A flawed policy and the rules that must find it, in order of name. All but those that name another rule about denials have nothing-denied.
+// A flawed policy and the rules that must find it, in order of name. All but those that name
+// another rule about denials have nothing-denied.
 type flawed struct {
 	name, expect, comment string
 	statements            []object

@@ -13,7 +13,8 @@ func registersOnly(pcrs int, opens object) []object {
 	return list
 }
 
-// hidden are policies whose Allow leaves open by a pattern what only denials pin, all or in part, or whose statements hide one another.
+// hidden are policies whose Allow leaves open by a pattern what only denials pin, all or in part,
+// or whose statements hide one another.
 func hidden() []flawed {
 	opens := func(condition object) object { return allow(aws(parent), "kms:Decrypt", condition) }
 	like := func(v any) object { return object{"StringLike": registersLike(v)} }
@@ -50,7 +51,8 @@ func hidden() []flawed {
 		})},
 		{"limited-grants", "limited-grants", "grants that encrypt only", with(allow(aws(parent), "kms:CreateGrant", grants("Encrypt", "DescribeKey")))},
 		{"grants-with-one-to-encrypt", "create-grant", "grants of which one operation encrypts, and the others decrypt", with(allow(aws(parent), "kms:CreateGrant", object{
-			"ForAnyValue:StringEquals": object{"kms:GrantOperations": "Encrypt"}}))},
+			"ForAnyValue:StringEquals": object{"kms:GrantOperations": "Encrypt"},
+		}))},
 		{"grants-to-look", "", "grants that look only", with(allow(aws(parent), "kms:CreateGrant", grants("DescribeKey", "RetireGrant")))},
 		{"grants-to-open", "create-grant", "grants that decrypt, with an encryption context", with(allow(aws(parent), "kms:CreateGrant", object{
 			equals: object{"kms:GrantConstraintType": "EncryptionContextSubset"}, "ForAllValues:StringEquals": object{"kms:GrantOperations": []string{"Decrypt"}},
@@ -65,7 +67,8 @@ func hidden() []flawed {
 	}
 }
 
-// registersOnlyDecrypt denies Decrypt to all but the pinned image, and leaves data keys and pairs open.
+// registersOnlyDecrypt denies Decrypt to all but the pinned image, and leaves data keys and pairs
+// open.
 func registersOnlyDecrypt() []object {
 	return append(with(allow(aws(parent), []string{"kms:GenerateDataKey", "kms:GenerateDataKeyPair"}, object{"StringLike": registersLike("*")})),
 		deny("kms:Decrypt", object{"Null": object{image: "true"}}))

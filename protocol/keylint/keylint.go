@@ -2,18 +2,18 @@
 // pinned enclave images should use. The main call is [Lint].
 //
 // It works in two ways. It plays the adversary: for each statement that allows, and each grant, it
-// looks for a request that the evaluator of package keypolicy allows and that leads around attestation.
-// Condition keys are variables, with a value for each way in which the conditions of all statements on
-// that key can be met or not; each denial asks that one of its conditions fails; the search is for
-// values that keep to all of that, and the evaluator confirms what it finds. And it reads the shape of
-// statements for what does no harm yet and will. Conditions on things that an adversary may bring about
-// (addresses, tags, MFA, calling services, time) count as met.
+// looks for a request that the evaluator of package keypolicy allows and that leads around
+// attestation. Condition keys are variables, with a value for each way in which the conditions of
+// all statements on that key can be met or not; each denial asks that one of its conditions fails;
+// the search is for values that keep to all of that, and the evaluator confirms what it finds. And
+// it reads the shape of statements for what does no harm yet and will. Conditions on things that an
+// adversary may bring about (addresses, tags, MFA, calling services, time) count as met.
 //
-// Silence means that the search was complete. Where it gave up, or where a statement names an operation
-// that opens the key and no request was found that it allows, there is a finding.
+// Silence means that the search was complete. Where it gave up, or where a statement names an
+// operation that opens the key and no request was found that it allows, there is a finding.
 //
-// It promises nothing about IAM policies and service control policies, which it does not see, nor about
-// who can change the key policy at AWS.
+// It promises nothing about IAM policies and service control policies, which it does not see, nor
+// about who can change the key policy at AWS.
 package keylint
 
 //go:generate go run generate.go generate_flaws.go generate_attacks.go generate_hidden.go
@@ -28,7 +28,8 @@ import (
 // Severity says how bad a finding is.
 type Severity int
 
-// Severities. High and Critical mean that records can be read, or their keys made, by others than the pinned image.
+// Severities. High and Critical mean that records can be read, or their keys made, by others than
+// the pinned image.
 const (
 	Low Severity = iota + 1
 	Medium
@@ -51,7 +52,8 @@ type Finding struct {
 	Sid       string   `json:"sid,omitempty"` // of that statement
 	Grant     string   `json:"grant,omitempty"`
 	Who       []string `json:"who,omitempty"` // callers for whom a request was found that does it
-	// Operations are the operations, actions or condition keys that it is about, where the statement names others as well.
+	// Operations are the operations, actions or condition keys that it is about, where the
+	// statement names others as well.
 	Operations []string `json:"operations,omitempty"`
 	Says       string   `json:"says"`
 	Attack     string   `json:"attack"`

@@ -39,8 +39,8 @@ func TestNoPlanOfOursHasAFinding(t *testing.T) {
 	}
 }
 
-// Attack: conditions that take too long to go through: seven things to be put in six places, one in each, said by denials. It must not pass for a
-// policy without findings, and the search must end.
+// Attack: conditions that take too long to go through: seven things to be put in six places, one in
+// each, said by denials. It must not pass for a policy without findings, and the search must end.
 func TestTooManyCombinations(t *testing.T) {
 	const things, places = 7, 6
 	in := func(thing, place int) string { return fmt.Sprintf("aws:PrincipalTag/%c%d", 'a'+thing, place) }

@@ -7,12 +7,12 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-// open tells whether a statement lets in others than the principals that it names.
+// open reports whether a statement lets in others than the principals that it names.
 func open(s *keypolicy.Statement) bool {
 	return s.NotPrincipal || slices.ContainsFunc(s.Principals, func(p keypolicy.Principal) bool { return p.Any || p.Account != "" })
 }
 
-// try searches and reports the finding; it tells whether there is one.
+// try searches and reports the finding; it reports whether there is one.
 func (l *linter) try(j judge, a attempt, rule string, statement int) bool {
 	by, sure := j.sender(a)
 	switch {
@@ -35,7 +35,8 @@ func (a attempt) with(d document, limits ...limit) attempt {
 // register is the variable of PCR0, 1 or 2.
 func (l *linter) register(n int) (int, *variable) { return n, &l.variables[n] }
 
-// unpinned are the attempt with the documents of images that are not pinned: another PCR0, 1 or 2 than statements name, or a debug enclave's.
+// unpinned are the attempt with the documents of images that are not pinned: another PCR0, 1 or 2
+// than statements name, or a debug enclave's.
 func (l *linter) unpinned(a attempt) []attempt {
 	var list []attempt
 	for n := range 3 {
@@ -57,7 +58,8 @@ func (l *linter) debug(a attempt) attempt {
 // any is the attempt without a document, and with each kind of document.
 func (a attempt) any() []attempt { return []attempt{a.with(none), a.with(enclave), a.with(tpm)} }
 
-// findUsers notes who may open anything at all, by whatever document, who may make data keys, and whose the key is.
+// findUsers notes who may open anything at all, by whatever document, who may make data keys, and
+// whose the key is.
 func (l *linter) findUsers() {
 	l.opens, l.attested, l.seals = make(map[string]bool), make(map[string]bool), make(map[string]bool)
 	for i := range l.Policy.Statements {
@@ -110,7 +112,8 @@ func (l *linter) probe(i int) {
 	}
 }
 
-// tryUnpinned tries without a document and with those of images that are not pinned: an operation that takes a Recipient must not be had by any.
+// tryUnpinned tries without a document and with those of images that are not pinned: an operation
+// that takes a Recipient must not be had by any.
 func (l *linter) tryUnpinned(j judge, a attempt, rule string, statement int) bool {
 	return slices.ContainsFunc(append([]attempt{a}, l.unpinned(a)...), func(a attempt) bool { return l.try(j, a, rule, statement) })
 }
@@ -127,13 +130,15 @@ var forbiddenOperations = []struct{ action, rule string }{
 	{"GenerateDataKeyPairWithoutPlaintext", "mints-unseen"},
 }
 
-// Operations of grants by which the grantee opens, and by which it makes what passes for the owner's.
+// Operations of grants by which the grantee opens, and by which it makes what passes for the
+// owner's.
 var (
 	openingGrants = []string{"Decrypt", "ReEncryptFrom", "CreateGrant", "GenerateDataKeyPair", "DeriveSharedSecret"}
 	mintingGrants = []string{"GenerateDataKey", "GenerateDataKeyWithoutPlaintext", "GenerateDataKeyPairWithoutPlaintext", "Encrypt", "ReEncryptTo"}
 )
 
-// probeGranting asks for CreateGrant, and for which operations of a grant, where the policy limits these.
+// probeGranting asks for CreateGrant, and for which operations of a grant, where the policy limits
+// these.
 func (l *linter) probeGranting(j judge, i int, who string) {
 	a := attempt{who: who, action: "CreateGrant"}
 	n, limited := l.index[grantKey]
@@ -152,7 +157,8 @@ func (l *linter) probeGranting(j judge, i int, who string) {
 	}
 }
 
-// probePairs asks for key pairs: KMS returns the private key in the clear where no document is needed.
+// probePairs asks for key pairs: KMS returns the private key in the clear where no document is
+// needed.
 func (l *linter) probePairs(j judge, i int, who string) {
 	a := attempt{who: who, action: "GenerateDataKeyPair"}
 	if l.try(j, a, "data-key-pair", i) {
@@ -165,8 +171,8 @@ func (l *linter) probePairs(j judge, i int, who string) {
 	}
 }
 
-// probeAdministration looks at who may change the policy, or take the key out of use: nobody who uses the key, nor anybody of the operator's
-// account or of one that the key is not in.
+// probeAdministration looks at who may change the policy, or take the key out of use: nobody who
+// uses the key, nor anybody of the operator's account or of one that the key is not in.
 func (l *linter) probeAdministration(j judge, i int, who string) {
 	s := &l.Policy.Statements[i]
 	user := uses(l.opens, who) || uses(l.seals, who) || open(s)
@@ -190,7 +196,8 @@ func (l *linter) probeAdministration(j judge, i int, who string) {
 	}
 }
 
-// outsider tells whether a principal is of another account than the key; or, where the key's is not known, than the first administrator.
+// outsider reports whether a principal is of another account than the key; or, where the key's is
+// not known, than the first administrator.
 func (l *linter) outsider(who string) bool {
 	account := l.keyAccount()
 	if account == "" && len(l.owners) > 0 {
@@ -221,7 +228,8 @@ func (l *linter) keyAccount() string {
 	return account
 }
 
-// probeDecrypt tries what gets around attestation, worst first: what a worse attempt shows, a lesser one need not.
+// probeDecrypt tries what gets around attestation, worst first: what a worse attempt shows, a
+// lesser one need not.
 func (l *linter) probeDecrypt(j judge, i int, who string) {
 	a := attempt{who: who, action: "Decrypt"}
 	if l.try(j, a, "unattested-decrypt", i) {
@@ -241,7 +249,8 @@ func (l *linter) probeDecrypt(j judge, i int, who string) {
 	l.probePairing(j, i, a.with(enclave, limit{n, pcr0.named}))
 }
 
-// probePairing asks whether an attested image opens what was sealed for another one, or for another tenant.
+// probePairing asks whether an attested image opens what was sealed for another one, or for another
+// tenant.
 func (l *linter) probePairing(j judge, i int, a attempt) {
 	rule := "unpaired-image"
 	if manyValues(&l.Policy.Statements[i]) {
@@ -265,7 +274,7 @@ func (l *linter) probePairing(j judge, i int, a attempt) {
 	l.try(j, a.with(enclave, limit{tenant, v.foreign.or(v.absent())}), "unbound-tenant", i)
 }
 
-// manyValues tells whether a statement lists several measurements or several images.
+// manyValues reports whether a statement lists several measurements or several images.
 func manyValues(s *keypolicy.Statement) bool {
 	return slices.ContainsFunc(s.Conditions, func(c keypolicy.Condition) bool {
 		key := strings.ToLower(c.Key)
@@ -273,7 +282,8 @@ func manyValues(s *keypolicy.Statement) bool {
 	})
 }
 
-// probeMinting looks at who makes data keys: one who opens, or anyone, must not; a sealer does, for named images and tenants.
+// probeMinting looks at who makes data keys: one who opens, or anyone, must not; a sealer does, for
+// named images and tenants.
 func (l *linter) probeMinting(j judge, i int, who string) {
 	s := &l.Policy.Statements[i]
 	a := attempt{who: who, action: "GenerateDataKey"}

@@ -34,7 +34,7 @@ func (j *judged) wants(r keypolicy.Request, rules ...string) {
 	}
 }
 
-// names tells whether some condition on one of the keys names a value itself.
+// names reports whether some condition on one of the keys names a value itself.
 func (j *judged) names(value string, keys ...string) bool {
 	for _, s := range j.policy.Statements {
 		for _, c := range s.Conditions {
@@ -108,7 +108,8 @@ func role(principal string) string {
 	return strings.NewReplacer(":sts:", ":iam:", "federated-user", "user").Replace(principal)
 }
 
-// administration draws who changes the policy or deletes the key, and who uses it: they must be others, of the key's account.
+// administration draws who changes the policy or deletes the key, and who uses it: they must be
+// others, of the key's account.
 func (j *judged) administration(d dice, draws int) (reached int) {
 	j.t.Helper()
 	puts, deletes, used := map[string]keypolicy.Request{}, map[string]keypolicy.Request{}, map[string]bool{}
@@ -142,8 +143,9 @@ func (j *judged) administration(d dice, draws int) (reached int) {
 	return reached
 }
 
-// crossCheck draws policies, and requests to each, and wants a finding wherever one gets around attestation. It returns how many policies have
-// which kind of way: attested, unattested, administration, and the ways of other operations.
+// crossCheck draws policies, and requests to each, and wants a finding wherever one gets around
+// attestation. It returns how many policies have which kind of way: attested, unattested,
+// administration, and the ways of other operations.
 func crossCheck(t *testing.T, seed uint64, policies int) []int {
 	t.Helper()
 	d := dice{rand.New(rand.NewPCG(7, seed))}
@@ -189,12 +191,12 @@ func crossCheck(t *testing.T, seed uint64, policies int) []int {
 	return reached
 }
 
-// foundSeeds are those of policies that the linter once passed or misjudged: each stays, and testdata/found.json keeps the policy when the dice
-// are changed.
+// foundSeeds are those of policies that the linter once passed or misjudged: each stays, and
+// testdata/found.json keeps the policy when the dice are changed.
 var foundSeeds = []uint64{37, 43, 50, 74, 165, 174, 224, 233, 299}
 
-// Attack: policies that an earlier linter passed, with a request that gets around attestation. The evaluator allows the request still, and one of
-// the rules finds it.
+// Attack: policies that an earlier linter passed, with a request that gets around attestation. The
+// evaluator allows the request still, and one of the rules finds it.
 func TestFoundPoliciesStayFound(t *testing.T) {
 	text, err := os.ReadFile("testdata/found.json")
 	if err != nil {
@@ -224,7 +226,8 @@ func TestFoundPoliciesStayFound(t *testing.T) {
 	}
 }
 
-// The linter misses nothing that chance finds: if some request gets around attestation, there is a finding of the kind.
+// The linter misses nothing that chance finds: if some request gets around attestation, there is a
+// finding of the kind.
 func TestNoRandomRequestFindsMore(t *testing.T) {
 	const seeds, shards = 2000, 4
 	reached := make([]int, 3+len(ways))

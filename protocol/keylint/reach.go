@@ -17,12 +17,12 @@ const (
 	tpm
 )
 
-// withRecipient are the operations that take an attestation document (KMS Developer Guide, "Condition keys for AWS Nitro Enclaves"), but for
-// GenerateRandom, which no key has a part in.
+// withRecipient are the operations that take an attestation document (KMS Developer Guide,
+// "Condition keys for AWS Nitro Enclaves"), but for GenerateRandom, which no key has a part in.
 var withRecipient = []string{"Decrypt", "GenerateDataKey", "GenerateDataKeyPair", "DeriveSharedSecret"}
 
-// An attempt is one kind of request: who calls what, with which document, and which values will do for some variables. Values for all others
-// are searched for.
+// An attempt is one kind of request: who calls what, with which document, and which values will do
+// for some variables. Values for all others are searched for.
 type attempt struct {
 	who      string
 	action   string
@@ -39,7 +39,8 @@ type judge struct {
 	grants  []keypolicy.Grant
 }
 
-// keyARNs are the ARNs that the key may have: its own when it is known, else one for each way of fitting what statements name: the worst case.
+// keyARNs are the ARNs that the key may have: its own when it is known, else one for each way of
+// fitting what statements name: the worst case.
 func (l *linter) keyARNs() []string {
 	if l.Metadata != nil && l.Metadata.ARN != "" {
 		return []string{l.Metadata.ARN}
@@ -97,7 +98,8 @@ func (l *linter) everything() judge {
 	return j
 }
 
-// reach looks for a request of that kind that is allowed. sure is false when it gave up before it had tried everything.
+// reach looks for a request of that kind that is allowed. sure is false when it gave up before it
+// had tried everything.
 func (j judge) reach(a attempt) (found, sure bool) {
 	by, sure := j.sender(a)
 	return by != nil, sure
@@ -126,7 +128,8 @@ func (j judge) sender(a attempt) (by *caller, sure bool) {
 	return nil, sure
 }
 
-// domains are the values of each variable under an attempt; possible is false when a variable has none.
+// domains are the values of each variable under an attempt; possible is false when a variable has
+// none.
 func (l *linter) domains(a attempt) (domains []mask, possible bool) {
 	domains = slices.Clone(l.shown[a.document])
 	for _, limit := range a.limits {
@@ -157,7 +160,7 @@ func (l *linter) findDocuments() {
 
 // search looks for values with which one caller's request about one ARN is allowed.
 func (j judge) search(c *caller, resource string, a attempt, domains []mask) (found, sure bool) {
-	if j.work++; j.work > maxWork {
+	if j.work += len(j.policy.Statements); j.work > maxWork {
 		return false, false
 	}
 	p, sure := problem{most: maxSteps}, true
@@ -188,7 +191,7 @@ func (j judge) search(c *caller, resource string, a attempt, domains []mask) (fo
 		return false, sure
 	}
 	values := p.solve(domains)
-	j.work += p.steps
+	j.work += p.steps * len(p.clauses)
 	if values == nil {
 		return false, sure && p.steps <= p.most
 	}
@@ -213,7 +216,8 @@ func (j judge) request(c *caller, resource string, a attempt, values []mask) key
 	return r
 }
 
-// concerns tells whether a statement is about a request at all, whatever its conditions say, save those on who calls.
+// concerns reports whether a statement is about a request at all, whatever its conditions say, save
+// those on who calls.
 func (j judge) concerns(s *keypolicy.Statement, c *caller, action, resource string) bool {
 	bare := *s
 	bare.Conditions = nil
@@ -239,7 +243,8 @@ func (j judge) conditionsOn(i int, c *caller) []limit {
 	})
 }
 
-// granted narrows the domains to the encryption context that the grants under suspicion want, and tells whether any of them allows the operation.
+// granted narrows the domains to the encryption context that the grants under suspicion want, and
+// reports whether any of them allows the operation.
 func (j judge) granted(domains []mask, action string) bool {
 	for _, g := range j.grants {
 		if !slices.ContainsFunc(g.Operations, func(o string) bool { return strings.EqualFold(o, action) }) {

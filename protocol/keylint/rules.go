@@ -48,7 +48,7 @@ var rules = map[string]rule{
 	"pcr0-alone": {
 		High, "Decrypt needs PCR0 and leaves PCR1 or PCR2 open",
 		"bytes are moved between kernel, command line and ramdisks: PCR0 stays, and what runs is another program",
-		"require PCR1 and PCR2 beside PCR0",
+		"require PCR1 and PCR2 as well as PCR0",
 	},
 	"unpaired-image": {
 		High, "the attested image is not paired with kms:EncryptionContext:anchorhold:image",
@@ -92,7 +92,7 @@ var rules = map[string]rule{
 	},
 	"operator-administers": {
 		Critical, "a role of the account that opens may change the policy",
-		"whoever administers that account takes the role and puts a policy in place that lets it decrypt",
+		"the administrator of that account takes the role and puts a policy in place that lets it decrypt",
 		"keep the key in an account of the owner's, and name only its roles as administrators",
 	},
 	"foreign-administrator": {
@@ -112,7 +112,7 @@ var rules = map[string]rule{
 	},
 	"foreign-sealer": {
 		Medium, "a role of another account than the administrators' makes data keys",
-		"whoever administers that account seals records that pass for the owner's",
+		"the administrator of that account seals records that pass for the owner's",
 		"allow kms:GenerateDataKey to sealing roles of the owner's account only",
 	},
 	"mints-ciphertexts": {
@@ -147,7 +147,7 @@ var rules = map[string]rule{
 	},
 	"import-material": {
 		High, "key material may be imported",
-		"whoever imports the material knows it: every data key under it is known outside of KMS",
+		"anyone who imports the material knows it: every data key under it is known outside of KMS",
 		removeIt + " (kms:ImportKeyMaterial)",
 	},
 	"wildcard-principal": {
@@ -157,7 +157,7 @@ var rules = map[string]rule{
 	},
 	"delegation": {
 		High, "the statement leaves the decision to an account's IAM",
-		"whoever administers IAM there gives any role what the statement allows, whatever other statements demand",
+		"anyone who administers IAM there gives any role what the statement allows, whatever other statements demand",
 		"name the roles in the key policy, and none of an account as such",
 	},
 	"service-principal": {
@@ -197,7 +197,7 @@ var rules = map[string]rule{
 	},
 	"no-recipient": {
 		Low, "the statement asks for an attestation document, and allows actions that take none: it never applies to them",
-		"no attack: a permission that is not one; whoever removes the condition to make it work opens the key",
+		"no attack: a permission that is not one; anyone who removes the condition to make it work opens the key",
 		"remove the actions, or allow them in a statement of their own",
 	},
 	"never-applies": {
@@ -217,7 +217,7 @@ var rules = map[string]rule{
 	},
 	"nothing-denied": {
 		Medium, "no statement denies unattested use to everyone",
-		"one further statement, IAM delegation or grant opens the key; nothing stands behind the conditions",
+		"one further statement, IAM delegation or grant opens the key; no denial backs the conditions",
 		byKeyPolicy + ", which denies what is not attested, re-encryption and grants to everyone",
 	},
 	"partly-denied": {
@@ -267,22 +267,22 @@ var rules = map[string]rule{
 	},
 	"imported-material": {
 		High, "the key material was imported",
-		"whoever imported it knows it, and opens ciphertexts without KMS: no secret but the material protects them",
+		"anyone who imported it knows it, and opens ciphertexts without KMS: no secret but the material protects them",
 		"make a new key with origin AWS_KMS",
 	},
 	"cluster-store": {
 		High, "the key material lies in a CloudHSM cluster",
-		"whoever administers the cluster takes over the login of KMS and opens ciphertexts there, without KMS and its policy",
+		"anyone who administers the cluster takes over the login of KMS and opens ciphertexts there, without KMS and its policy",
 		"make a new key with origin AWS_KMS",
 	},
 	"external-store": {
 		Medium, "the key is in an external key store",
-		"no key leaks, as KMS encrypts first; whoever runs the store lets all jobs fail, or none be opened ever again",
+		"no key leaks, as KMS encrypts first; anyone who runs the store lets all jobs fail, or none be opened ever again",
 		"make a new key with origin AWS_KMS",
 	},
 	"unknown-origin": {
 		High, "where the key material comes from is not known",
-		"unknown: whoever has the material opens ciphertexts without KMS",
+		"unknown: anyone who has the material opens ciphertexts without KMS",
 		"make a new key with origin AWS_KMS",
 	},
 	"wrong-key": {

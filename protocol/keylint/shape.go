@@ -45,7 +45,7 @@ func (l *linter) shape(i int) {
 	}
 }
 
-// lenient tells whether a condition holds without its key.
+// lenient reports whether a condition holds without its key.
 func lenient(c keypolicy.Condition) bool {
 	if c.Operator.Name == "Null" {
 		return strings.EqualFold(c.Values[0], "true")
@@ -53,7 +53,7 @@ func lenient(c keypolicy.Condition) bool {
 	return c.Operator.HoldsAbsent()
 }
 
-// holdsAbsent tells whether all conditions of a statement on one key hold without it.
+// holdsAbsent reports whether all conditions of a statement on one key hold without it.
 func (l *linter) holdsAbsent(i int, key string) bool {
 	n := l.index[key]
 	at := slices.IndexFunc(l.limits[i], func(limit limit) bool { return limit.variable == n })

@@ -5,8 +5,8 @@ import "slices"
 const (
 	// maxSteps bounds one search; the largest policy of anchorhold key-policy needs some tens.
 	maxSteps = 2000
-	// maxWork bounds all searches of one policy together.
-	maxWork = 2_000_000
+	// maxWork bounds all searches of one policy together, in statements looked at.
+	maxWork = 1_000_000
 )
 
 // A mask is a set of values of one variable, by index.
@@ -69,15 +69,16 @@ type limit struct {
 	values   mask
 }
 
-// A problem asks for one value of each variable such that each clause has a limit that is kept. A denial makes a clause: some condition of it
-// must fail.
+// A problem asks for one value of each variable such that each clause has a limit that is kept. A
+// denial makes a clause: some condition of it must fail.
 type problem struct {
 	clauses [][]limit
 	steps   int // done so far
 	most    int // of them
 }
 
-// solve returns for each variable the values of which any will do, or nil: there are none, or, when steps has passed most, it gave up.
+// solve returns for each variable the values of which any will do, or nil: there are none, or, when
+// steps has passed most, it gave up.
 //
 // It keeps what a clause forces, then decides on the clause with the fewest ways to be kept.
 func (p *problem) solve(domains []mask) []mask {
@@ -106,8 +107,8 @@ func (p *problem) solve(domains []mask) []mask {
 	return nil
 }
 
-// propagate narrows the domains to what clauses force. It returns the ways to keep the clause to decide on next: none when all clauses are
-// kept, nil when some clause cannot be.
+// propagate narrows the domains to what clauses force. It returns the ways to keep the clause to
+// decide on next: none when all clauses are kept, nil when some clause cannot be.
 func (p *problem) propagate(domains []mask) []limit {
 	for {
 		changed, next := false, []limit{}

@@ -35,8 +35,9 @@ func (c *compared) globs() []glob {
 	return globs
 }
 
-// texts returns a value for each way in which the conditions can be met. sure is false when there were too many, or when one key is compared
-// as text and as something else, whose ways are not looked at together.
+// texts returns a value for each way in which the conditions can be met. sure is false when there
+// were too many, or when one key is compared as text and as something else, whose ways are not
+// looked at together.
 func (c *compared) texts() (values []string, sure bool) {
 	globs := c.globs()
 	var others []string
@@ -58,7 +59,8 @@ func (c *compared) texts() (values []string, sure bool) {
 	return slices.Compact(values), sure
 }
 
-// different returns a value for each way of fitting the globs. Where they are exact there is no need to search.
+// different returns a value for each way of fitting the globs. Where they are exact there is no
+// need to search.
 func different(globs []glob) (values []string, sure bool) {
 	slices.SortFunc(globs, compareGlobs)
 	globs = slices.CompactFunc(globs, func(a, b glob) bool { return compareGlobs(a, b) == 0 })
@@ -75,8 +77,8 @@ func different(globs []glob) (values []string, sure bool) {
 	return append(values, other), true
 }
 
-// sets are what the key may hold: one value, or, when it is one that may have several, as many as there are conditions: each needs one at most
-// to be met or to fail.
+// sets are what the key may hold: one value, or, when it is one that may have several, as many as
+// there are conditions: each needs one at most to be met or to fail.
 func (c *compared) sets(key string) (sets [][]string, sure bool) {
 	values, sure := c.texts()
 	several := slices.Contains(manyKeys, key) || slices.ContainsFunc(c.conditions, func(c keypolicy.Condition) bool { return c.Operator.Set != "" })
@@ -111,7 +113,8 @@ func (c *compared) sets(key string) (sets [][]string, sure bool) {
 	return sets, sure
 }
 
-// kinds are the operators that compare other things than text, by a part of their names, and the values at which their outcome changes.
+// kinds are the operators that compare other things than text, by a part of their names, and the
+// values at which their outcome changes.
 var kinds = map[string]func(named []string) []string{
 	"Bool":      func([]string) []string { return []string{"true", "false"} },
 	"Null":      func([]string) []string { return nil },

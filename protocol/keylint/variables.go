@@ -30,7 +30,8 @@ const (
 	enclaveImage               // PCR0, 1 or 2, which an enclave's document never lacks
 )
 
-// A variable is what a request may have for a condition key, or for several that always agree. Value 0 is absence.
+// A variable is what a request may have for a condition key, or for several that always agree.
+// Value 0 is absence.
 type variable struct {
 	keys    []string
 	values  [][]string
@@ -53,7 +54,8 @@ func (v *variable) where(f func(value []string) bool) mask {
 
 func (v *variable) absent() mask { return v.where(func(value []string) bool { return value == nil }) }
 
-// variables are those of all condition keys of policy and grants, and those that the probes ask for.
+// variables are those of all condition keys of policy and grants, and those that the probes ask
+// for.
 func (l *linter) findVariables() {
 	l.compare()
 	l.index = map[string]int{}
@@ -173,7 +175,7 @@ func (l *linter) addRegister(name string) {
 	l.addVariable(v)
 }
 
-// familyOf tells of which document a register is.
+// familyOf returns the document that has a register.
 func familyOf(name string) family {
 	number := func(prefix string) bool {
 		n, err := strconv.Atoi(strings.TrimPrefix(name, prefix))
@@ -225,7 +227,8 @@ func registerValues(globs []glob, named []string) (values []string, sure bool) {
 	return found, sure
 }
 
-// compile returns for each variable of a statement's conditions the values for which all of them hold.
+// compile returns for each variable of a statement's conditions the values for which all of them
+// hold.
 func (l *linter) compile(s *keypolicy.Statement) []limit {
 	var list []limit
 	for _, c := range s.Conditions {

@@ -28,7 +28,8 @@ func (l *linter) whole() {
 	l.report("no-administrator", -1, "")
 }
 
-// undeniedToAll asks which ways around attestation are open to a statement, or to an account's IAM, that allows everything.
+// undeniedToAll asks which ways around attestation are open to a statement, or to an account's IAM,
+// that allows everything.
 func (l *linter) undeniedToAll() {
 	j, everyone := l.everything(), anyone()
 	for _, operation := range []string{"Decrypt", "ReEncryptFrom", "CreateGrant"} {

@@ -10,7 +10,8 @@ import (
 	"unicode"
 )
 
-// Bounds of one search for witnesses; the policies of anchorhold key-policy need some tens of states.
+// Bounds of one search for witnesses; the policies of anchorhold key-policy need some tens of
+// states.
 const (
 	maxStates    = 5000
 	maxWitnesses = 128
@@ -78,7 +79,7 @@ func globOf(operator, value string) glob {
 	}
 }
 
-// plain tells whether a glob fits one value only, or one and its other cases.
+// plain reports whether a glob fits one value only, or one and its other cases.
 func (g glob) plain() bool { return !slices.ContainsFunc(g, func(s symbol) bool { return s.wild }) }
 
 func (g glob) text() string {
@@ -102,7 +103,8 @@ func compareGlobs(a, b glob) int {
 	})
 }
 
-// enter adds a place to places, which have a bit for each symbol and one for the end, and those that runs of nothing lead to.
+// enter adds a place to places, which have a bit for each symbol and one for the end, and those
+// that runs of nothing lead to.
 func (g glob) enter(places mask, at int) {
 	places.add(at)
 	for at < len(g) && g[at].wild && g[at].r == '*' {
@@ -132,7 +134,7 @@ func (g glob) step(places, next mask, r rune) {
 	}
 }
 
-// matches tells whether a value fits.
+// matches reports whether a value fits.
 func (g glob) matches(value string) bool {
 	places, next := newMask(len(g)+1), newMask(len(g)+1)
 	g.enter(places, 0)
@@ -144,8 +146,8 @@ func (g glob) matches(value string) bool {
 	return places.has(len(g))
 }
 
-// alphabet are the runes that make a difference, one that no glob names first: it reads as what it is, any other. Each class adds one of
-// its own that no glob names.
+// alphabet are the runes that make a difference, one that no glob names first: it reads as what it
+// is, any other. Each class adds one of its own that no glob names.
 func alphabet(globs []glob) []rune {
 	var list []rune
 	classes := map[string]bool{}
@@ -226,7 +228,7 @@ func (w *walks) id(places []uint64) []byte {
 	return w.bytes
 }
 
-// isNew tells whether no walk before has fit the same globs and no others.
+// isNew reports whether no walk before has fit the same globs and no others.
 func (w *walks) isNew(places []uint64) bool {
 	w.bytes = w.bytes[:0]
 	for i, g := range w.globs {
@@ -243,10 +245,12 @@ func (w *walks) isNew(places []uint64) bool {
 	return true
 }
 
-// witnesses returns a value for each way in which values can fit some globs and not the others: whatever a policy says about the texts of a
-// key, it says of one of these. With a form, only values that fit it count. sure is false when there were too many to go through.
+// witnesses returns a value for each way in which values can fit some globs and not the others:
+// whatever a policy says about the texts of a key, it says of one of these. With a form, only
+// values that fit it count. sure is false when there were too many to go through.
 //
-// It walks the product of the globs' automata, breadth first, so the values are short; the empty one comes only where no other will do.
+// It walks the product of the globs' automata, breadth first, so the values are short; the empty
+// one comes only where no other will do.
 func witnesses(globs []glob, form glob) (values []string, sure bool) {
 	if form != nil {
 		globs = append([]glob{form}, globs...)
