@@ -66,6 +66,14 @@ func (d *Document) Debug() bool {
 	return false
 }
 
+// IgnoredText says how many unknown fields were skipped, for a person.
+func (d *Document) IgnoredText() string {
+	if d.Ignored == 1 {
+		return "1 unknown field"
+	}
+	return fmt.Sprintf("%d unknown fields", d.Ignored)
+}
+
 func (d *Document) clone() Document {
 	c := *d
 	c.PCRs = make(map[int][]byte, len(d.PCRs))
