@@ -79,6 +79,7 @@ func (l *linter) probe(i int) {
 	for _, who := range l.principals(s) {
 		l.probeDecrypt(j, i, who)
 		l.probeMinting(j, i, who)
+		l.probeWrapping(j, i, who)
 		for _, o := range forbiddenOperations {
 			l.tryAs(j, attempt{principal: who, action: o.action}, o.rule, i)
 		}
@@ -105,7 +106,6 @@ var forbiddenOperations = []struct{ action, rule string }{
 	{"DeriveSharedSecret", "derive-shared-secret"},
 	{"ReplicateKey", "replicate"},
 	{"ImportKeyMaterial", "import-material"},
-	{"Encrypt", "mints-ciphertexts"},
 	{"ReEncryptTo", "mints-ciphertexts"},
 	{"GenerateDataKeyWithoutPlaintext", "mints-unseen"},
 	{"GenerateDataKeyPairWithoutPlaintext", "mints-unseen"},
@@ -189,6 +189,28 @@ func (l *linter) probeMinting(j judge, i int, who string) {
 			a.fixed = document{}.keys()
 			a.fixed[key] = []string{value}
 			if l.try(j, a, "unbound-data-key", i) {
+				return
+			}
+		}
+	}
+}
+
+// probeWrapping looks at who wraps data keys of their own choice. A role that makes data keys gains nothing by it (SPEC 12), as long as it is
+// bound to images and tenants there too; nobody else needs it.
+func (l *linter) probeWrapping(j judge, i int, who string) {
+	s := &l.Policy.Statements[i]
+	a := attempt{principal: who, action: "Encrypt"}
+	account := accountOf(who)
+	foreign := account != "" && len(l.owners) > 0 && !slices.Contains(l.owners, account)
+	if !l.seals[who] || l.opens[who] || l.neighbour(who) || foreign || open(s) {
+		l.tryAs(j, a, "mints-ciphertexts", i)
+		return
+	}
+	for _, key := range []string{imageKey, tenantKey} {
+		for _, value := range l.foreign(key) {
+			a.fixed = document{}.keys()
+			a.fixed[key] = []string{value}
+			if l.try(j, a, "mints-ciphertexts", i) {
 				return
 			}
 		}

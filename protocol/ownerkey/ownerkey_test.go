@@ -151,6 +151,37 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
+// With SealersEncrypt whoever may make a data key may wrap one, with the same context, and nobody else.
+func TestSealersEncrypt(t *testing.T) {
+	p := plan("a", "b", "old")
+	p.Images[2].Drains = true
+	p.SealersEncrypt = true
+	text, err := p.Policy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := `"Statement": [{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"},`
+	for name, text := range map[string][]byte{"as written": text, "everything allowed": bytes.Replace(text, []byte(`"Statement": [`), []byte(all), 1)} {
+		policy, err := keypolicy.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range requests {
+			if r.action != "GenerateDataKey" {
+				continue
+			}
+			if r.action = "Encrypt"; r.ask(policy) != r.want {
+				t.Errorf("%s, %s: got %v, want %v", name, r.name, !r.want, r.want)
+			}
+		}
+		for _, r := range requests {
+			if name == "as written" && r.ask(policy) != r.want {
+				t.Errorf("%s: got %v, want %v as without the option", r.name, !r.want, r.want)
+			}
+		}
+	}
+}
+
 // Attack: a later hand adds the statement that every tutorial has, or a grant. The denials still hold; only administration is given away.
 func TestDenialsHoldWhateverIsAllowed(t *testing.T) {
 	text, err := plan("a", "b").Policy()
