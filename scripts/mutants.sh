@@ -34,12 +34,17 @@ run() {
 	local package=$1 names=''
 	shift
 	(($# == 0)) || names="^($(printf '%s\n' "${@%%/*}" | paste -sd '|'))\$"
-	go test -vet=off -count=1 -failfast -timeout 5m ${names:+-run "$names"} "$package" >"$log" 2>&1
+	# Some mutants hang: those that name their tests are not given long.
+	go test -vet=off -count=1 -failfast -timeout "$([[ $names ]] && echo 3m || echo 5m)" ${names:+-run "$names"} "$package" >"$log" 2>&1
 }
 
-# failed [TEST...] prints the first test in the log that failed: of these, when some are given.
+# failed [TEST...] prints the first test in the log that failed: of these, when some are given, which may have panicked too.
 failed() {
 	local found
+	if (($# > 0)) && grep -q '^panic: ' "$log"; then # in another goroutine than the test's, or out of time
+		echo "$1 (panic)"
+		return
+	fi
 	found=$(grep -oE -- '--- FAIL: [^ ]+' "$log" | cut -d ' ' -f 3) || return 1
 	(($# == 0)) || found=$(grep -xF -f <(printf '%s\n' "$@") <<<"$found") || return 1
 	head -n 1 <<<"$found"
