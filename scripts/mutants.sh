@@ -108,4 +108,6 @@ while IFS= read -r line || [[ -n $line ]]; do
 	esac
 done < <(cat "$list" && echo)
 echo "$total mutants, $((total - bad)) killed"
+# Of a run of all mutants, the rows of the threat model that none of them covers.
+[[ -n $only || -n ${MUTANTS:-} ]] || scripts/threats.sh || bad=$((bad + 1))
 ((total > 0 && bad == 0))
