@@ -30,6 +30,9 @@ func TestForgedDocumentOfANewerModule(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
+		if d, err := attest.Parse(forged); err != nil || string(d.PublicKey) != "a public key" {
+			t.Errorf("%s: the forged document does not hold the public key: %v", name, err)
+		}
 		if _, err := attest.Verify(forged, ca.Roots(), time.Now()); !errors.Is(err, attest.ErrSignature) {
 			t.Errorf("%s, key exchanged: got %v, want %v", name, err, attest.ErrSignature)
 		}
