@@ -9,6 +9,8 @@
 #   mutant: NAME
 #   file: PATH        the file to change
 #   test: PACKAGE     the package whose tests must fail
+#   row: WORDS        optional, repeatable: part of the first cell of the row of enclave/THREATMODEL.md whose check it removes
+#   kills: TEST ...   optional: only these tests run, and one of them must fail; with row, the row names it
 #   -OLD              the lines to replace, which must occur exactly once in the file
 #   +NEW              what replaces them
 set -euo pipefail
@@ -27,11 +29,38 @@ cd "$copy"
 log=$copy/.mutant.log
 
 # Vet is off: what it says about a mutant would pass for a test that fails.
-run() { go test -vet=off -count=1 -failfast -timeout 5m "$1" >"$log" 2>&1; }
+# run PACKAGE [TEST...]: a subtest is run with its test.
+run() {
+	local package=$1 names=''
+	shift
+	(($# == 0)) || names="^($(printf '%s\n' "${@%%/*}" | paste -sd '|'))\$"
+	# Some mutants hang: those that name their tests are not given long.
+	go test -vet=off -count=1 -failfast -timeout "$([[ $names ]] && echo 3m || echo 5m)" ${names:+-run "$names"} "$package" >"$log" 2>&1
+}
 
-while read -r package; do
-	run "$package" || { cat "$log" >&2; echo "the tests of $package fail without any mutant" >&2; exit 1; }
-done < <(awk -v only="$only" '/^mutant: /{on = only == "" || index($0, only)} /^test: /{if (on) print $2}' "$list" | sort -u)
+# failed [TEST...] prints the first test in the log that failed: of these, when some are given, which may have panicked too.
+failed() {
+	local found
+	if (($# > 0)) && grep -q '^panic: ' "$log"; then # in another goroutine than the test's, or out of time
+		echo "$1 (panic)"
+		return
+	fi
+	found=$(grep -oE -- '--- FAIL: [^ ]+' "$log" | cut -d ' ' -f 3) || return 1
+	(($# == 0)) || found=$(grep -xF -f <(printf '%s\n' "$@") <<<"$found") || return 1
+	head -n 1 <<<"$found"
+}
+
+while read -r package tests; do
+	# shellcheck disable=SC2086 # names of tests hold no blanks
+	run "$package" $tests || { cat "$log" >&2; echo "the tests of $package fail without any mutant" >&2; exit 1; }
+	# Or a misspelt test would run nothing, and every mutant would seem to survive.
+	[[ -z $tests ]] || ! grep -q 'no tests to run' "$log" || { echo "$package has no test $tests" >&2; exit 1; }
+done < <(awk -v only="$only" '
+	function flush() { if (on && package != "") print package, tests; package = tests = "" }
+	/^mutant: / { flush(); on = only == "" || index($0, only) }
+	/^test: / { package = $2 }
+	/^kills: / { tests = substr($0, 8) }
+	END { flush() }' "$list" | sort -u)
 
 total=0 bad=0
 fault() {
@@ -54,27 +83,31 @@ mutate() {
 	cp "$file" "$copy/.original"
 	if ! apply; then
 		fault 'DOES NOT APPLY'
-	elif ! go build -o /dev/null "$package" >"$log" 2>&1; then
+	elif ! go build -o /dev/null "./$(dirname "$file")" >"$log" 2>&1; then
 		fault "DOES NOT COMPILE: $(tail -n 1 "$log")"
-	elif run "$package"; then
+	elif run "$package" $kills; then # shellcheck disable=SC2086
 		fault SURVIVED
-	elif ! killer=$(grep -m 1 -oE -- '--- FAIL: [^ ]+' "$log"); then
+	elif ! killer=$(failed $kills); then # shellcheck disable=SC2086
 		fault "NO TEST FAILED: $(tail -n 1 "$log")"
 	else
-		printf '%-64s %-24s %s\n' "$name" "$package" "${killer#--- FAIL: }"
+		printf '%-64s %-24s %s\n' "$name" "$package" "$killer"
 	fi
 	cp "$copy/.original" "$file"
 }
 
 while IFS= read -r line || [[ -n $line ]]; do
 	case $line in
-	'mutant: '*) name=${line#mutant: } old='' new='' ;;
+	'mutant: '*) name=${line#mutant: } old='' new='' kills='' ;;
 	'file: '*) file=${line#file: } ;;
 	'test: '*) package=${line#test: } ;;
+	'kills: '*) kills=${line#kills: } ;;
+	'row: '*) ;; # see threats.sh
 	-*) old+=${old:+$'\n'}${line#-} ;;
 	+*) new+=${new:+$'\n'}${line#+} ;;
 	'') [[ -z ${old:-} ]] || { mutate; old=''; } ;;
 	esac
 done < <(cat "$list" && echo)
 echo "$total mutants, $((total - bad)) killed"
+# Of a run of all mutants, the rows of the threat model that none of them covers.
+[[ -n $only || -n ${MUTANTS:-} ]] || scripts/threats.sh || bad=$((bad + 1))
 ((total > 0 && bad == 0))

@@ -88,9 +88,23 @@ func TestShiftedDates(t *testing.T) {
 	}
 }
 
+// afterPatient returns what comes of a record that follows one of a patient: that patient's offset must not stay.
+func afterPatient(t *testing.T, in string) string {
+	t.Helper()
+	const patient = `{"resourceType":"Condition","subject":{"reference":"Patient/p"},"onsetDateTime":"2011-07-01"}`
+	lines := strings.Split(shiftedOf(t, patient+"\n"+in), "\n")
+	if len(lines) < 2 {
+		return "" // rejected
+	}
+	return lines[1]
+}
+
 // A record that is not of exactly one patient has no dates: one that stayed as
 // it is, or moved by the offset of somebody else, would tell offsets.
 func TestRecordsOfNobodyHaveNoDates(t *testing.T) {
+	if got := afterPatient(t, `{"resourceType":"Condition","id":"1"}`); !strings.Contains(got, `"id"`) {
+		t.Fatalf("got %s, want a record after that of the patient", got)
+	}
 	const kept = `"onsetDateTime"`
 	for subject, want := range map[string]bool{
 		`"subject":{"reference":"Patient/p"}`:                             true,
@@ -115,7 +129,7 @@ func TestRecordsOfNobodyHaveNoDates(t *testing.T) {
 		`"recorder":{"reference":"Patient/p"}`:                                           false,
 		`"subject":{"reference":"Practitioner/p"}`:                                       false,
 	} {
-		got := shiftedOf(t, `{"resourceType":"Condition",`+subject+`,"onsetDateTime":"2011-07-01"}`)
+		got := afterPatient(t, `{"resourceType":"Condition",`+subject+`,"onsetDateTime":"2011-07-01"}`)
 		if strings.Contains(got, kept) != want {
 			t.Errorf("%s: got %s, want dates %t", subject, got, want)
 		}
@@ -126,7 +140,7 @@ func TestRecordsOfNobodyHaveNoDates(t *testing.T) {
 		`{"resourceType":"PractitionerRole","period":{"start":"2011-07-01"}}`,
 		`{"resourceType":"Provenance","target":[{"reference":"Patient/p"}],"recorded":"2011-07-01T10:00:00Z"}`,
 	} {
-		if got := shiftedOf(t, in); strings.Contains(got, "2011") || strings.Contains(got, "2010") {
+		if got := afterPatient(t, in); strings.Contains(got, "2011") || strings.Contains(got, "2010") {
 			t.Errorf("got %s, want no date", got)
 		}
 	}

@@ -1,10 +1,11 @@
 // Package attest checks that a Nitro enclave signed a document. Whether it is the enclave one wants: see appraise.
 //
-// Verify and VerifyArchived follow AWS's attestation process (COSE_Sign1, ES384, certificate chain to a pinned root), more
-// strictly than it asks: what AWS does not send is refused. They promise nothing about measurements, nonces or age.
+// Verify and VerifyArchived follow AWS's attestation process (COSE_Sign1, ES384, certificate chain to a pinned root). Fields
+// that are used are read more strictly than it asks; fields of other names are skipped and counted (SPEC 6.1). They promise
+// nothing about measurements, nonces or age.
 package attest
 
-//go:generate go run generate.go generate_more.go generate_reasons.go
+//go:generate go run generate.go generate_more.go generate_newer.go generate_reasons.go
 
 import (
 	"bytes"
@@ -42,6 +43,7 @@ type Document struct {
 	PublicKey   []byte         // nil when absent
 	UserData    []byte         // nil when absent
 	Nonce       []byte         // nil when absent
+	Ignored     int            // number of fields that this version does not know; their values are not kept
 }
 
 // PCR returns a PCR and whether the document has it.
@@ -62,6 +64,14 @@ func (d *Document) Debug() bool {
 		}
 	}
 	return false
+}
+
+// IgnoredText says how many unknown fields were skipped, for a person.
+func (d *Document) IgnoredText() string {
+	if d.Ignored == 1 {
+		return "1 unknown field"
+	}
+	return fmt.Sprintf("%d unknown fields", d.Ignored)
 }
 
 func (d *Document) clone() Document {

@@ -15,7 +15,6 @@ const (
 	majorMap   = 5
 
 	tagSign1 = 0xd2 // tag 18, COSE_Sign1
-	mapIndef = 0xbf
 	null     = 0xf6
 	breakEnd = 0xff
 )
@@ -24,8 +23,8 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
 }
 
-// reader walks CBOR of the few types that a document holds, without recursion and without allocating: lengths that lie cost
-// nothing. A general decoder would accept more than AWS sends, and what it accepts differs between libraries.
+// reader walks the CBOR of a document without allocating: lengths that lie cost nothing. A general decoder would accept more
+// than SPEC 6.1, and what it accepts differs between libraries. Only unknown fields are read with recursion, see skip.
 type reader struct{ b []byte }
 
 func (r *reader) next(c byte) bool {
@@ -45,12 +44,14 @@ func (r *reader) head(major byte) (uint64, error) {
 	if got != major {
 		return 0, malformed("cbor type is %d, want %d", got, major)
 	}
-	if info < 24 {
+	switch {
+	case info < 24:
 		r.b = r.b[1:]
 		return uint64(info), nil
-	}
-	if info > 27 {
+	case info == indefinite:
 		return 0, malformed("indefinite length")
+	case info > 27:
+		return 0, malformed("reserved cbor length")
 	}
 	size := 1 << (info - 24)
 	if len(r.b) < 1+size {
@@ -106,22 +107,32 @@ func (r *reader) optional(hi uint64) ([]byte, error) {
 	return r.bytes(0, hi)
 }
 
-// pairs reads a map, calling read with the reader at each key. Only the payload map may have indefinite length.
-func (r *reader) pairs(lo, hi uint64, indefinite bool, read func() error) error {
-	if indefinite && r.next(mapIndef) {
+// pairs reads a map of definite or indefinite length, calling read with the reader at each key.
+func (r *reader) pairs(lo, hi uint64, read func() error) error {
+	return r.sequence(majorMap, lo, hi, read)
+}
+
+// elements reads an array of definite or indefinite length, calling read with the reader at each element.
+func (r *reader) elements(lo, hi uint64, read func() error) error {
+	return r.sequence(majorArray, lo, hi, read)
+}
+
+// sequence reads lo to hi elements, or pairs of a map.
+func (r *reader) sequence(major byte, lo, hi uint64, read func() error) error {
+	if r.next(major<<5 | indefinite) {
 		for n := uint64(0); ; n++ {
 			if r.next(breakEnd) {
 				return inRange(n, lo, hi)
 			}
 			if n == hi {
-				return malformed("map has more than %d pairs", hi)
+				return malformed("more than %d elements", hi)
 			}
 			if err := read(); err != nil {
 				return err
 			}
 		}
 	}
-	n, err := r.head(majorMap)
+	n, err := r.head(major)
 	if err != nil {
 		return err
 	}

@@ -81,11 +81,11 @@ func parse(raw []byte) (*signed, error) {
 	return s, nil
 }
 
-// parsePayload reads the payload map: all mandatory keys, no unknown and no duplicate one, in any order.
+// parsePayload reads the payload map: all mandatory keys, in any order, and none twice.
 func parsePayload(payload []byte) (*Document, error) {
 	r, d, seen := &reader{payload}, &Document{}, map[string]bool{}
-	err := r.pairs(6, 9, true, func() error {
-		key, err := r.text(1, 32)
+	err := r.pairs(6, 9+maxUnknown, func() error {
+		key, err := r.text(1, maxUnknownName)
 		if err != nil {
 			return err
 		}
@@ -148,7 +148,10 @@ func (d *Document) field(key string, r *reader) (err error) {
 	case "nitrotpm_pcrs":
 		return fmt.Errorf("%w: a NitroTPM document", ErrNotEnclave)
 	default:
-		return malformed("unknown key")
+		if d.Ignored++; d.Ignored > maxUnknown {
+			return malformed("more than %d unknown fields", maxUnknown)
+		}
+		return r.skipUnknown()
 	}
 	return err
 }
@@ -168,7 +171,7 @@ func (d *Document) readModuleID(r *reader) (err error) {
 
 func (d *Document) readPCRs(r *reader) error {
 	d.PCRs = make(map[int][]byte, 16)
-	return r.pairs(1, maxPCRs, false, func() error {
+	return r.pairs(1, maxPCRs, func() error {
 		i, err := r.head(majorUint)
 		if err != nil {
 			return err
@@ -186,21 +189,11 @@ func (d *Document) readPCRs(r *reader) error {
 }
 
 func (d *Document) readBundle(r *reader) error {
-	n, err := r.head(majorArray)
-	if err != nil {
-		return err
-	}
-	if err := inRange(n, 1, maxCerts); err != nil {
-		return err
-	}
-	for range n {
+	return r.elements(1, maxCerts, func() error {
 		c, err := r.bytes(1, maxCert)
-		if err != nil {
-			return err
-		}
 		d.CABundle = append(d.CABundle, c)
-	}
-	return nil
+		return err
+	})
 }
 
 // checkSignature verifies over the payload bytes as they came: re-encoding would sign something else.

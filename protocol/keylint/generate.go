@@ -39,8 +39,13 @@ var (
 )
 
 // good is the policy without a flaw.
-func good() []object {
-	plan := &ownerkey.Plan{Tenant: "clinic", Administrators: []string{admin}, Sealers: []string{owner}, Parents: []string{parent}}
+func good() []object { return written(false) }
+
+// written is what anchorhold key-policy writes.
+func written(sealersEncrypt bool) []object {
+	plan := &ownerkey.Plan{
+		Tenant: "clinic", Administrators: []string{admin}, Sealers: []string{owner}, Parents: []string{parent}, SealersEncrypt: sealersEncrypt,
+	}
 	for name, i := range map[string]measure.Image{"a": first, "b": second} {
 		plan.Images = append(plan.Images, ownerkey.Image{Image: appraise.Image{Name: name, PCR0: i.PCR0, PCR1: i.PCR1, PCR2: i.PCR2}})
 	}
@@ -126,6 +131,9 @@ func main() {
 		write("testdata/flawed/"+f.name+".txt", f)
 	}
 	write("testdata/good.txt", flawed{name: "good", comment: "what anchorhold key-policy writes", statements: good()})
+	write("testdata/good-encrypt.txt", flawed{
+		name: "good-encrypt", comment: "what anchorhold key-policy --sealers-may-encrypt writes", statements: written(true),
+	})
 }
 
 // A flawed policy and the rules that must find it, in order of name. All but those that name

@@ -92,6 +92,16 @@ func operations() []flawed {
 		{"sealer-decrypts", "mints-keys unattested-decrypt", "the sealer may decrypt as well", with(allow(aws(owner), "kms:Decrypt", nil))},
 		{"sealer-unbound", "unbound-data-key", "a sealer for any context", append(bare()[:1], append(bare()[2:], allow(aws(owner), "kms:GenerateDataKey", nil))...)},
 		{"sealer-any-image", "unbound-data-key", "a sealer for any image", append(bare()[:1], append(bare()[2:], allow(aws(owner), "kms:GenerateDataKey", object{equals: object{tenant: "clinic"}}))...)},
+		{"sealer-encrypts-unbound", "mints-ciphertexts", "a sealer encrypts for any context", with(allow(aws(owner), "kms:Encrypt", nil))},
+		{"sealer-encrypts-any-tenant", "mints-ciphertexts", "a sealer encrypts for any tenant", with(allow(aws(owner), "kms:Encrypt", object{equals: object{image: p0}}))},
+		{
+			"dev-encrypts", "mints-ciphertexts", "a role that makes no data keys encrypts, bound to image and tenant",
+			with(allow(aws(dev), "kms:Encrypt", object{equals: object{image: p0, tenant: "clinic"}})),
+		},
+		{
+			"foreign-encrypts", "foreign-sealer mints-ciphertexts", "a user of another account seals and encrypts, bound to image and tenant",
+			with(allow(aws("arn:aws:iam::999988887777:user/stranger"), []string{"kms:GenerateDataKey", "kms:Encrypt"}, object{equals: object{image: p0, tenant: "clinic"}})),
+		},
 		{"sealer-puts-policy", "users-administer", "the sealer changes the policy", with(allow(aws(owner), "kms:PutKeyPolicy", nil))},
 		{"dev-decrypts", "unattested-decrypt", "a developer, to look into what went wrong", with(allow(aws(dev), "kms:Decrypt", nil))},
 		{"mfa-decrypts", "unattested-decrypt", "a person with MFA", with(allow(aws(dev), "kms:Decrypt", object{"Bool": object{"aws:SecureTransport": "true"}}))},

@@ -95,6 +95,7 @@ func (l *linter) probe(i int) {
 	for _, who := range l.principals(s) {
 		l.probeDecrypt(j, i, who)
 		l.probeMinting(j, i, who)
+		l.probeWrapping(j, i, who)
 		l.probeGranting(j, i, who)
 		l.probePairs(j, i, who)
 		for _, o := range forbiddenOperations {
@@ -124,7 +125,6 @@ var forbiddenOperations = []struct{ action, rule string }{
 	{"DeriveSharedSecret", "derive-shared-secret"},
 	{"ReplicateKey", "replicate"},
 	{"ImportKeyMaterial", "import-material"},
-	{"Encrypt", "mints-ciphertexts"},
 	{"ReEncryptTo", "mints-ciphertexts"},
 	{"GenerateDataKeyWithoutPlaintext", "mints-unseen"},
 	{"GenerateDataKeyPairWithoutPlaintext", "mints-unseen"},
@@ -297,6 +297,25 @@ func (l *linter) probeMinting(j judge, i int, who string) {
 	for _, key := range []string{imageKey, tenantKey} {
 		v := &l.variables[l.index[key]]
 		if l.tryUnpinned(j, a.with(none, limit{l.index[key], v.foreign.or(v.absent())}), "unbound-data-key", i) {
+			return
+		}
+	}
+}
+
+// probeWrapping looks at who wraps data keys of their own choice. A role that makes data keys gains
+// nothing by it (SPEC 12), as long as it is bound to images and tenants; nobody else needs it.
+func (l *linter) probeWrapping(j judge, i int, who string) {
+	s := &l.Policy.Statements[i]
+	a := attempt{who: who, action: "Encrypt"}
+	account := accountOf(who)
+	foreign := account != "" && len(l.owners) > 0 && !slices.Contains(l.owners, account)
+	if !uses(l.seals, who) || uses(l.opens, who) || l.neighbour(who) || foreign || open(s) {
+		l.try(j, a, "mints-ciphertexts", i)
+		return
+	}
+	for _, key := range []string{imageKey, tenantKey} {
+		v := &l.variables[l.index[key]]
+		if l.try(j, a.with(none, limit{l.index[key], v.foreign.or(v.absent())}), "mints-ciphertexts", i) {
 			return
 		}
 	}

@@ -116,9 +116,9 @@ var rules = map[string]rule{
 		"allow kms:GenerateDataKey to sealing roles of the owner's account only",
 	},
 	"mints-ciphertexts": {
-		Medium, "Encrypt or ReEncryptTo is allowed, which nobody needs",
+		Medium, "Encrypt or ReEncryptTo is allowed to others than sealers, or for any image or tenant",
 		"the adversary wraps a data key of its own choice under the owner's key, with any context",
-		removeIt,
+		removeIt + "; key-policy --sealers-may-encrypt writes Encrypt as narrowly as GenerateDataKey",
 	},
 	"mints-unseen": {
 		Low, "data keys or key pairs may be made without their plaintext, which nobody needs",

@@ -3,7 +3,9 @@ package ownerkey_test
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -146,6 +148,64 @@ func TestWhoMayDoWhat(t *testing.T) {
 		} {
 			if (request{principal: principal, action: action, attested: "a", context: "a"}).ask(policy) {
 				t.Errorf("%s may %s", principal, action)
+			}
+		}
+	}
+}
+
+// The statements that allow are as narrow as the policy: a denial that somebody removes opens nothing.
+func TestPermissionsHoldWithoutDenials(t *testing.T) {
+	p := plan("a", "b", "old")
+	p.Images[2].Drains = true
+	policy := policyOf(t, p)
+	policy.Statements = slices.DeleteFunc(policy.Statements, func(s keypolicy.Statement) bool { return s.Deny })
+	for _, r := range requests {
+		if got := r.ask(policy); got != r.want {
+			t.Errorf("%s: got %v, want %v", r.name, got, r.want)
+		}
+	}
+	for n, register := range []string{"PCR0", "PCR1", "PCR2"} { // one foreign register is enough to be refused
+		i := image("a")
+		registers := []digest.Digest{i.PCR0, i.PCR1, i.PCR2}
+		registers[n] = image("x").PCR0
+		c := map[string][]string{
+			"aws:PrincipalArn": {parent}, "kms:EncryptionContext:anchorhold:image": {i.PCR0.String()}, "kms:EncryptionContext:anchorhold:tenant": {"clinic"},
+		}
+		for n, d := range registers {
+			c[fmt.Sprintf("kms:RecipientAttestation:PCR%d", n)] = []string{d.String()}
+		}
+		if keypolicy.Authorize(policy, nil, keypolicy.Request{Principal: parent, Action: "kms:Decrypt", Resource: keyARN, Context: c}).Allowed {
+			t.Errorf("an image with a foreign %s opens", register)
+		}
+	}
+}
+
+// With SealersEncrypt anyone who may make a data key may wrap one, with the same context, and nobody else.
+func TestSealersEncrypt(t *testing.T) {
+	p := plan("a", "b", "old")
+	p.Images[2].Drains = true
+	p.SealersEncrypt = true
+	text, err := p.Policy()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := `"Statement": [{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"},`
+	for name, text := range map[string][]byte{"as written": text, "everything allowed": bytes.Replace(text, []byte(`"Statement": [`), []byte(all), 1)} {
+		policy, err := keypolicy.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range requests {
+			if r.action != "GenerateDataKey" {
+				continue
+			}
+			if r.action = "Encrypt"; r.ask(policy) != r.want {
+				t.Errorf("%s, %s: got %v, want %v", name, r.name, !r.want, r.want)
+			}
+		}
+		for _, r := range requests {
+			if name == "as written" && r.ask(policy) != r.want {
+				t.Errorf("%s: got %v, want %v as without the option", r.name, !r.want, r.want)
 			}
 		}
 	}

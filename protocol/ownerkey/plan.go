@@ -21,6 +21,7 @@ type Plan struct {
 	Sealers        []string // role ARNs of the owner's account: they make data keys and open none
 	Parents        []string // role ARNs of other accounts: they open data keys, attested only
 	Images         []Image
+	SealersEncrypt bool // sealers may wrap data keys of other generators too (SPEC 12): for keys that are children in a multi-keyring
 }
 
 // An Image is a pinned image. Of one that Drains, sealed jobs are still opened, and none is sealed any more.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
@@ -16,6 +17,7 @@ const (
 	callerKey  = "aws:PrincipalArn"
 	decrypt    = "kms:Decrypt"
 	dataKey    = "kms:GenerateDataKey"
+	encrypts   = "kms:Encrypt"
 )
 
 // administration are the operations of the administrators. None shows a key, opens a ciphertext or lets another do so; PutKeyPolicy is the
@@ -29,7 +31,7 @@ var administration = []string{
 
 // never are operations that nobody needs and each of which leads around attestation.
 var never = []string{
-	"kms:ReEncrypt*", "kms:CreateGrant", "kms:ReplicateKey", "kms:UpdatePrimaryRegion", "kms:Encrypt", "kms:GenerateDataKeyWithoutPlaintext",
+	"kms:ReEncrypt*", "kms:CreateGrant", "kms:ReplicateKey", "kms:UpdatePrimaryRegion", encrypts, "kms:GenerateDataKeyWithoutPlaintext",
 	"kms:GenerateDataKeyPair*", "kms:DeriveSharedSecret", "kms:GetParametersForImport", "kms:ImportKeyMaterial", "kms:DeleteImportedKeyMaterial",
 }
 
@@ -110,8 +112,29 @@ func (p *Plan) tenant() (key string, value any) { return contextKey + envelope.K
 // sealing lets the owner's roles make data keys for the images that new jobs go to.
 func (p *Plan) sealing() statement {
 	tenant, name := p.tenant()
-	return allow("Sealers make data keys for approved images", p.Sealers, dataKey,
+	return allow("Sealers make data keys for approved images", p.Sealers, single(p.seals()),
 		condition{"StringEquals": {tenant: name, contextKey + envelope.KeyImage: p.names(false)}})
+}
+
+// seals are the operations of sealers. What wraps a data key is limited like what makes one: both give a message that enclaves open.
+func (p *Plan) seals() []string {
+	if p.SealersEncrypt {
+		return []string{dataKey, encrypts}
+	}
+	return []string{dataKey}
+}
+
+// nobody are the operations denied to everyone.
+func (p *Plan) nobody() []string {
+	return slices.DeleteFunc(slices.Clone(never), func(action string) bool { return p.SealersEncrypt && action == encrypts })
+}
+
+// single writes a list of one as its element, as people do.
+func single(list []string) any {
+	if len(list) == 1 {
+		return list[0]
+	}
+	return list
 }
 
 // names are the values of anchorhold:image, with those of images that drain or without.
@@ -159,7 +182,7 @@ func (p *Plan) limits() []statement {
 			registers[n] = append(registers[n], d.String())
 		}
 	}
-	list := []statement{deny("Nobody leads keys around attestation", never, nil)}
+	list := []statement{deny("Nobody leads keys around attestation", p.nobody(), nil)}
 	for n, values := range registers {
 		// Negated: without a document there is no such key, the condition holds, and the request is denied.
 		list = append(list, deny(sid("Nobody opens without attested PCR%d of a pinned image", n), decrypt,
@@ -168,10 +191,10 @@ func (p *Plan) limits() []statement {
 	tenant, name := p.tenant()
 	return append(list,
 		deny("Nobody opens for another image", decrypt, condition{"StringNotEquals": {contextKey + envelope.KeyImage: p.names(true)}}),
-		deny("Nobody seals for another image", dataKey, condition{"StringNotEquals": {contextKey + envelope.KeyImage: p.names(false)}}),
-		deny("Nobody opens or seals for another tenant", []string{decrypt, dataKey}, condition{"StringNotEquals": {tenant: name}}),
+		deny("Nobody seals for another image", single(p.seals()), condition{"StringNotEquals": {contextKey + envelope.KeyImage: p.names(false)}}),
+		deny("Nobody opens or seals for another tenant", append([]string{decrypt}, p.seals()...), condition{"StringNotEquals": {tenant: name}}),
 		deny("Nobody opens but the parents", decrypt, condition{"ArnNotEquals": {callerKey: p.Parents}}),
-		deny("Nobody makes data keys but the sealers", dataKey, condition{"ArnNotEquals": {callerKey: p.Sealers}}),
+		deny("Nobody makes data keys but the sealers", single(p.seals()), condition{"ArnNotEquals": {callerKey: p.Sealers}}),
 	)
 }
 

@@ -169,7 +169,11 @@ func (e Expect) validate() error {
 
 func (c *checker) document() (string, error) {
 	d := c.v.Attested.Document()
-	return fmt.Sprintf("signed by the hypervisor for %s at %s", d.ModuleID, d.Timestamp.Format(time.RFC3339)), nil
+	detail := fmt.Sprintf("signed by the hypervisor for %s at %s", d.ModuleID, d.Timestamp.Format(time.RFC3339))
+	if d.Ignored > 0 {
+		detail += ", ignored: " + d.IgnoredText()
+	}
+	return detail, nil
 }
 
 func (c *checker) job() (string, error) {

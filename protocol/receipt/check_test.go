@@ -11,6 +11,7 @@ import (
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
+	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/receipt"
 )
 
@@ -50,6 +51,23 @@ func TestReceiptIsAccepted(t *testing.T) {
 	}
 	if _, err := f.Verify(attest.AWSRoots(), time.Time{}); !errors.Is(err, attest.ErrUntrusted) {
 		t.Errorf("under AWS's root: got %v", err)
+	}
+}
+
+// A receipt signed by a newer module is accepted, and the check says what was ignored.
+func TestReceiptOfANewerModule(t *testing.T) {
+	w := newWorld(t)
+	w.nsm = softnsm.New(softnsm.Config{CA: w.ca, Image: w.image, Now: func() time.Time { return w.clock }, Newer: true})
+	v, err := w.files(t, w.leaf(0))[0].Verify(w.ca.Roots(), time.Time{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := v.Check(w.expect())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l := a.Lines[0]; l.Name != "document" || !strings.HasSuffix(l.Detail, ", ignored: 1 unknown field") {
+		t.Errorf("got %s %q, want it to say that a field was ignored", l.Name, l.Detail)
 	}
 }
 

@@ -231,6 +231,31 @@ func open(t testing.TB, reply *result.PrivateKey, header jobfile.Header, file []
 }
 
 // TestInvariant3_OtherPolicyIsOtherImage: an enclave whose policy differs by one limit is another image, to itself and to KMS.
+// TestNewerNSM runs a job on a module whose documents hold an unknown field and maps of indefinite length: enclave, KMS and
+// receipt read them all.
+func TestNewerNSM(t *testing.T) {
+	b := newBench(t)
+	b.startOver(t, nsm.New(softnsm.New(softnsm.Config{CA: b.CA, Image: b.image, Newer: true})))
+	reply, err := result.GenerateKey()
+	check(t, err)
+	file, _ := b.job(t, reply, "{}")
+	_, m := submit(t, b.dial(t), file)
+	done, ok := m.(message.Done)
+	if !ok {
+		t.Fatalf("got %+v, want done", m)
+	}
+	r, err := receipt.ParseFile(done.Receipt)
+	check(t, err)
+	v, err := r.Verify(b.CA.Roots(), time.Now())
+	check(t, err)
+	if d := v.Attested.Document(); d.Ignored != 1 || v.Leaf == nil {
+		t.Errorf("got %d ignored fields and leaf %v, want 1 and a leaf", d.Ignored, v.Leaf)
+	}
+	if n := len(b.Decrypts(t)); n != 1 {
+		t.Errorf("KMS answered %d times, want once", n)
+	}
+}
+
 func TestInvariant3_OtherPolicyIsOtherImage(t *testing.T) {
 	b := newBench(t)
 	reply, err := result.GenerateKey()

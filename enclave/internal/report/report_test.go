@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"go.uber.org/goleak"
@@ -110,4 +112,33 @@ func TestParentCannotHoldTheEnclave(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestHungEventIsGivenUp: a parent that hangs on one event delays the next by a second, and that one arrives.
+func TestHungEventIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls, got := 0, make(chan []byte, 1)
+		r := report.New(func(ctx context.Context) (net.Conn, error) {
+			if calls++; calls == 1 {
+				<-ctx.Done()
+				return nil, ctx.Err()
+			}
+			ours, theirs := net.Pipe()
+			go func() {
+				b := make([]byte, len(event.Encode(event.Serving)))
+				_, _ = io.ReadFull(theirs, b)
+				theirs.Close()
+				got <- b
+			}()
+			return ours, nil
+		})
+		started := time.Now()
+		r.Send(event.Started)
+		r.Send(event.Serving)
+		b := <-got
+		if d := time.Since(started); d != time.Second || !bytes.Equal(b, event.Encode(event.Serving)) {
+			t.Errorf("got %x after %v, want %x after 1s", b, d, event.Encode(event.Serving))
+		}
+		r.Close()
+	})
 }

@@ -164,13 +164,15 @@ func (l *lab) logDocuments(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d batches", len(log.Batches)), nil
 }
 
-// shapes asks a software NSM for documents with fields absent, empty and full, in both forms of the payload's map.
+// shapes asks a software NSM for documents with fields absent, empty and full, in both forms of the payload's map, from modules of today
+// and from newer ones.
 func (l *lab) shapes(context.Context) (string, error) {
 	ca := testca.New(time.Now)
 	n := 0
-	for _, definite := range []bool{true, false} {
+	for form := range 4 {
+		definite, newer := form%2 == 0, form/2 == 1
 		module := softnsm.New(softnsm.Config{
-			CA: ca, Image: measure.DevImage([]byte("program"), []byte("policy")), RoleARN: l.Parent().ARN, Definite: definite,
+			CA: ca, Image: measure.DevImage([]byte("program"), []byte("policy")), RoleARN: l.Parent().ARN, Definite: definite, Newer: newer,
 			SigningCertificate: ca.Root().Raw,
 		})
 		for _, r := range []*request.Attestation{
@@ -186,7 +188,7 @@ func (l *lab) shapes(context.Context) (string, error) {
 				return "", fmt.Errorf("the software NSM refuses: %s", res.Error)
 			}
 			if _, err := both(res.Attestation.Document, ca.Roots()); err != nil {
-				return "", fmt.Errorf("definite %v, shape %d: %w", definite, n, err)
+				return "", fmt.Errorf("definite %v, newer %v, shape %d: %w", definite, newer, n, err)
 			}
 			n++
 		}

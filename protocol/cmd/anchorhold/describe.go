@@ -58,6 +58,9 @@ func describeDocument(d *attest.Document) fields {
 	if d.Debug() {
 		f.add("debug", "%s", debugText)
 	}
+	if d.Ignored > 0 {
+		f.add("ignored", "%s", d.IgnoredText())
+	}
 	if d.PublicKey != nil {
 		f.add("public key", "%d bytes", len(d.PublicKey))
 	}

@@ -19,6 +19,10 @@ replicas, imported key material, key pairs.
 
 One key serves one tenant. For several tenants make a key for each, in the account of its owner, and a policy for each key.
 
+kms:Encrypt is denied to everyone. An AWS Encryption SDK needs it for a key that is a child of a multi-keyring, next to another generator.
+Make the tenant's key the generator, or, if it must be a child, give --sealers-may-encrypt: sealers may then call Encrypt as narrowly as
+GenerateDataKey, for pinned images and your tenant.
+
 It prints the policy, or what it means in words (--explain); you apply it:
 
   aws kms put-key-policy --key-id ARN --policy file://key-policy.json
@@ -30,6 +34,7 @@ deleted, only AWS Support can get at the policy again: name two.`
 type keyPolicyFlags struct {
 	tenant                   string
 	admins, sealers, parents []string
+	sealersEncrypt           bool
 }
 
 func (f *keyPolicyFlags) register(cmd *cobra.Command) {
@@ -37,11 +42,12 @@ func (f *keyPolicyFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.tenant, "tenant", "", "tenant `NAME`, as in the policy of the enclave")
 	flags.StringSliceVar(&f.admins, "admin", nil, "role `ARN` that changes the policy; of your account, may be repeated")
 	flags.StringSliceVar(&f.sealers, "sealer", nil, "role `ARN` that seals; of your account, may be repeated")
+	flags.BoolVar(&f.sealersEncrypt, "sealers-may-encrypt", false, "let sealers call kms:Encrypt too, with the same conditions (see --help)")
 	flags.StringSliceVar(&f.parents, "parent", nil, "role `ARN` of the parent instance, of the operator's account, may be repeated")
 }
 
 func (f *keyPolicyFlags) plan(images []ownerkey.Image) *ownerkey.Plan {
-	return &ownerkey.Plan{Tenant: f.tenant, Administrators: f.admins, Sealers: f.sealers, Parents: f.parents, Images: images}
+	return &ownerkey.Plan{Tenant: f.tenant, Administrators: f.admins, Sealers: f.sealers, Parents: f.parents, Images: images, SealersEncrypt: f.sealersEncrypt}
 }
 
 func (a *app) keyPolicy() *cobra.Command {

@@ -23,6 +23,8 @@ const verifyHelp = `Verify checks an attestation document, a receipt or a parent
 Genuine: AWS's hypervisor signed it. --live judges the certificate chain now, as a challenge just answered needs; --archived at
 the document's own time, as evidence on file needs. Documents are live and receipts archived unless you say otherwise.
 
+Fields of a document that this version does not know are signed with the rest and ignored; the output says how many there are.
+
 Acceptable: with --pins, PCR0, 1 and 2 must be those of one pinned image; with --policy, the policy too. Without pins the verdict is
 "genuine, not appraised": some enclave, not necessarily yours. With --job and --result a receipt is checked as open checks it.
 

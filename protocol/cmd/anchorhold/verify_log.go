@@ -52,6 +52,9 @@ func (v *verdict) log(f verifyFlags) (*batchlog.Log, bool, error) {
 			first = fmt.Sprintf("from batch %d on, what was before is not shown", c.First)
 		}
 		v.pass("log", "boot %x: %d batches %s, no gap and no fork, %d leaves, head %s", c.Boot, c.Last-c.First+1, first, c.Leaves, c.Head)
+		if c.Unknown > 0 {
+			v.pass("log", "boot %x: ignored: unknown fields, in documents: %d", c.Boot, c.Unknown)
+		}
 	}
 	return log, true, nil
 }

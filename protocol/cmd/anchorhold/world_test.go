@@ -126,12 +126,14 @@ func extractMessage(ts *testscript.TestScript, _ bool, args []string) {
 func makeMessage(ts *testscript.TestScript, _ bool, args []string) {
 	like, err := envelope.ReadHeader(bytes.NewReader(read(ts, args[0])), inspectLimits)
 	ts.Check(err)
-	context, arn := like.Context, standin.Key
+	context, arn, other := like.Context, standin.Key, ""
 	for _, entry := range args[2:] {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
 		case name == "arn":
 			arn = value
+		case name == "generator": // another key made the data key, the tenant's is a child
+			other = value
 		case value == "":
 			delete(context, name)
 		default:
@@ -139,10 +141,12 @@ func makeMessage(ts *testscript.TestScript, _ bool, args []string) {
 		}
 	}
 	plaintext, ciphertext := worlds.get(ts).DataKey(context)
+	keys := []envelope.EncryptedKey{{Provider: "aws-kms", Info: arn, Ciphertext: ciphertext}}
+	if other != "" {
+		keys = append([]envelope.EncryptedKey{{Provider: "aws-kms", Info: other, Ciphertext: []byte("ciphertext")}}, keys...)
+	}
 	var out bytes.Buffer
-	m, err := envelope.NewWriter(&out, envelope.Params{
-		Context: context, Keys: []envelope.EncryptedKey{{Provider: "aws-kms", Info: arn, Ciphertext: ciphertext}}, DataKey: plaintext,
-	})
+	m, err := envelope.NewWriter(&out, envelope.Params{Context: context, Keys: keys, DataKey: plaintext})
 	ts.Check(err)
 	_, err = m.Write([]byte(`{"resourceType":"Patient","id":"sdk"}` + "\n"))
 	ts.Check(err)

@@ -17,6 +17,9 @@ import (
 const wrapHelp = `Wrap makes a job file around a message that an official AWS Encryption SDK wrote, in any language: format version 2, suite 0x0478
 or 0x0578, framed. The message's encryption context must hold the anchorhold: entries of SPEC 3.1; inspect shows them.
 
+Make the tenant's KMS key the generator of the SDK's keyring. As a child of a multi-keyring it needs kms:Encrypt, which the key policy denies
+unless key-policy --sealers-may-encrypt wrote it. Anyone who may use another key of the message opens it without the enclave; wrap names such keys.
+
 Wrap refuses, exit code 3, what the enclave would refuse by what stands in the clear. Whether the message decrypts only KMS and
 the enclave can tell. With --pins the image is checked too.`
 
@@ -91,9 +94,12 @@ func (a *app) wrapMessage(w sealing.Wrapping, message, out string, asJSON bool) 
 	}
 	id := hex.EncodeToString(sealed.MessageID[:])
 	if asJSON {
-		return cli.WriteJSON(a.out, map[string]any{"job": out, "size": sealed.Size, "message_id": id, "context": sealed.Context, "image_checked": w.Pins != nil})
+		return cli.WriteJSON(a.out, map[string]any{"job": out, "size": sealed.Size, "message_id": id, "context": sealed.Context, "image_checked": w.Pins != nil, "other_keys": append([]string{}, sealed.OtherKeys...)})
 	}
 	fmt.Fprintf(a.out, "wrapped message %s into %s (%s)\n", id, out, bytesText(sealed.Size))
+	for _, key := range sealed.OtherKeys {
+		fmt.Fprintf(a.out, "anyone who may use %s opens it too, without the enclave\n", safe(key))
+	}
 	if w.Pins == nil {
 		fmt.Fprintln(a.out, "whether you accept its image was not checked: give --pins")
 	}

@@ -98,6 +98,7 @@ type Log struct {
 type Chain struct {
 	receipt.Chain
 	Attested *attest.Verified // the document of its last batch
+	Unknown  int              // number of documents with fields that attest does not know
 }
 
 // Verify checks each document at its own time, the leaves under it, and the chain of each boot: consecutive numbers, no gap between
@@ -136,7 +137,13 @@ func Verify(batches []Batch, roots *x509.CertPool) (*Log, error) {
 		if err != nil {
 			return nil, fmt.Errorf("boot %x: %w", boot, err)
 		}
-		log.Chains = append(log.Chains, Chain{*chain, shown[len(shown)-1]})
+		c := Chain{Chain: *chain, Attested: shown[len(shown)-1]}
+		for _, v := range shown {
+			if d := v.Document(); d.Ignored > 0 {
+				c.Unknown++
+			}
+		}
+		log.Chains = append(log.Chains, c)
 	}
 	return log, nil
 }

@@ -47,6 +47,9 @@ func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if d, err := attest.Parse(forged); err != nil || string(d.PublicKey) != "a public key" {
+		t.Errorf("the forged document does not hold the public key: %v", err)
+	}
 	if _, err := attest.Verify(forged, ca.Roots(), time.Now()); !errors.Is(err, attest.ErrSignature) {
 		t.Errorf("got %v, want a wrong signature", err)
 	}

@@ -31,7 +31,8 @@ type Sealed struct {
 	Context   map[string]string // as KMS and the message authenticate it
 	MessageID [32]byte
 	Header    digest.Digest
-	Size      int64 // bytes of the job file
+	Size      int64    // bytes of the job file
+	OtherKeys []string // of a wrapped message: encrypted data keys that are not under a KMS key of the tenant's
 }
 
 // Seal encrypts what records gives and writes the whole job file to out. On any error what was written is of no use.

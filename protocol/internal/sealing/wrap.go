@@ -65,7 +65,7 @@ func (w Wrapping) Wrap(message io.Reader, out io.Writer) (*Sealed, error) {
 	if err := walkBody(msg, message, limited); err != nil {
 		return nil, err
 	}
-	return &Sealed{Context: msg.Context, MessageID: msg.MessageID, Header: digest.Sum(head), Size: int64(limit - limited.left)}, nil
+	return &Sealed{Context: msg.Context, MessageID: msg.MessageID, Header: digest.Sum(head), Size: int64(limit - limited.left), OtherKeys: otherKeys(msg, pol, job)}, nil
 }
 
 // MessageLimits are the policy's limits of an envelope header.
@@ -89,7 +89,8 @@ func (w Wrapping) admit(pol *policy.Policy, msg *envelope.Header, contentTypes .
 	case !tenant.Allows(job.Pipeline):
 		return nil, fmt.Errorf("%w: the policy does not allow tenant %s the pipeline %q", ErrRefused, job.Tenant, job.Pipeline)
 	case KeyOf(msg, tenant) == "":
-		return nil, fmt.Errorf("%w: no encrypted data key is of one of the tenant's KMS keys: expected provider %s and one of %s",
+		return nil, fmt.Errorf("%w: no encrypted data key is of one of the tenant's KMS keys: expected provider %s and one of %s; "+
+			"make it the generator of the SDK's keyring (as a child it needs kms:Encrypt: key-policy --sealers-may-encrypt)",
 			ErrRefused, provider, strings.Join(tenant.Keys, ", "))
 	case job.Reply != sha256.Sum256(w.Reply):
 		return nil, fmt.Errorf("%w: anchorhold:reply is %x, this reply key gives %x", ErrRefused, job.Reply, sha256.Sum256(w.Reply))
@@ -170,6 +171,18 @@ func sameHash(name string, want *[32]byte, part []byte) error {
 		return fmt.Errorf("%w: %s is %x, what is given hashes to %x", ErrRefused, name, *want, got)
 	}
 	return nil
+}
+
+// otherKeys name the encrypted data keys that are not the tenant's. Who may use one opens the message, whatever the tenant's key policy says.
+func otherKeys(msg *envelope.Header, pol *policy.Policy, job *envelope.Job) []string {
+	tenant, _ := pol.Tenant(job.Tenant) // admit saw it
+	var list []string
+	for _, k := range msg.Keys {
+		if k.Provider != provider || !tenant.HasKey(k.Info) {
+			list = append(list, k.Provider+" "+k.Info)
+		}
+	}
+	return list
 }
 
 // KeyOf returns the ARN of the encrypted data key that the enclave uses (SPEC 3.2): the first of one of the tenant's KMS

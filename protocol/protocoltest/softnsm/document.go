@@ -12,6 +12,9 @@ import (
 	"slices"
 )
 
+// UnknownField is the name of the field that documents of newer modules hold.
+const UnknownField = "future"
+
 // Fields is the payload of a document. Nil fields become null, as in real documents.
 type Fields struct {
 	ModuleID    string
@@ -23,6 +26,7 @@ type Fields struct {
 	PublicKey   []byte
 	UserData    []byte
 	Nonce       []byte
+	Newer       bool // what a newer NSM may send (SPEC 6.1): an unknown field, pcrs and cabundle of indefinite length
 }
 
 // Payload encodes the fields in the order of real documents, as a map of definite length (until 2025) or indefinite length
@@ -31,25 +35,48 @@ func (f Fields) Payload(definite bool) []byte {
 	b := []byte{0xbf}
 	if definite {
 		b[0] = 0xa9
+		if f.Newer {
+			b[0]++
+		}
 	}
 	b = text(text(b, "module_id"), f.ModuleID)
 	b = text(text(b, "digest"), f.Digest)
 	b = append(text(b, "timestamp"), 0x1b)
 	b = binary.BigEndian.AppendUint64(b, f.Timestamp)
-	b = head(text(b, "pcrs"), 0xa0, len(f.PCRs))
+	b = f.open(text(b, "pcrs"), 0xa0, len(f.PCRs))
 	for _, i := range slices.Sorted(maps.Keys(f.PCRs)) {
 		b = bstr(head(b, 0x00, i), f.PCRs[i])
 	}
-	b = bstr(text(b, "certificate"), f.Certificate)
-	b = head(text(b, "cabundle"), 0x80, len(f.CABundle))
+	b = bstr(text(f.end(b), "certificate"), f.Certificate)
+	b = f.open(text(b, "cabundle"), 0x80, len(f.CABundle))
 	for _, c := range f.CABundle {
 		b = bstr(b, c)
 	}
+	b = f.end(b)
 	b = optional(text(b, "public_key"), f.PublicKey)
 	b = optional(text(b, "user_data"), f.UserData)
 	b = optional(text(b, "nonce"), f.Nonce)
+	if f.Newer {
+		b = append(text(b, UnknownField), 0xa1)
+		b = append(text(b, "version"), 0x81, 0x02)
+	}
 	if !definite {
 		b = append(b, 0xff)
+	}
+	return b
+}
+
+// open begins a map or an array of n elements, and end ends it.
+func (f Fields) open(b []byte, major byte, n int) []byte {
+	if f.Newer {
+		return append(b, major|31)
+	}
+	return head(b, major, n)
+}
+
+func (f Fields) end(b []byte) []byte {
+	if f.Newer {
+		return append(b, 0xff)
 	}
 	return b
 }

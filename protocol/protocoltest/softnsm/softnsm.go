@@ -39,6 +39,7 @@ type Config struct {
 	SigningCertificate []byte // DER; empty: PCR8 zero, as of an unsigned image
 	Now                func() time.Time
 	Definite           bool // documents with a definite-length payload map, as until 2025
+	Newer              bool // documents as a newer NSM may make them, see Fields
 }
 
 // NSM is a software module. It is safe for concurrent use.
@@ -176,6 +177,7 @@ func (n *NSM) attest(userData, nonce, publicKey []byte) any {
 	f := Fields{
 		ModuleID: n.config.ModuleID, Digest: "SHA384", Timestamp: uint64(now.UnixMilli()), PCRs: map[int][]byte{},
 		Certificate: n.issued.Leaf.Raw, CABundle: n.issued.CABundle, PublicKey: publicKey, UserData: userData, Nonce: nonce,
+		Newer: n.config.Newer,
 	}
 	for i, l := range n.locked {
 		if l { // an extended but unlocked PCR is not attested: it could still change

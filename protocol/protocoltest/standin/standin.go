@@ -44,6 +44,7 @@ const (
 	Fail       Mode = "fail"        // the job fails inside: a failure leaf is served as receipt
 	OtherImage Mode = "other-image" // another program runs, and says that it is the approved one
 	Debug      Mode = "debug"       // the enclave runs in debug mode
+	Newer      Mode = "newer"       // the NSM is newer: its documents hold a field that we do not know
 	Forge      Mode = "forge"       // the parent seals records of its own to the reply key
 	Miscount   Mode = "miscount"    // the report counts records that are not there
 	Escape     Mode = "escape"      // a record's type is a path
@@ -144,5 +145,5 @@ func (w *World) nsm(m Mode) *softnsm.NSM {
 	case Debug:
 		image = measure.Image{}
 	}
-	return softnsm.New(softnsm.Config{CA: w.CA, ModuleID: moduleID, Image: image, Now: time.Now})
+	return softnsm.New(softnsm.Config{CA: w.CA, ModuleID: moduleID, Image: image, Now: time.Now, Newer: m == Newer})
 }
