@@ -81,12 +81,16 @@ func grantedBy(k *sealedKey, names ...string) bool {
 	})
 }
 
-// grant has the actor grant Decrypt to the stranger, with a constraint where the policy asks for one.
+// grant has the actor grant Decrypt to the stranger: alone, with an operation more, or with a constraint
+// where the policy asks for one.
 func (k *sealedKey) grant(c *kms.Client) bool {
-	return slices.ContainsFunc([]*types.GrantConstraints{nil, {EncryptionContextSubset: map[string]string{"anchorhold:tenant": "clinic"}}}, func(g *types.GrantConstraints) bool {
-		_, err := c.CreateGrant(context.Background(), &kms.CreateGrantInput{
-			KeyId: &k.arn, GranteePrincipal: new(strangerUserARN), Operations: []types.GrantOperation{types.GrantOperationDecrypt}, Constraints: g,
-		})
+	decrypt := []types.GrantOperation{types.GrantOperationDecrypt}
+	clinic := &types.GrantConstraints{EncryptionContextSubset: map[string]string{"anchorhold:tenant": "clinic"}}
+	return slices.ContainsFunc([]*kms.CreateGrantInput{
+		{Operations: decrypt}, {Operations: append(decrypt, types.GrantOperationEncrypt)}, {Operations: decrypt, Constraints: clinic},
+	}, func(in *kms.CreateGrantInput) bool {
+		in.KeyId, in.GranteePrincipal = &k.arn, new(strangerUserARN)
+		_, err := c.CreateGrant(context.Background(), in)
 		return err == nil
 	})
 }
