@@ -9,9 +9,8 @@ import (
 	"anchorhold/protocol/cli"
 )
 
-const repairHelp = `Repair writes an image that AWS's library (nitro-cli sign-eif, image format up to 0.8.1) has signed again with a certificate of another
-length. The library leaves the old size of the signature section in the header's table; loaders that follow the table refuse the image or cut the
-section. Repair writes the right size there and the checksum, and nothing else: no register changes. Any other fault is refused.`
+const repairHelp = `Repair writes an image that AWS's library (nitro-cli sign-eif, image format up to 0.8.1) has signed again. The library leaves the old size of
+the signature section in the header's table, and nearly every signature has another; loaders that follow the table refuse the image or cut the section. Repair writes the right size there and the checksum, and nothing else: no register changes. Any other fault is refused.`
 
 func (a *app) repair() *cobra.Command {
 	var out string
