@@ -39,6 +39,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"kernel":  writeKernel,
 	"section": writeSection,
 	"append":  appendFile,
+	"pins":    parsePins,
 }
 
 func TestScripts(t *testing.T) {

@@ -22,6 +22,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"anchorhold/eif/image"
+	"anchorhold/protocol/pinsfile"
 )
 
 // writeKernel writes what the header of a kernel is known by: kernel FILE x86_64|arm64
@@ -40,6 +41,12 @@ func writeKernel(ts *testscript.TestScript, _ bool, args []string) {
 func appendFile(ts *testscript.TestScript, _ bool, args []string) {
 	both := ts.ReadFile(args[0]) + ts.ReadFile(args[1])
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(both), 0o644))
+}
+
+// parsePins wants a pins file that owners' tools read: pins FILE
+func parsePins(ts *testscript.TestScript, _ bool, args []string) {
+	_, err := pinsfile.Parse([]byte(ts.ReadFile(args[0])))
+	ts.Check(err)
 }
 
 // writeSection copies a signed image of five other sections with another signature or metadata section: section IN KIND OUT
