@@ -70,8 +70,8 @@ func TestCheckArchitectures(t *testing.T) {
 	}{
 		"x86":                {image.X86, bzImage(), x86, 0, false},
 		"arm":                {image.ARM, armImage(), arm, 0, false},
-		"x86 program on arm": {image.X86, armImage(), arm, 0, true},
-		"arm program on x86": {image.ARM, bzImage(), x86, 0, true},
+		"x86 program on arm": {image.X86, armImage(), x86, 0, true},
+		"arm program on x86": {image.ARM, bzImage(), arm, 0, true},
 		"module of another":  {image.ARM, armImage(), x86, 0, true},
 		"unknown kernel":     {image.X86, []byte("kernel"), x86, 1, false},
 		"unknown module":     {image.X86, bzImage(), []byte("module"), 1, false},
