@@ -262,12 +262,12 @@ def signed_again():
 
 
 def mutated(source, n):
-    """Of images with changed bytes in header, table or section headers, none may be read by both in different ways."""
+    """Of images with changed bytes, most of them in header, table or section headers, none may be read by both in different ways."""
     good, rng, images = read(source), random.Random(1), []
-    places = list(range(4, 8)) + list(range(24, 28 + 8 * 7)) + list(range(284, 284 + 8 * 7)) + list(range(540, 548))
+    places = list(range(4, 28 + 8 * 7)) + list(range(284, 284 + 8 * 7)) + list(range(540, 548))
     at = 548
     for _, data in sections(source):
-        places += range(at, at + 12)
+        places += list(range(at, at + 12)) + [rng.randrange(at + 12, at + 12 + len(data)) for _ in range(8)]
         at += 12 + len(data)
     for k in range(n):
         b = bytearray(good)
@@ -284,12 +284,13 @@ def mutated(source, n):
         p = subprocess.run([theirs_tool, "describe", path], capture_output=True, text=True)
         theirs = json.loads(p.stdout) if p.returncode == 0 else {}  # it aborts when a size is larger than its memory
         _, ours, _ = describe(path)
-        if ours is None:
+        if ours is None or "measurements" not in theirs:
             continue
         accepted += 1
         check(path, "registers", {p: ours["Measurements"].get(p) for p in ("PCR0", "PCR1", "PCR2", "PCR8")},
               {p: theirs.get("measurements", {}).get(p) for p in ("PCR0", "PCR1", "PCR2", "PCR8")})
-    print(f"  {len(images)} changed images, {accepted} read by anchorhold-eif")
+    print(f"  {len(images)} changed images, {accepted} read by both")
+    check(source, "some changed images are read", accepted > 0, True)
 
 
 forms = certificates()
