@@ -19,7 +19,7 @@ func (i *Image) Encode() ([]byte, error) {
 	binary.BigEndian.PutUint16(b[26:], uint16(len(i.Sections)))
 	for k, s := range i.Sections {
 		binary.BigEndian.PutUint64(b[28+8*k:], uint64(len(b)))
-		binary.BigEndian.PutUint64(b[284+8*k:], uint64(len(s.Data)))
+		binary.BigEndian.PutUint64(b[sizesOffset+8*k:], uint64(len(s.Data)))
 		b = binary.BigEndian.AppendUint16(b, uint16(s.Type))
 		b = append(b, 0, 0)
 		b = binary.BigEndian.AppendUint64(b, uint64(len(s.Data)))

@@ -1,5 +1,6 @@
 // Package image reads and writes the Enclave Image Format, version 4: Parse and Image.Encode. New builds an image of our own layout
-// (SPEC 10), Sign and Verify handle its signature section. Source: aws-nitro-enclaves-image-format, src/defs and src/utils.
+// (SPEC 10), Sign and Verify handle its signature section, Repair corrects images that AWS's library signed again.
+// Source: aws-nitro-enclaves-image-format, src/defs and src/utils.
 //
 // An image says nothing about its own worth: header, section headers, metadata and signature are not measured. What identifies it
 // is Measure, and only PCR0, 1 and 2 together.
@@ -45,6 +46,7 @@ const (
 	magic             = ".eif"
 	version           = 4
 	headerSize        = 548
+	sizesOffset       = 284            // of section_sizes
 	crcOffset         = headerSize - 4 // the last field
 	sectionHeaderSize = 12
 	maxSections       = 32 // EIF, MAX_NUM_SECTIONS

@@ -27,7 +27,8 @@ func TestVectors(t *testing.T) {
 		t.Run(v.Name, func(t *testing.T) {
 			i, err := image.Parse(v.Body)
 			if v.Expect() != "ok" {
-				wantFault(t, err, v.Expect())
+				wantFault(t, err, v.Kind())
+				v.CheckReason(t, err)
 				if i != nil {
 					t.Error("got an image beside the error")
 				}

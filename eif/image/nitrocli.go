@@ -20,19 +20,20 @@ func (p NitroCLIParts) Measure() measure.Image {
 	return measure.Compute(p.Kernel, p.CommandLine, boot, root)
 }
 
-// What Docker and linuxkit add to an image's two files.
+// What Docker and LinuxKit add to an image's two files.
 const (
 	nitroProgram = "anchorhold-enclave"
 	nitroHosts   = "127.0.0.1       localhost\n::1     localhost ip6-localhost ip6-loopback\nfe00::0 ip6-localnet\n" +
 		"ff00::0 ip6-mcastprefix\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
-	nitroResolv = "\n# no resolv.conf configured\n"
-	// linuxkitTime is the modification time of everything that linuxkit adds: 2017-04-18 16:30:00.
+	// nitroResolv is the target of the link that LinuxKit puts in place of etc/resolv.conf in images of its init section.
+	nitroResolv = "/run/resolvconf/resolv.conf"
+	// linuxkitTime is the modification time of everything that LinuxKit adds: 2017-04-18 16:30:00.
 	linuxkitTime = 1492533000
 )
 
-// Ramdisks returns both ramdisks as linuxkit 1.5.2 with AWS's patches writes them, in format kernel+initrd-nogz, from what `docker export`
-// gives of an image of eif/Dockerfile. It follows their sources (nitro-cli, enclave_build/src/yaml_generator.rs; linuxkit,
-// moby/build/image.go and initrd.go).
+// Ramdisks returns both ramdisks as nitro-cli writes them: LinuxKit 1.5.2 with AWS's patches, in format kernel+initrd-nogz,
+// from what `docker export` gives of an image of eif/Dockerfile. Sources: nitro-cli, enclave_build/src/yaml_generator.rs;
+// LinuxKit, moby/build/image.go and initrd/initrd.go.
 func (p NitroCLIParts) Ramdisks() (boot, root []byte) {
 	b := newLinuxkit()
 	b.folder("dev")
@@ -42,15 +43,16 @@ func (p NitroCLIParts) Ramdisks() (boot, root []byte) {
 
 	r := newLinuxkit()
 	r.folder("rootfs")
-	// Docker's export, by name. Folders end in a slash there, so that linuxkit's list of exceptions does not match dev/pts and dev/shm.
+	// Docker's export, by name. Its folders end in a slash, so LinuxKit's exclude list does not match dev/pts and dev/shm.
 	r.file("rootfs/"+nitroProgram, 0o755, 0, p.Program)
 	r.folder("rootfs/dev/")
 	r.folder("rootfs/dev/pts/")
 	r.folder("rootfs/dev/shm/")
 	r.folder("rootfs/etc/")
 	r.file("rootfs/etc/hosts", 0o755, linuxkitTime, []byte(nitroHosts))
-	r.entry("rootfs/etc/mtab", 0o120777, 1, linuxkitTime, []byte("/proc/mounts"))
-	r.file("rootfs/etc/resolv.conf", 0o755, linuxkitTime, []byte(nitroResolv))
+	r.link("rootfs/etc/mtab", 0o777, "/proc/mounts")
+	// Docker exports a file of mode 0755. LinuxKit makes it a link and keeps the mode.
+	r.link("rootfs/etc/resolv.conf", 0o755, nitroResolv)
 	r.file("rootfs/policy.cbor", 0o444, 0, p.Policy)
 	r.folder("rootfs/proc/")
 	r.folder("rootfs/sys/")
@@ -63,7 +65,7 @@ func (p NitroCLIParts) Ramdisks() (boot, root []byte) {
 	return boot, r.close()
 }
 
-// linuxkit writes cpio as linuxkit's library does: inodes from 721, device 3:1, lower-case digits, padding to 512 bytes.
+// linuxkit writes cpio as LinuxKit's library does: inodes from 721, device 3:1, lower-case digits, padding to 512 bytes.
 type linuxkit struct {
 	b     bytes.Buffer
 	inode uint32
@@ -75,6 +77,10 @@ func (l *linuxkit) folder(name string) { l.entry(name, 0o40755, 2, linuxkitTime,
 
 func (l *linuxkit) file(name string, permissions, mtime uint32, data []byte) {
 	l.entry(name, 0o100000|permissions, 1, mtime, data)
+}
+
+func (l *linuxkit) link(name string, permissions uint32, target string) {
+	l.entry(name, 0o120000|permissions, 1, linuxkitTime, []byte(target))
 }
 
 func (l *linuxkit) entry(name string, mode, links, mtime uint32, data []byte) {

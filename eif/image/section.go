@@ -2,25 +2,27 @@ package image
 
 import (
 	"bytes"
-	"crypto/x509"
 	"encoding/binary"
-	"encoding/pem"
+	"fmt"
 
 	"anchorhold/protocol/digest"
 )
 
 const (
-	maxSignature = 1 << 18 // bytes of the signature section
-	maxCert      = 1 << 16 // bytes of the certificate's PEM
-	maxCOSE      = 1 << 10 // bytes of the COSE_Sign1; ES384 has 216
+	maxSignature  = 1 << 18 // bytes of the signature section
+	maxSignatures = 23      // in the section; AWS's library writes one
+	maxCert       = 1 << 16 // bytes of the certificate's PEM
+	maxCOSE       = 1 << 10 // bytes of the COSE_Sign1; ES512 has 252
 
 	certificateKey = "signing_certificate"
 	signatureKey   = "signature"
 )
 
-// signatureSection is the content of the section: CBOR [{"signing_certificate": PEM, "signature": COSE_Sign1}], both as arrays of
-// integers, because nitro-cli's serialiser writes bytes so. A second signature would be read by nobody and is refused.
-type signatureSection struct {
+// signatureSection is the content of the section: CBOR [{"signing_certificate": PEM, "signature": COSE_Sign1}, …], both as arrays
+// of integers, because nitro-cli's serialiser writes bytes so. Only the first signature counts: AWS's library reads no other.
+type signatureSection []pcrSignature
+
+type pcrSignature struct {
 	pem  []byte
 	cose []byte
 }
@@ -62,36 +64,53 @@ func appendInts(b, data []byte) []byte {
 }
 
 func (s signatureSection) encode() []byte {
-	b := appendHead(nil, majorArray, 1)
-	b = appendHead(b, majorMap, 2)
-	b = appendInts(appendText(b, certificateKey), s.pem)
-	return appendInts(appendText(b, signatureKey), s.cose)
+	b := appendHead(nil, majorArray, uint64(len(s)))
+	for _, p := range s {
+		b = appendHead(b, majorMap, 2)
+		b = appendInts(appendText(b, certificateKey), p.pem)
+		b = appendInts(appendText(b, signatureKey), p.cose)
+	}
+	return b
 }
 
-// parseSignatureSection accepts exactly what encode writes.
+// parseSignatureSection accepts exactly what encode writes of at least one signature.
 func parseSignatureSection(b []byte) (signatureSection, error) {
 	if len(b) > maxSignature {
-		return signatureSection{}, fault(BadSection, "%d bytes, the limit is %d", len(b), maxSignature)
+		return nil, fault(BadSection, "%d bytes, the limit is %d", len(b), maxSignature)
 	}
-	var s signatureSection
-	var ok bool
-	rest, found := bytes.CutPrefix(b, appendText([]byte{majorArray<<5 | 1, majorMap<<5 | 2}, certificateKey))
-	if !found {
-		return signatureSection{}, fault(BadSection, "it does not begin with one map and %s", certificateKey)
+	n, rest, ok := cutHead(b, majorArray)
+	if !ok || n < 1 || n > maxSignatures {
+		return nil, fault(BadSection, "it does not begin with an array of 1 to %d signatures", maxSignatures)
 	}
-	if s.pem, rest, ok = cutInts(rest, maxCert); !ok {
-		return signatureSection{}, fault(BadSection, "%s is not an array of at most %d bytes", certificateKey, maxCert)
-	}
-	if rest, found = bytes.CutPrefix(rest, appendText(nil, signatureKey)); !found {
-		return signatureSection{}, fault(BadSection, "%s is missing", signatureKey)
-	}
-	if s.cose, rest, ok = cutInts(rest, maxCOSE); !ok {
-		return signatureSection{}, fault(BadSection, "%s is not an array of at most %d bytes", signatureKey, maxCOSE)
+	s := make(signatureSection, n)
+	for k := range s {
+		var err error
+		if s[k], rest, err = cutSignature(rest); err != nil {
+			return nil, fault(BadSection, "signature %d of %d: %v", k, n, err)
+		}
 	}
 	if len(rest) != 0 {
-		return signatureSection{}, fault(BadSection, "%d bytes behind the map", len(rest))
+		return nil, fault(BadSection, "%d bytes after the last signature", len(rest))
 	}
 	return s, nil
+}
+
+func cutSignature(b []byte) (p pcrSignature, rest []byte, err error) {
+	rest, found := bytes.CutPrefix(b, appendText([]byte{majorMap<<5 | 2}, certificateKey))
+	if !found {
+		return p, nil, fmt.Errorf("want a map of two that begins with %s", certificateKey)
+	}
+	var ok bool
+	if p.pem, rest, ok = cutInts(rest, maxCert); !ok {
+		return p, nil, fmt.Errorf("%s is not an array of at most %d bytes", certificateKey, maxCert)
+	}
+	if rest, found = bytes.CutPrefix(rest, appendText(nil, signatureKey)); !found {
+		return p, nil, fmt.Errorf("%s is missing", signatureKey)
+	}
+	if p.cose, rest, ok = cutInts(rest, maxCOSE); !ok {
+		return p, nil, fmt.Errorf("%s is not an array of at most %d bytes", signatureKey, maxCOSE)
+	}
+	return p, rest, nil
 }
 
 // cutHead reads a head in its shortest form, of at most 16 bits.
@@ -127,28 +146,11 @@ func cutInts(b []byte, limit int) (data, rest []byte, ok bool) {
 	return data, rest, true
 }
 
-// parseCertificate reads PEM with one certificate. A second block would be another certificate to another reader.
-func parseCertificate(b []byte) (*x509.Certificate, error) {
-	block, rest := pem.Decode(b)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, fault(BadCert, "no PEM certificate")
-	}
-	if next, _ := pem.Decode(rest); next != nil {
-		return nil, fault(BadCert, "more than one PEM block")
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil, fault(BadCert, "%v", err)
-	}
-	return cert, nil
-}
-
 // coseParts returns the protected header and payload of COSE_Sign1 as nitro-cli signs them for a PCR0: the payload is CBOR
 // {"register_index": 0, "register_value": [48 integers]}.
-func coseParts(pcr0 digest.Digest) (protected, payload []byte) {
-	protected = []byte{0xa1, 0x01, 0x38, 0x22} // {1: -35}, ES384
+func coseParts(a *algorithm, pcr0 digest.Digest) (protected, payload []byte) {
 	payload = appendText(appendHead(nil, majorMap, 2), "register_index")
 	payload = appendHead(payload, majorUint, 0)
 	payload = appendInts(appendText(payload, "register_value"), pcr0[:])
-	return protected, payload
+	return a.protected, payload
 }

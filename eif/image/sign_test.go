@@ -43,21 +43,35 @@ func TestSignatures(t *testing.T) {
 	for _, v := range vectorfile.Load(t, signatureVectors) {
 		t.Run(v.Name, func(t *testing.T) {
 			want := signer
-			if v.Expect() == "expired" || v.Expect() == "key" {
-				want = nil // these have certificates of their own
+			if v.Header["certificate"] == "own" {
+				want = nil
 			}
 			cert, pcr8, err := parse(t, v).Verify(want, now)
 			if v.Expect() == "ok" {
-				if err != nil {
-					t.Error(err)
+				if err != nil || pcr8 != measure.CertificatePCR8(cert.Raw) {
+					t.Errorf("got %v and PCR8 %s, want that of the first certificate", err, pcr8)
 				}
 				return
 			}
-			wantFault(t, err, v.Expect())
+			wantFault(t, err, v.Kind())
+			v.CheckReason(t, err)
 			if cert != nil || !pcr8.IsZero() {
 				t.Error("got a certificate beside the error")
 			}
 		})
+	}
+}
+
+// TestIgnored: what is not read must be said, or a reader of the section would take it for verified.
+func TestIgnored(t *testing.T) {
+	for name, want := range map[string][2]int{"good": {0, 0}, "chain": {0, 1}, "two-signers": {1, 0}, "other-block-first": {0, 0}} {
+		signatures, blocks, err := parse(t, vectorfile.Load(t, "testdata/signature/"+name+".txt")[0]).Ignored()
+		if got := [2]int{signatures, blocks}; err != nil || got != want {
+			t.Errorf("%s: got %v and %v, want %v", name, got, err, want)
+		}
+	}
+	if _, _, err := build(t, parts()).Ignored(); err == nil {
+		t.Error("an image without signature: got no error")
 	}
 }
 

@@ -32,20 +32,23 @@ func probe(t testing.TB) []byte {
 	return b
 }
 
-var builtProbe = sync.OnceValues(func() ([]byte, error) {
-	dir, err := os.MkdirTemp("", "ahprobe")
+var builtProbe = sync.OnceValues(func() ([]byte, error) { return buildGuest("probe") })
+
+// buildGuest builds one of the programs of eif/emulate that run as /init.
+func buildGuest(name string) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "ahguest")
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	path := filepath.Join(dir, "probe")
-	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "anchorhold/eif/emulate/probe")
+	path := filepath.Join(dir, name)
+	build := exec.Command("go", "build", "-trimpath", "-ldflags=-s -w", "-o", path, "anchorhold/eif/emulate/"+name)
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := build.CombinedOutput(); err != nil {
 		return nil, fmt.Errorf("go build: %w\n%s", err, out)
 	}
 	return os.ReadFile(path)
-})
+}
 
 // probeImage is the probe in our layout, under a policy that is none.
 func probeImage(t testing.TB, kernel string, program []byte) *image.Image {

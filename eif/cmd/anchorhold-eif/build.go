@@ -22,8 +22,11 @@ import (
 const buildHelp = `Build writes an image in the layout of SPEC 10: ramdisk 0 is the program as /init, ramdisk 1 the compiled policy. The same files give the
 same image, byte for byte, on any machine and at any time.
 
-A kernel without the NSM driver needs --nsm-module; the module then stands in ramdisk 0 as /nsm.ko. The program refuses to serve under any
-command line but the one compiled in: --cmdline is for images of other programs.`
+A kernel without the NSM driver needs --nsm-module; the module is then in ramdisk 0 as /nsm.ko. The program refuses to serve under any
+command line but the one compiled in: --cmdline is for images of other programs.
+
+Kernel, module and program must be for one architecture. A kernel that is neither a bzImage, nor an arm64 Image, nor an ELF file cannot be compared;
+that is said on standard error.`
 
 // buildFlags is all that build takes.
 type buildFlags struct {
@@ -70,6 +73,7 @@ func (a *app) buildImage(f buildFlags) error {
 	if p.ARM64, err = checkProgram(f.program, p.Program); err != nil {
 		return err
 	}
+	others := map[string][]byte{}
 	if f.module != "" {
 		if p.NSMModule, err = readPart(f.module); err != nil {
 			return fmt.Errorf("NSM module: %w", err)
@@ -77,6 +81,10 @@ func (a *app) buildImage(f buildFlags) error {
 		if _, err := elf.NewFile(bytes.NewReader(p.NSMModule)); err != nil {
 			return fmt.Errorf("%s: expected a kernel module (ELF): %w", f.module, err)
 		}
+		others["NSM module"] = p.NSMModule
+	}
+	if err := a.checkArchitectures(p.ARM64, p.Kernel, others); err != nil {
+		return err
 	}
 	if p.Policy, err = readPolicy(f.policy); err != nil {
 		return err
@@ -95,10 +103,23 @@ func (a *app) buildImage(f buildFlags) error {
 	if err := writeImage(f.out, i); err != nil {
 		return err
 	}
-	return a.printMeasurements(i, false)
+	return a.printMeasurements(f.out, i, false)
 }
 
-// checkProgram wants a static executable, since there is nothing in the image to link it with, and tells its architecture.
+// checkArchitectures wants everything to be for the program's architecture, and says what it could not compare.
+func (a *app) checkArchitectures(arm64 bool, kernel []byte, others map[string][]byte) error {
+	program := image.X86
+	if arm64 {
+		program = image.ARM
+	}
+	undecided, err := image.CheckArchitectures(program, kernel, others)
+	for _, name := range undecided {
+		fmt.Fprintf(a.warn, "anchorhold-eif: architecture of the %s is unknown, not compared with the program's (%s)\n", name, program)
+	}
+	return err
+}
+
+// checkProgram wants a static executable, since there is nothing in the image to link it with. It reports whether that is for arm64.
 func checkProgram(path string, b []byte) (arm64 bool, err error) {
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {

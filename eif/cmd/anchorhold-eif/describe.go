@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -16,6 +17,10 @@ import (
 
 const describeHelp = `Describe shows what is in an image and what it measures to. The JSON is that of nitro-cli describe-eif, with MinimumMemoryMiB, MinimumCPUs,
 Layout and Sections added. Metadata is what the builder wrote: nobody vouches for it.
+
+A signature section or metadata that cannot be read, and a signature that does not hold, are named in Faults, next to the registers, and the exit
+code is 3. SignatureCheck is left out when the signature could not be checked. An expired certificate is a fault, too, and SignatureCheck still says
+whether the signature holds, as in nitro-cli.
 
 The minimum memory is that of nitro-cli and driver (4 times the image, 64 MiB); jobs need more.`
 
@@ -32,14 +37,17 @@ func (a *app) describe() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			d, err := a.description(i)
-			if err != nil {
-				return fmt.Errorf("%s: %w", args[0], err)
-			}
+			d := a.description(i)
 			if asJSON {
-				return cli.WriteJSON(a.out, d)
+				if err := cli.WriteJSON(a.out, d); err != nil {
+					return err
+				}
+			} else {
+				a.printDescription(args[0], i, d)
 			}
-			a.printDescription(args[0], i, d)
+			if len(d.Faults) > 0 {
+				return fmt.Errorf("%s: %w; %s", args[0], errFaulty, strings.Join(d.Faults, "; "))
+			}
 			return nil
 		},
 	}
@@ -59,6 +67,8 @@ type description struct {
 	ImageVersion       string         `json:",omitempty"`
 	Metadata           map[string]any `json:",omitempty"`
 
+	Faults           []string `json:",omitempty"` // of parts that are not measured
+	Ignored          string   `json:",omitempty"` // what AWS's library does not read of the signature section
 	MinimumMemoryMiB uint64
 	MinimumCPUs      int
 	Architecture     string
@@ -82,32 +92,22 @@ type file struct {
 	Size int
 }
 
-func (a *app) description(i *image.Image) (*description, error) {
-	m, err := measured(i)
-	if err != nil {
-		return nil, err
-	}
+func (a *app) description(i *image.Image) *description {
+	m, _ := measured(i) // describeSignature finds the fault again
 	d := &description{
 		EifVersion: 4, Measurements: m, IsSigned: i.Signed(), CheckCRC: true, // an image with another checksum was not parsed
-		MinimumMemoryMiB: i.MinimumMemoryMiB(), MinimumCPUs: i.MinimumCPUs(), Architecture: "x86_64", CommandLine: i.CommandLine(),
+		MinimumMemoryMiB: i.MinimumMemoryMiB(), MinimumCPUs: i.MinimumCPUs(), Architecture: string(image.X86), CommandLine: i.CommandLine(),
 		Layout: layoutName(i),
 	}
 	if i.ARM64 {
-		d.Architecture = "aarch64"
+		d.Architecture = string(image.ARM)
 	}
 	if i.Signed() {
-		cert, _, err := i.Certificate()
-		if err != nil {
-			return nil, err
-		}
-		_, _, err = i.Verify(nil, a.now())
-		// As in nitro-cli: expiry is another question than whether this image was signed.
-		good := err == nil || errors.Is(err, image.Expired)
-		d.SigningCertificate, d.SignatureCheck = describeCertificate(cert), &good
+		a.describeSignature(i, d)
 	}
 	info, err := i.Metadata()
 	if err != nil {
-		return nil, err
+		d.Faults = append(d.Faults, fmt.Sprintf("metadata section: %v", err))
 	}
 	if info != nil {
 		d.ImageName, d.ImageVersion, d.Metadata = info.ImageName, info.ImageVersion, flatten(info)
@@ -115,7 +115,32 @@ func (a *app) description(i *image.Image) (*description, error) {
 	for _, s := range i.Sections {
 		d.Sections = append(d.Sections, describeSection(s))
 	}
-	return d, nil
+	return d
+}
+
+// describeSignature says what there is of a signature and, if it can be checked, whether it holds.
+func (a *app) describeSignature(i *image.Image, d *description) {
+	cert, _, err := i.Certificate()
+	if err == nil {
+		d.SigningCertificate, d.Ignored = describeCertificate(cert), ignored(i)
+		_, _, err = i.Verify(nil, a.now())
+		// As in nitro-cli: expiry is another question than whether this image was signed.
+		if good := err == nil || errors.Is(err, image.Expired); good || !errors.Is(err, image.Unsupported) {
+			d.SignatureCheck = &good
+		}
+	}
+	if err != nil {
+		d.Faults = append(d.Faults, fmt.Sprintf("signature section: %v", err))
+	}
+}
+
+// ignored says what of the signature section AWS's library does not read, nothing for none of it.
+func ignored(i *image.Image) string {
+	signatures, blocks, err := i.Ignored()
+	if err != nil || signatures == 0 && blocks == 0 {
+		return ""
+	}
+	return fmt.Sprintf("not read, as in AWS's library: %d further signatures, %d PEM blocks after the certificate", signatures, blocks)
 }
 
 // flatten puts the custom metadata beside the build's, as nitro-cli does; the build's keys win.
@@ -184,13 +209,28 @@ func (a *app) printDescription(path string, i *image.Image, d *description) {
 	a.printPolicyNote(i)
 	_ = a.print(d.Measurements, false)
 	if d.IsSigned {
-		fmt.Fprintf(a.out, "signed: %v, certificate from %s to %s\n", *d.SignatureCheck, d.SigningCertificate.NotBefore, d.SigningCertificate.NotAfter)
+		a.printSignature(d)
 	}
 	if d.Metadata != nil {
 		b, _ := json.Marshal(d.Metadata)
 		fmt.Fprintf(a.out, "metadata (not measured): %q %q %s\n", d.ImageName, d.ImageVersion, bytes.TrimSpace(b))
 	}
 	fmt.Fprintf(a.out, "needs at least %d MiB and %d CPUs (nitro-cli), more for jobs\n", d.MinimumMemoryMiB, d.MinimumCPUs)
+}
+
+func (a *app) printSignature(d *description) {
+	check := "not checked"
+	if d.SignatureCheck != nil {
+		check = fmt.Sprint(*d.SignatureCheck)
+	}
+	fmt.Fprintf(a.out, "signed: %s", check)
+	if d.SigningCertificate != nil {
+		fmt.Fprintf(a.out, ", certificate from %s to %s", d.SigningCertificate.NotBefore, d.SigningCertificate.NotAfter)
+	}
+	fmt.Fprintln(a.out)
+	if d.Ignored != "" {
+		fmt.Fprintln(a.out, d.Ignored)
+	}
 }
 
 // printPolicyNote marks an image whose policy does not trust AWS's KMS alone.

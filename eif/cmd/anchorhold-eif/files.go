@@ -92,19 +92,15 @@ func writeImage(path string, i *image.Image) error {
 	return os.Link(f.Name(), path) // unlike rename, it does not replace
 }
 
-// readCertificate returns the PEM as it stands, which is what goes into an image, and the certificate.
+// readCertificate returns the PEM as it stands, which is what goes into an image, and the first certificate in it.
 func readCertificate(path string) ([]byte, *x509.Certificate, error) {
 	b, err := readFile(path, maxSmall)
 	if err != nil {
 		return nil, nil, err
 	}
-	block, _ := pem.Decode(b)
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil, nil, fmt.Errorf("%s: expected a certificate in PEM", path)
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
+	cert, _, err := image.ParseCertificate(b)
 	if err != nil {
-		return nil, nil, fmt.Errorf("%s: expected a certificate: %w", path, err)
+		return nil, nil, fmt.Errorf("%s: expected a certificate in PEM: %w", path, err)
 	}
 	return b, cert, nil
 }

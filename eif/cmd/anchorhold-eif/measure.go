@@ -15,7 +15,9 @@ const measureHelp = `Measure computes the PCRs that the hypervisor gives an imag
 the image's signature section, or of --certificate; whether the signature holds: see verify-signature.
 
 With --layout nitro-cli it measures what nitro-cli makes of the Docker image of eif/Dockerfile, from AWS's blobs, the program and the policy. The
-ramdisks follow the sources of linuxkit and nitro-cli; where nitro-cli itself says otherwise, it is right.
+root ramdisk is the one that LinuxKit with AWS's patches writes, byte for byte (make interop).
+
+When the signature section is faulty, PCR0, PCR1 and PCR2 are printed all the same, the fault on standard error, and the exit code is 3.
 
 No PCR alone identifies an image: the hashes carry no lengths. Compare PCR0, PCR1 and PCR2 together.`
 
@@ -50,7 +52,7 @@ func (a *app) measure() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printMeasurements(i, asJSON)
+				return a.printMeasurements(args[0], i, asJSON)
 			case f.kernel == "" || !cmd.Flag("cmdline").Changed || len(f.ramdisks) == 0:
 				return cli.Usage("expected --kernel, --cmdline and at least one --ramdisk")
 			}
@@ -93,6 +95,9 @@ func (a *app) measureNitroCLI(f partFlags, args []string, line, asJSON bool) err
 	}
 	arm, err := checkProgram(f.program, p.Program)
 	if err != nil {
+		return err
+	}
+	if err := a.checkArchitectures(arm, p.Kernel, map[string][]byte{"init": p.Init, "NSM module": p.NSMModule}); err != nil {
 		return err
 	}
 	if p.Policy, err = readPolicy(f.policy); err != nil {
@@ -153,24 +158,28 @@ func measurements(m measure.Image, pcr8 *measure.PCR) registers {
 	return r
 }
 
-// measured returns the registers of an image; a signature section without a readable certificate is an error.
+// measured returns the registers of an image. PCR8 is missing without a readable certificate; the error says why.
 func measured(i *image.Image) (registers, error) {
 	if !i.Signed() {
 		return measurements(i.Measure(), nil), nil
 	}
 	_, pcr8, err := i.Certificate()
 	if err != nil {
-		return registers{}, err
+		return measurements(i.Measure(), nil), err
 	}
 	return measurements(i.Measure(), &pcr8), nil
 }
 
-func (a *app) printMeasurements(i *image.Image, asJSON bool) error {
-	m, err := measured(i)
-	if err != nil {
+// printMeasurements prints PCR0, PCR1 and PCR2 whatever is wrong with the signature section.
+func (a *app) printMeasurements(path string, i *image.Image, asJSON bool) error {
+	m, fault := measured(i)
+	if err := a.print(m, asJSON); err != nil {
 		return err
 	}
-	return a.print(m, asJSON)
+	if fault != nil {
+		return fmt.Errorf("%s: %w; signature section: %w", path, errFaulty, fault)
+	}
+	return nil
 }
 
 func (a *app) print(m registers, asJSON bool) error {

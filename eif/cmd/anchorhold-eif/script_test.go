@@ -35,6 +35,11 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"signer": writeSigner,
 	"flip":   flipByte,
 	"shift":  shiftBoundary,
+
+	"kernel":  writeKernel,
+	"section": writeSection,
+	"append":  appendFile,
+	"pins":    parsePins,
 }
 
 func TestScripts(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 )
 
 const signHelp = `Sign writes the image with a signature section as nitro-cli does: the hypervisor takes PCR8 from its certificate. Key and certificate are
-ECDSA on P-384; the signature is deterministic, so a signed image can be rebuilt by whoever has the key. Sign on a machine that is not the enclave's
-host: whoever has the key can sign any image.`
+ECDSA on P-384; the signature is deterministic, so a signed image can be rebuilt by anyone who has the key. Sign on a machine that is not the enclave's
+host: anyone who has the key can sign any image.`
 
 func (a *app) sign() *cobra.Command {
 	var keyFile, certFile, out string
@@ -42,7 +42,7 @@ func (a *app) sign() *cobra.Command {
 			if err := writeImage(out, signed); err != nil {
 				return err
 			}
-			return a.printMeasurements(signed, false)
+			return a.printMeasurements(out, signed, false)
 		},
 	}
 	cmd.Flags().StringVar(&keyFile, "key", "", "private key `FILE` (PEM)")
@@ -56,7 +56,10 @@ const verifyHelp = `Verify-signature measures the image, builds what must have b
 signature section says was signed is not believed.
 
 Without --certificate this shows only that somebody signed: anyone can sign any image with a certificate of their own. Give the certificate that you
-expect, or compare PCR8.`
+expect, or compare PCR8.
+
+ES256, ES384 and ES512 are verified, as in AWS's library; the certificate is the first of the section, also of a chain. A key of another kind is
+reported as unsupported: that says nothing about the signature.`
 
 func (a *app) verifySignature() *cobra.Command {
 	var certFile string
@@ -82,8 +85,11 @@ func (a *app) verifySignature() *cobra.Command {
 				return fmt.Errorf("%s: %w", args[0], err)
 			}
 			fmt.Fprintf(a.out, "signature holds for PCR0 %s\ncertificate %q, until %s\nPCR8 %s\n", i.Measure().PCR0, cert.Subject, cert.NotAfter.UTC().Format(time.RFC3339), pcr8)
+			if note := ignored(i); note != "" {
+				fmt.Fprintln(a.out, note)
+			}
 			if want == nil {
-				fmt.Fprintln(a.out, "the signer is whoever made this certificate: give --certificate, or compare PCR8")
+				fmt.Fprintln(a.out, "anyone can make such a certificate: give --certificate, or compare PCR8")
 			}
 			return nil
 		},

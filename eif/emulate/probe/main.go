@@ -18,14 +18,15 @@ import (
 	"github.com/hf/nsm/request"
 	"github.com/mdlayher/vsock"
 	"golang.org/x/sys/unix"
+
+	"anchorhold/eif/emulate/guest"
 )
 
 const (
-	parentCID     = 3
-	heartbeatPort = 9000
-	commandPort   = 9101 // where an emulator lets this machine in
-	maxCommand    = 64
-	chunk         = 64 << 10
+	parentCID   = 3
+	commandPort = 9101 // where an emulator lets this machine in
+	maxCommand  = 64
+	chunk       = 64 << 10
 )
 
 func main() {
@@ -46,7 +47,7 @@ func run() error {
 	if err != nil {
 		return err
 	}
-	if err := heartbeat(); err != nil {
+	if err := guest.Heartbeat(); err != nil {
 		return fmt.Errorf("heartbeat: %w", err)
 	}
 	for {
@@ -61,20 +62,6 @@ func run() error {
 			}
 		}()
 	}
-}
-
-func heartbeat() error {
-	c, err := vsock.Dial(parentCID, heartbeatPort, nil)
-	if err != nil {
-		return err
-	}
-	defer c.Close()
-	b := []byte{0xb7}
-	if _, err := c.Write(b); err != nil {
-		return err
-	}
-	_, err = io.ReadFull(c, b)
-	return err
 }
 
 // registers prints PCR0 to PCR15, one a line.

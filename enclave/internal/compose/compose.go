@@ -61,6 +61,7 @@ type Entry struct {
 	Links    uint64
 	Size     int64
 	Device   uint64 // of a device node
+	Target   string // of a symbolic link
 	Mount    bool   // the root of another file system; it is not descended into
 }
 
@@ -70,8 +71,9 @@ type rule struct {
 	also     uint32 // another permitted mode
 	required bool
 	device   uint64
-	max      int64 // size, of regular files, which must not be empty either
-	mount    bool  // its mode is that of what is mounted, so only its type counts
+	target   string // of a symbolic link
+	max      int64  // size, of regular files, which must not be empty either
+	mount    bool   // its mode is that of what is mounted, so only its type counts
 }
 
 // console is the device number 5:1.
@@ -88,7 +90,8 @@ var layouts = map[Layout]map[string]rule{
 		"/dev/console": {mode: device | 0o600, device: console},
 		"/root":        {mode: folder | 0o700},
 	},
-	// After AWS's init has mounted what it mounts. /etc is Docker's, which makes its files 0755; linuxkit would make them 0644.
+	// After AWS's init has mounted what it mounts. /etc is Docker's and LinuxKit's: LinuxKit keeps Docker's modes, 0755, and gives
+	// 0644 to a file that Docker did not export. The archive has those bits for the links too, but Linux gives every link 0777.
 	NitroCLI: {
 		"/anchorhold-enclave": {mode: regular | 0o755, required: true, max: 1 << 30},
 		PolicyPath:            {mode: regular | 0o444, required: true, max: MaxPolicy},
@@ -100,8 +103,8 @@ var layouts = map[Layout]map[string]rule{
 		"/var":                {mode: folder | 0o755},
 		"/etc":                {mode: folder | 0o755},
 		"/etc/hosts":          {mode: regular | 0o755, also: regular | 0o644, max: 1 << 12},
-		"/etc/resolv.conf":    {mode: regular | 0o755, also: regular | 0o644, max: 1 << 12},
-		"/etc/mtab":           {mode: link | 0o777},
+		"/etc/resolv.conf":    {mode: link | 0o777, also: link | 0o755, target: "/run/resolvconf/resolv.conf"},
+		"/etc/mtab":           {mode: link | 0o777, also: link | 0o755, target: "/proc/mounts"},
 	},
 }
 
@@ -143,6 +146,8 @@ func (r rule) check(e Entry) error {
 		return fmt.Errorf("belongs to %d:%d, want 0:0", e.UID, e.GID)
 	case want&typeMask == device && e.Device != r.device:
 		return fmt.Errorf("is device %#x, want %#x", e.Device, r.device)
+	case want&typeMask == link && e.Target != r.target:
+		return fmt.Errorf("points to %q, want %q", e.Target, r.target)
 	case want&typeMask != regular:
 		return nil
 	case e.Links != 1: // a second name would be a second file to a reader of the listing, and one to a writer

@@ -138,8 +138,21 @@ func guest() []compose.Entry {
 		{Path: "/tmp", Mode: 0o41777, Mount: true},
 		{Path: "/var", Mode: 0o40755, Links: 2},
 		{Path: "/etc", Mode: 0o40755, Links: 2},
-		{Path: "/etc/hosts", Mode: 0o100644, Links: 1, Size: 100},
+		{Path: "/etc/hosts", Mode: 0o100755, Links: 1, Size: 100},
+		{Path: "/etc/mtab", Mode: 0o120777, Links: 1, Size: 12, Target: "/proc/mounts"},
+		{Path: "/etc/resolv.conf", Mode: 0o120777, Links: 1, Size: 27, Target: "/run/resolvconf/resolv.conf"},
 	}
+}
+
+// withLinkModes is guest with the links' mode as the archive has it, which Linux does not keep.
+func withLinkModes(mode uint32) []compose.Entry {
+	entries := guest()
+	for k := range entries {
+		if entries[k].Target != "" {
+			entries[k].Mode = mode
+		}
+	}
+	return entries
 }
 
 func TestFiles(t *testing.T) {
@@ -152,7 +165,8 @@ func TestFiles(t *testing.T) {
 		"with the module":                  {compose.Anchorhold, append(fresh(), module)},
 		"kernel without files of its own":  {compose.Anchorhold, fresh()[3:]},
 		"nitro-cli":                        {compose.NitroCLI, guest()},
-		"nitro-cli without linuxkit's etc": {compose.NitroCLI, guest()[:8]},
+		"nitro-cli without LinuxKit's etc": {compose.NitroCLI, guest()[:8]},
+		"links with the archive's mode":    {compose.NitroCLI, withLinkModes(0o120755)},
 	} {
 		if err := compose.CheckFiles(c.layout, c.entries); err != nil {
 			t.Errorf("%s: %v", name, err)
@@ -175,45 +189,51 @@ func TestForeignFiles(t *testing.T) {
 		layout compose.Layout
 		change func([]compose.Entry) []compose.Entry
 	}{
-		"extra file":          {0, add(compose.Entry{Path: "/x", Mode: 0o100644, Links: 1, Size: 1})},
-		"extra hidden file":   {0, add(compose.Entry{Path: "/.x", Mode: 0o100644, Links: 1, Size: 1})},
-		"extra folder":        {0, add(compose.Entry{Path: "/etc", Mode: 0o40755})},
-		"file in /dev":        {0, add(compose.Entry{Path: "/dev/nsm", Mode: 0o100644, Links: 1, Size: 1})},
-		"device in /dev":      {0, add(compose.Entry{Path: "/dev/mem", Mode: 0o20600, Device: 0x101})},
-		"file in /root":       {0, add(compose.Entry{Path: "/root/x", Mode: 0o100644, Links: 1, Size: 1})},
-		"prepared /proc":      {0, add(compose.Entry{Path: "/proc", Mode: 0o40755})},
-		"policy in a folder":  {0, add(compose.Entry{Path: "/policy.cbor/x", Mode: 0o100444, Links: 1, Size: 1})},
-		"init twice":          {0, add(fresh()[3])},
-		"no init":             {0, func(e []compose.Entry) []compose.Entry { return slices.Delete(e, 3, 4) }},
-		"no policy":           {0, func(e []compose.Entry) []compose.Entry { return e[:4] }},
-		"nothing":             {0, func([]compose.Entry) []compose.Entry { return nil }},
-		"init writable":       {0, change("/init", func(e *compose.Entry) { e.Mode = 0o100777 })},
-		"init set-user-id":    {0, change("/init", func(e *compose.Entry) { e.Mode = 0o104755 })},
-		"init a link":         {0, change("/init", func(e *compose.Entry) { e.Mode = 0o120777 })},
-		"init linked":         {0, change("/init", func(e *compose.Entry) { e.Links = 2 })},
-		"init a folder":       {0, change("/init", func(e *compose.Entry) { e.Mode = 0o40755 })},
-		"init of a user":      {0, change("/init", func(e *compose.Entry) { e.UID = 1 })},
-		"init of a group":     {0, change("/init", func(e *compose.Entry) { e.GID = 1 })},
-		"policy writable":     {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o100644 })},
-		"policy executable":   {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o100555 })},
-		"policy a link":       {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o120777 })},
-		"policy a pipe":       {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o010444 })},
-		"policy empty":        {0, change("/policy.cbor", func(e *compose.Entry) { e.Size = 0 })},
-		"policy huge":         {0, change("/policy.cbor", func(e *compose.Entry) { e.Size = 16<<20 + 1 })},
-		"policy mounted":      {0, change("/policy.cbor", func(e *compose.Entry) { e.Mount = true })},
-		"console another":     {0, change("/dev/console", func(e *compose.Entry) { e.Device = 0x101 })},
-		"console a file":      {0, change("/dev/console", func(e *compose.Entry) { e.Mode = 0o100600 })},
-		"/dev mounted":        {0, change("/dev", func(e *compose.Entry) { e.Mount = true })},
-		"module executable":   {0, add(compose.Entry{Path: "/nsm.ko", Mode: 0o100755, Links: 1, Size: 1})},
-		"module a link":       {0, add(compose.Entry{Path: "/nsm.ko", Mode: 0o120777})},
-		"guest: extra file":   {1, add(compose.Entry{Path: "/lib", Mode: 0o40755})},
-		"guest: our init":     {1, add(fresh()[3])},
-		"guest: in /var":      {1, add(compose.Entry{Path: "/var/x", Mode: 0o100644, Links: 1, Size: 1})},
-		"guest: in /etc":      {1, add(compose.Entry{Path: "/etc/ld.so.preload", Mode: 0o100644, Links: 1, Size: 1})},
-		"guest: no program":   {1, func(e []compose.Entry) []compose.Entry { return e[1:] }},
-		"guest: bare /proc":   {1, change("/proc", func(e *compose.Entry) { e.Mount = false })},
-		"guest: mtab a file":  {1, add(compose.Entry{Path: "/etc/mtab", Mode: 0o100644, Links: 1, Size: 1})},
-		"guest: program mode": {1, change("/anchorhold-enclave", func(e *compose.Entry) { e.Mode = 0o100775 })},
+		"extra file":                   {0, add(compose.Entry{Path: "/x", Mode: 0o100644, Links: 1, Size: 1})},
+		"extra hidden file":            {0, add(compose.Entry{Path: "/.x", Mode: 0o100644, Links: 1, Size: 1})},
+		"extra folder":                 {0, add(compose.Entry{Path: "/etc", Mode: 0o40755})},
+		"file in /dev":                 {0, add(compose.Entry{Path: "/dev/nsm", Mode: 0o100644, Links: 1, Size: 1})},
+		"device in /dev":               {0, add(compose.Entry{Path: "/dev/mem", Mode: 0o20600, Device: 0x101})},
+		"file in /root":                {0, add(compose.Entry{Path: "/root/x", Mode: 0o100644, Links: 1, Size: 1})},
+		"prepared /proc":               {0, add(compose.Entry{Path: "/proc", Mode: 0o40755})},
+		"policy in a folder":           {0, add(compose.Entry{Path: "/policy.cbor/x", Mode: 0o100444, Links: 1, Size: 1})},
+		"init twice":                   {0, add(fresh()[3])},
+		"no init":                      {0, func(e []compose.Entry) []compose.Entry { return slices.Delete(e, 3, 4) }},
+		"no policy":                    {0, func(e []compose.Entry) []compose.Entry { return e[:4] }},
+		"nothing":                      {0, func([]compose.Entry) []compose.Entry { return nil }},
+		"init writable":                {0, change("/init", func(e *compose.Entry) { e.Mode = 0o100777 })},
+		"init set-user-id":             {0, change("/init", func(e *compose.Entry) { e.Mode = 0o104755 })},
+		"init a link":                  {0, change("/init", func(e *compose.Entry) { e.Mode = 0o120777 })},
+		"init linked":                  {0, change("/init", func(e *compose.Entry) { e.Links = 2 })},
+		"init a folder":                {0, change("/init", func(e *compose.Entry) { e.Mode = 0o40755 })},
+		"init of a user":               {0, change("/init", func(e *compose.Entry) { e.UID = 1 })},
+		"init of a group":              {0, change("/init", func(e *compose.Entry) { e.GID = 1 })},
+		"policy writable":              {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o100644 })},
+		"policy executable":            {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o100555 })},
+		"policy a link":                {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o120777 })},
+		"policy a pipe":                {0, change("/policy.cbor", func(e *compose.Entry) { e.Mode = 0o010444 })},
+		"policy empty":                 {0, change("/policy.cbor", func(e *compose.Entry) { e.Size = 0 })},
+		"policy huge":                  {0, change("/policy.cbor", func(e *compose.Entry) { e.Size = 16<<20 + 1 })},
+		"policy mounted":               {0, change("/policy.cbor", func(e *compose.Entry) { e.Mount = true })},
+		"console another":              {0, change("/dev/console", func(e *compose.Entry) { e.Device = 0x101 })},
+		"console a file":               {0, change("/dev/console", func(e *compose.Entry) { e.Mode = 0o100600 })},
+		"/dev mounted":                 {0, change("/dev", func(e *compose.Entry) { e.Mount = true })},
+		"module executable":            {0, add(compose.Entry{Path: "/nsm.ko", Mode: 0o100755, Links: 1, Size: 1})},
+		"module a link":                {0, add(compose.Entry{Path: "/nsm.ko", Mode: 0o120777})},
+		"guest: extra file":            {1, add(compose.Entry{Path: "/lib", Mode: 0o40755})},
+		"guest: our init":              {1, add(fresh()[3])},
+		"guest: in /var":               {1, add(compose.Entry{Path: "/var/x", Mode: 0o100644, Links: 1, Size: 1})},
+		"guest: in /etc":               {1, add(compose.Entry{Path: "/etc/ld.so.preload", Mode: 0o100644, Links: 1, Size: 1})},
+		"guest: no program":            {1, func(e []compose.Entry) []compose.Entry { return e[1:] }},
+		"guest: bare /proc":            {1, change("/proc", func(e *compose.Entry) { e.Mount = false })},
+		"guest: mtab a file":           {1, change("/etc/mtab", func(e *compose.Entry) { e.Mode = 0o100644 })},
+		"guest: mtab writable":         {1, change("/etc/mtab", func(e *compose.Entry) { e.Mode = 0o120666 })},
+		"guest: mtab elsewhere":        {1, change("/etc/mtab", func(e *compose.Entry) { e.Target = "/run/mounts" })},
+		"guest: resolv.conf a file":    {1, change("/etc/resolv.conf", func(e *compose.Entry) { e.Mode, e.Target = 0o100755, "" })},
+		"guest: resolv.conf elsewhere": {1, change("/etc/resolv.conf", func(e *compose.Entry) { e.Target = "/policy.cbor" })},
+		"guest: resolv.conf nowhere":   {1, change("/etc/resolv.conf", func(e *compose.Entry) { e.Target = "" })},
+		"guest: resolv.conf of a user": {1, change("/etc/resolv.conf", func(e *compose.Entry) { e.UID = 1 })},
+		"guest: program mode":          {1, change("/anchorhold-enclave", func(e *compose.Entry) { e.Mode = 0o100775 })},
 	} {
 		entries := fresh()
 		if c.layout == compose.NitroCLI {
@@ -255,7 +275,7 @@ func TestList(t *testing.T) {
 	if f := got["/file"]; f.Mode != 0o100640 || f.Size != 4 || f.Links != 2 || f.Mount {
 		t.Errorf("file: got %+v", f)
 	}
-	if l := got["/a/link"]; l.Mode != 0o120777 { // not followed: /etc has many files
+	if l := got["/a/link"]; l.Mode != 0o120777 || l.Target != "/etc" { // not followed: /etc has many files
 		t.Errorf("link: got %+v", l)
 	}
 	if h := got["/a/b/.hidden"]; h.Links != 2 || h.Size != 4 {

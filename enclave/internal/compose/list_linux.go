@@ -52,8 +52,16 @@ func stat(root, name string, dev uint64) (Entry, error) {
 	if err := unix.Lstat(path.Join(root, name), &st); err != nil {
 		return Entry{}, fmt.Errorf("stat %s: %w", name, err)
 	}
-	return Entry{
+	e := Entry{
 		Path: name, Mode: st.Mode, UID: st.Uid, GID: st.Gid, Links: uint64(st.Nlink), Size: st.Size,
 		Device: st.Rdev, Mount: uint64(st.Dev) != dev,
-	}, nil
+	}
+	if e.Mode&typeMask != link {
+		return e, nil
+	}
+	var err error
+	if e.Target, err = os.Readlink(path.Join(root, name)); err != nil {
+		return Entry{}, err
+	}
+	return e, nil
 }
