@@ -102,7 +102,8 @@ var statuses = map[code.Code]int{
 	code.KMSAnswerInvalid: http.StatusBadGateway, code.NSMFailed: http.StatusBadGateway, code.Internal: http.StatusBadGateway,
 	code.HostNotAllowed: http.StatusBadGateway,
 	code.KMSThrottled:   http.StatusServiceUnavailable, code.KMSUnavailable: http.StatusServiceUnavailable,
-	code.CredentialsUnavailable: http.StatusServiceUnavailable, code.Busy: http.StatusServiceUnavailable,
+	code.CredentialsUnavailable: http.StatusServiceUnavailable, code.CredentialsRefused: http.StatusServiceUnavailable,
+	code.Busy:     http.StatusServiceUnavailable,
 	code.Canceled: http.StatusServiceUnavailable, code.Timeout: http.StatusGatewayTimeout,
 }
 

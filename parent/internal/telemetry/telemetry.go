@@ -41,6 +41,8 @@ type Metrics struct {
 	RelayConns  *prometheus.CounterVec // outcome
 	RelayBytes  *prometheus.CounterVec // direction: out, in
 	Credentials *prometheus.CounterVec // outcome
+	// CredentialsRefused has the outcomes renewed, same, failed, limited.
+	CredentialsRefused *prometheus.CounterVec // outcome
 
 	Requests       *prometheus.CounterVec   // route, status
 	RequestSeconds *prometheus.HistogramVec // route
@@ -89,6 +91,7 @@ func (m *Metrics) edges() {
 	m.RelayConns = m.counter("relay_connections_total", "Connections asked for, by outcome.", "outcome")
 	m.RelayBytes = m.counter("relay_bytes_total", "TLS bytes carried; out is towards KMS.", "direction")
 	m.Credentials = m.counter("credentials_requests_total", "Credentials asked for by enclaves, by outcome.", "outcome")
+	m.CredentialsRefused = m.counter("credentials_refused_total", "Reports of enclaves that KMS refused the credentials, by what the source gave then.", "outcome")
 	m.Requests = m.counter("http_requests_total", "Requests answered.", "route", "status")
 	m.RequestSeconds = m.histogram("http_request_seconds", "Time to answer, bodies included.", seconds, "route")
 }
