@@ -42,7 +42,7 @@ type Server struct {
 	handler  http.Handler
 	uploads  *slots
 	asks     chan struct{}   // attestation documents and policies being asked for
-	listing  sync.Mutex      // held by the listing of jobs that runs
+	cursors  cursors
 	draining context.Context // done once Drain was called
 	drain    context.CancelFunc
 }
@@ -57,7 +57,7 @@ func New(opts Options) *Server {
 	if opts.IdleTime == 0 {
 		opts.IdleTime = idleTime
 	}
-	s := &Server{opts: opts, asks: make(chan struct{}, maxAsks)}
+	s := &Server{opts: opts, asks: make(chan struct{}, maxAsks), cursors: cursors{opts.Spool.Secret()}}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.uploads = newSlots(opts.Uploads, tenants(opts.Tokens))
 	useProblems()

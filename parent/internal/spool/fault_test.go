@@ -3,6 +3,7 @@ package spool_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"anchorhold/parent/internal/spool"
@@ -88,9 +89,15 @@ func runFault(t *testing.T, f *faultOnce, inline int64) {
 		if now.State != spool.Queued {
 			t.Fatalf("got %s after a restart, want queued", now.State)
 		}
+		if ids, _ := pages(t, s, "a", 10); !slices.Equal(ids, []string{j.ID}) {
+			t.Errorf("got %v in the list of open jobs, want %s", ids, j.ID)
+		}
 		if err := finish(s, j.ID, output); err != nil {
 			t.Fatalf("got %v when repeated", err)
 		}
+	}
+	if ids, _ := pages(t, s, "a", 10); len(ids) != 0 {
+		t.Errorf("got %v in the list of open jobs, want none", ids)
 	}
 	if got := content(t, s, j.ID); got != output {
 		t.Errorf("got result %q, want %q", got, output)

@@ -57,6 +57,7 @@ var parentMeanings = map[code.Code]string{
 	"draining":           "the parent is about to stop: submit the same file again later",
 	"spool-failed":       "the parent's storage failed: the operator must look at it",
 	"spool-full":         "the parent has no room for the job or its result: the operator must look at it",
+	"poison":             "an enclave died while this job ran, and another when it ran alone: ask the operator for enclaves with more memory or make the job smaller, then seal it again",
 	"enclave-lost":       "the enclave went away during the job: submit the same file again",
 }
 
