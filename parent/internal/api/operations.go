@@ -112,7 +112,9 @@ func (s *Server) operations() (http.Handler, *huma.OpenAPI) {
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"tenant": {Type: "http", Scheme: "bearer"}}
 	api := humago.New(mux, config)
 	huma.Register(api, operation("get-job", http.MethodGet, "/v1/jobs/{id}", "State of a job"), s.getJob)
-	huma.Register(api, operation("list-jobs", http.MethodGet, "/v1/jobs", "The tenant's jobs that have not ended"), s.listJobs)
+	list := operation("list-jobs", http.MethodGet, "/v1/jobs", "The tenant's jobs that have not ended, in pages")
+	list.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized}
+	huma.Register(api, list, s.listJobs)
 	huma.Register(api, operation("get-log", http.MethodGet, "/v1/log", "Signed receipt batches of all enclaves"), s.getLog)
 	huma.Register(api, public("healthz", "/healthz", "The process runs"), s.healthz)
 	huma.Register(api, public("readyz", "/readyz", "Jobs are taken and an enclave answers"), s.readyz)
