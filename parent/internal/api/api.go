@@ -41,7 +41,7 @@ type Server struct {
 	opts     Options
 	handler  http.Handler
 	uploads  *slots
-	asks     chan struct{}   // attestation documents and policies being asked for
+	asks     chan struct{} // attestation documents and policies being asked for
 	cursors  cursors
 	draining context.Context // done once Drain was called
 	drain    context.CancelFunc

@@ -118,6 +118,9 @@ func (c *Config) checkEnclaves(f *faults) {
 		if !validAddress(e.Address, false) {
 			f.add("enclaves[%d].address: got %q, want unix:///PATH or vsock://CID:PORT", i, e.Address)
 		}
+		if e.StopFile != "" && !filepath.IsAbs(e.StopFile) {
+			f.add("enclaves[%d].stop-file: got %q, want an absolute path", i, e.StopFile)
+		}
 		if len(e.Replace) > 0 && !filepath.IsAbs(e.Replace[0]) {
 			f.add("enclaves[%d].replace: got %q, want an absolute program path and its arguments", i, e.Replace[0])
 		}

@@ -48,11 +48,13 @@ type Tenant struct {
 	Tokens []Digest `yaml:"token-sha256"`
 }
 
-// Enclave is one running enclave. Replace is run, without a shell, when it has stopped answering.
+// Enclave is one running enclave. Replace is run, without a shell, when it has stopped answering. StopFile exists while the
+// operator is stopping the enclave.
 type Enclave struct {
-	Name    string   `yaml:"name"`
-	Address string   `yaml:"address"`
-	Replace []string `yaml:"replace"`
+	Name     string   `yaml:"name"`
+	Address  string   `yaml:"address"`
+	Replace  []string `yaml:"replace"`
+	StopFile string   `yaml:"stop-file"`
 }
 
 // Limits bounds bytes, jobs and time.

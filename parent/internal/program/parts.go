@@ -233,7 +233,7 @@ func each(c *config.Config) int64 {
 func enclaves(c *config.Config) []fleet.Enclave {
 	var out []fleet.Enclave
 	for _, e := range c.Enclaves {
-		out = append(out, fleet.Enclave{Name: e.Name, Address: e.Address, Replace: e.Replace})
+		out = append(out, fleet.Enclave{Name: e.Name, Address: e.Address, Replace: e.Replace, StopFile: e.StopFile})
 	}
 	return out
 }
