@@ -47,18 +47,19 @@ var meanings = map[code.Code]string{
 
 // parentMeanings are those of the codes by which a parent answers for itself; its OPERATING.md lists them.
 var parentMeanings = map[code.Code]string{
-	"unauthorized":       "the parent does not know the token: check --token-file",
-	"not-found":          "the parent has no such job, or it has expired",
-	"method-not-allowed": "this is no Anchorhold parent, or of another version: check --parent",
-	"malformed-request":  "the parent does not understand the request: it may be of another version",
-	"queue-full":         "too many of your jobs wait: submit the same file again later",
-	"not-done":           "the job has not ended yet",
-	"not-ready":          "no enclave answers the parent: the operator must look at it",
-	"draining":           "the parent is about to stop: submit the same file again later",
-	"spool-failed":       "the parent's storage failed: the operator must look at it",
-	"spool-full":         "the parent has no room for the job or its result: the operator must look at it",
-	"poison":             "an enclave died while this job ran, and another when it ran alone: ask the operator for enclaves with more memory or make the job smaller, then seal it again",
-	"enclave-lost":       "the enclave went away during the job: submit the same file again",
+	"unauthorized":         "the parent does not know the token: check --token-file",
+	"not-found":            "the parent has no such job, or it has expired",
+	"method-not-allowed":   "this is no Anchorhold parent, or of another version: check --parent",
+	"malformed-request":    "the parent does not understand the request: it may be of another version",
+	"too-many-connections": "all connections that the parent gives you are in use: close some, and submit the same file again later",
+	"queue-full":           "too many of your jobs wait: submit the same file again later",
+	"not-done":             "the job has not ended yet",
+	"not-ready":            "no enclave answers the parent: the operator must look at it",
+	"draining":             "the parent is about to stop: submit the same file again later",
+	"spool-failed":         "the parent's storage failed: the operator must look at it",
+	"spool-full":           "the parent has no room for the job or its result: the operator must look at it",
+	"poison":               "an enclave died while this job ran, and another when it ran alone: ask the operator for enclaves with more memory or make the job smaller, then seal it again",
+	"enclave-lost":         "the enclave went away during the job: submit the same file again",
 }
 
 // known says whether a code may be shown: it is one of ours, not the parent's prose.
