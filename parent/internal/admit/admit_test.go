@@ -33,6 +33,7 @@ type rig struct {
 	metrics *telemetry.Metrics
 	client  *http.Client
 	url     string
+	idle    atomic.Int64 // connections that have become idle so far
 }
 
 func start(t *testing.T, withTLS bool) *rig {
@@ -63,7 +64,12 @@ func start(t *testing.T, withTLS bool) *rig {
 		t.Fatal(err)
 	}
 	srv.Listener = pool.Listen(l)
-	srv.Config.ConnContext, srv.Config.ConnState = pool.ConnContext, pool.ConnState
+	srv.Config.ConnContext, srv.Config.ConnState = pool.ConnContext, func(c net.Conn, s http.ConnState) {
+		pool.ConnState(c, s)
+		if s == http.StateIdle {
+			r.idle.Add(1)
+		}
+	}
 	if withTLS {
 		srv.StartTLS()
 	} else {
@@ -104,13 +110,15 @@ func ask(c net.Conn, path, tenant string) int {
 	return res.StatusCode
 }
 
-// served fails unless a new connection of the tenant is served.
+// served fails unless a new connection of the tenant is served. It returns when the connection is idle for the server too, which is a moment after
+// the client has the answer.
 func (r *rig) served(tenant string) net.Conn {
 	r.t.Helper()
-	c := r.dial("", "")
+	c, before := r.dial("", ""), r.idle.Load()
 	if got := ask(c, "/", tenant); got != http.StatusOK {
-		r.t.Errorf("got %d for %q, want to be served", got, tenant)
+		r.t.Fatalf("got %d for %q, want to be served", got, tenant)
 	}
+	r.until("the connection is idle", func() bool { return r.idle.Load() > before })
 	return c
 }
 
@@ -196,12 +204,14 @@ func TestIdleConnectionsOfOneTenant(t *testing.T) {
 				t.Cleanup(tr.CloseIdleConnections)
 				req, _ := http.NewRequest(http.MethodGet, r.url, nil)
 				req.Header.Set("Tenant", "a")
+				before := r.idle.Load()
 				res, err := (&http.Client{Transport: tr}).Do(req)
 				if err != nil || res.StatusCode != http.StatusOK {
 					t.Fatalf("got %v, want to be served", err)
 				}
 				io.Copy(io.Discard, res.Body)
 				res.Body.Close()
+				r.until("the connection is idle", func() bool { return r.idle.Load() > before })
 			}
 		} else {
 			var all []net.Conn
