@@ -350,10 +350,9 @@ func TestJobsThatRunAloneTakeTurns(t *testing.T) {
 		}
 		order <- b[0]
 		// The parent looks at its queue after each probe: another job would be placed here in the meantime.
-		for from := e.Describes.Load(); b[0] == 'S' && e.Describes.Load() < from+4; time.Sleep(time.Millisecond) {
-			if e.Running.Load() != 1 {
+		for from := e.Describes.Load(); e.Describes.Load() < from+4; time.Sleep(time.Millisecond) {
+			if b[0] == 'S' && e.Running.Load() != 1 {
 				together.Store(true)
-				break
 			}
 		}
 		j.Input = bytes.NewReader(b)
