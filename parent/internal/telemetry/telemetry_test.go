@@ -15,10 +15,11 @@ type stuck struct {
 	*httptest.ResponseRecorder
 	writing *sync.WaitGroup
 	release chan struct{}
+	once    sync.Once
 }
 
 func (s *stuck) Write(p []byte) (int, error) {
-	s.writing.Done()
+	s.once.Do(s.writing.Done)
 	<-s.release
 	return len(p), nil
 }
@@ -32,7 +33,7 @@ func TestSlowReadersOfMetrics(t *testing.T) {
 	release := make(chan struct{})
 	for range 20 {
 		writing.Add(1)
-		all.Go(func() { h.ServeHTTP(&stuck{httptest.NewRecorder(), &writing, release}, ask()) })
+		all.Go(func() { h.ServeHTTP(&stuck{ResponseRecorder: httptest.NewRecorder(), writing: &writing, release: release}, ask()) })
 		writing.Wait()
 	}
 	rec := httptest.NewRecorder()
