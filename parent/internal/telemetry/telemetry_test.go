@@ -33,7 +33,9 @@ func TestSlowReadersOfMetrics(t *testing.T) {
 	release := make(chan struct{})
 	for range 20 {
 		writing.Add(1)
-		all.Go(func() { h.ServeHTTP(&stuck{ResponseRecorder: httptest.NewRecorder(), writing: &writing, release: release}, ask()) })
+		all.Go(func() {
+			h.ServeHTTP(&stuck{ResponseRecorder: httptest.NewRecorder(), writing: &writing, release: release}, ask())
+		})
 		writing.Wait()
 	}
 	rec := httptest.NewRecorder()
