@@ -37,8 +37,8 @@ var kmsFaults = []struct {
 	{"a bit flipped in the answer", fault{change: flipAnswer}, code.KMSAnswerInvalid},
 	{"no JSON", fault{body: []byte("<html>")}, code.KMSAnswerInvalid},
 	{"an endless answer", fault{body: []byte(`{"KeyId":"` + strings.Repeat("a", 1<<20) + `"}`)}, code.KMSAnswerInvalid},
-	{"credentials expired", fault{status: http.StatusBadRequest, kind: "ExpiredTokenException"}, code.CredentialsUnavailable},
-	{"credentials unknown", fault{status: http.StatusBadRequest, kind: "UnrecognizedClientException"}, code.CredentialsUnavailable},
+	{"credentials expired", fault{status: http.StatusBadRequest, kind: "ExpiredTokenException"}, code.CredentialsRefused},
+	{"credentials unknown", fault{status: http.StatusBadRequest, kind: "UnrecognizedClientException"}, code.CredentialsRefused},
 }
 
 // flipAnswer changes the last byte of CiphertextForRecipient that means something.

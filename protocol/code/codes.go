@@ -31,6 +31,7 @@ const (
 	KMSUnavailable         Code = "kms-unavailable"
 	KMSAnswerInvalid       Code = "kms-answer-invalid"
 	CredentialsUnavailable Code = "credentials-unavailable"
+	CredentialsRefused     Code = "credentials-refused"
 	AuthenticationFailed   Code = "authentication-failed"
 	Truncated              Code = "truncated"
 	TooLarge               Code = "too-large"
@@ -88,6 +89,7 @@ var codes = map[Code]bool{
 	KMSUnavailable:         true,
 	KMSAnswerInvalid:       true,
 	CredentialsUnavailable: true,
+	CredentialsRefused:     true,
 	AuthenticationFailed:   true,
 	Truncated:              true,
 	TooLarge:               true,

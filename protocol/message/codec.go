@@ -23,21 +23,22 @@ const opKey = "\x62op"
 
 // decoders has one entry for each op.
 var decoders = map[string]func([]byte) (Message, error){
-	Describe{}.Op():       decodeAs[Describe],
-	Description{}.Op():    decodeAs[Description],
-	GetPolicy{}.Op():      decodeAs[GetPolicy],
-	Attest{}.Op():         decodeAs[Attest],
-	Attestation{}.Op():    decodeAs[Attestation],
-	GetLog{}.Op():         decodeAs[GetLog],
-	Batch{}.Op():          decodeAs[Batch],
-	Job{}.Op():            decodeAs[Job],
-	End{}.Op():            decodeAs[End],
-	Done{}.Op():           decodeAs[Done],
-	Failed{}.Op():         decodeAs[Failed],
-	Connect{}.Op():        decodeAs[Connect],
-	Connected{}.Op():      decodeAs[Connected],
-	GetCredentials{}.Op(): decodeAs[GetCredentials],
-	Credentials{}.Op():    decodeAs[Credentials],
+	Describe{}.Op():         decodeAs[Describe],
+	Description{}.Op():      decodeAs[Description],
+	GetPolicy{}.Op():        decodeAs[GetPolicy],
+	Attest{}.Op():           decodeAs[Attest],
+	Attestation{}.Op():      decodeAs[Attestation],
+	GetLog{}.Op():           decodeAs[GetLog],
+	Batch{}.Op():            decodeAs[Batch],
+	Job{}.Op():              decodeAs[Job],
+	End{}.Op():              decodeAs[End],
+	Done{}.Op():             decodeAs[Done],
+	Failed{}.Op():           decodeAs[Failed],
+	Connect{}.Op():          decodeAs[Connect],
+	Connected{}.Op():        decodeAs[Connected],
+	GetCredentials{}.Op():   decodeAs[GetCredentials],
+	RenewCredentials{}.Op(): decodeAs[RenewCredentials],
+	Credentials{}.Op():      decodeAs[Credentials],
 }
 
 func decodeAs[T Message](keys []byte) (Message, error) {
@@ -123,7 +124,7 @@ func check(m Message) error {
 		ok = m.Code.Valid()
 	case Connect:
 		ok = len(m.Host) >= 1 && len(m.Host) <= maxHost && m.Port != 0
-	case Describe, Description, GetPolicy, GetLog, Job, End, Connected, GetCredentials, Credentials:
+	case Describe, Description, GetPolicy, GetLog, Job, End, Connected, GetCredentials, RenewCredentials, Credentials:
 		ok = true
 	default:
 		return fmt.Errorf("%w: not a message of the protocol", ErrMalformed)

@@ -7,6 +7,8 @@ package message
 //go:generate go run gen_vectors.go gen_reasons.go
 
 import (
+	"crypto/sha256"
+
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
 )
@@ -98,6 +100,11 @@ type Connected struct{}
 // GetCredentials asks the parent for credentials of its role.
 type GetCredentials struct{}
 
+// RenewCredentials asks the parent for credentials other than those with this digest, which KMS has refused.
+type RenewCredentials struct {
+	Refused [sha256.Size]byte `cbor:"refused"` // Credentials.Digest
+}
+
 // Credentials are those of the parent's role. They are worth nothing for Decrypt without attestation, and are
 // still never logged: String hides them.
 type Credentials struct {
@@ -105,6 +112,18 @@ type Credentials struct {
 	SecretAccessKey string `cbor:"secret_access_key"`
 	SessionToken    string `cbor:"session_token"` // may be empty
 	Expires         uint64 `cbor:"expires"`       // milliseconds since 1970, 0 for never
+}
+
+// Digest names the credentials in RenewCredentials, SPEC 2.2. It is computed from a secret: do not log it.
+func (c Credentials) Digest() [sha256.Size]byte {
+	h := sha256.New()
+	for i, field := range []string{"anchorhold/v1 credentials", c.AccessKeyID, c.SecretAccessKey, c.SessionToken} {
+		if i > 0 {
+			h.Write([]byte{0}) // or the end of one field could be the start of the next
+		}
+		h.Write([]byte(field))
+	}
+	return [sha256.Size]byte(h.Sum(nil))
 }
 
 // String keeps the secret out of every %v and %+v.
@@ -154,6 +173,9 @@ func (Connected) Op() string { return "connected" }
 
 // Op implements Message.
 func (GetCredentials) Op() string { return "get-credentials" }
+
+// Op implements Message.
+func (RenewCredentials) Op() string { return "renew-credentials" }
 
 // Op implements Message.
 func (Credentials) Op() string { return "credentials" }

@@ -24,6 +24,8 @@ type Parent struct {
 	target        string                                // guarded by mu: where the relay goes; empty: KMS
 	connects      []message.Connect                     // guarded by mu
 	asked         int                                   // guarded by mu: times that credentials were asked for
+	onRenew       func() message.Message                // guarded by mu; nil: as onCredentials
+	renewals      []message.RenewCredentials            // guarded by mu
 	carried       []byte                                // guarded by mu: what the relay carried from the enclave
 }
 
@@ -48,6 +50,20 @@ func (p *Parent) OnCredentials(f func() message.Message) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.onCredentials = f
+}
+
+// OnRenew replaces the credentials that a renew-credentials is answered with.
+func (p *Parent) OnRenew(f func() message.Message) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.onRenew = f
+}
+
+// Renewals returns the renew-credentials received.
+func (p *Parent) Renewals() []message.RenewCredentials {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]message.RenewCredentials(nil), p.renewals...)
 }
 
 // Redirect makes the relay connect elsewhere, as a parent that plays KMS does.
@@ -132,12 +148,24 @@ func (p *Parent) relay(c *message.Conn) {
 }
 
 func (p *Parent) credentials(c *message.Conn) {
-	if m, _, _, err := c.Receive(); err != nil || m != message.Message(message.GetCredentials{}) {
+	m, _, _, err := c.Receive()
+	if err != nil {
 		return
 	}
 	p.mu.Lock()
-	p.asked++
 	answer := p.onCredentials
+	switch m := m.(type) {
+	case message.GetCredentials:
+		p.asked++
+	case message.RenewCredentials:
+		p.renewals = append(p.renewals, m)
+		if p.onRenew != nil {
+			answer = p.onRenew
+		}
+	default:
+		p.mu.Unlock()
+		return
+	}
 	p.mu.Unlock()
 	if answer == nil {
 		_ = c.Send(Role())

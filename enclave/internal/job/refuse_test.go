@@ -226,7 +226,7 @@ func TestExpiryFollowsTheNSMClock(t *testing.T) {
 func TestKeyFailuresKeepTheirCode(t *testing.T) {
 	b := newBench(t, options{})
 	p := b.dial(t)
-	for _, want := range []code.Code{code.KMSDenied, code.KMSThrottled, code.KMSUnavailable, code.KMSAnswerInvalid, code.CredentialsUnavailable, code.NSMFailed} {
+	for _, want := range []code.Code{code.KMSDenied, code.KMSThrottled, code.KMSUnavailable, code.KMSAnswerInvalid, code.CredentialsUnavailable, code.CredentialsRefused, code.NSMFailed} {
 		b.keys.mu.Lock()
 		b.keys.err = code.New(want, nil)
 		b.keys.mu.Unlock()

@@ -2,6 +2,7 @@ package kms
 
 import (
 	"context"
+	"crypto/sha256"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -28,25 +29,50 @@ type credentials struct {
 	until   time.Time       // owned by the holder of lock: ask again then
 }
 
-var _ aws.CredentialsProvider = (*credentials)(nil)
-
 func newCredentials(c Config) *credentials {
 	return &credentials{config: c, lock: make(chan struct{}, 1)}
 }
 
-// Retrieve returns cached credentials, or asks the parent. The error is credentials-unavailable.
-func (c *credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
+// get returns cached credentials, or asks the parent. The error is credentials-unavailable.
+func (c *credentials) get(ctx context.Context) (aws.Credentials, error) {
 	select {
 	case c.lock <- struct{}{}:
 		defer func() { <-c.lock }()
 	case <-ctx.Done():
 		return aws.Credentials{}, code.New(code.CredentialsUnavailable, ctx.Err())
 	}
-	now := c.config.Now()
-	if now.Before(c.until) {
+	if c.config.Now().Before(c.until) {
 		return c.current, nil
 	}
-	conn, answer, err := ask(ctx, c.config, c.config.Credentials, message.GetCredentials{})
+	return c.fetch(ctx, message.GetCredentials{})
+}
+
+// renew returns credentials other than those refused, which KMS did not accept: those that another call has fetched meanwhile, or the parent's. The
+// error is credentials-refused.
+func (c *credentials) renew(ctx context.Context, refused aws.Credentials) (aws.Credentials, error) {
+	select {
+	case c.lock <- struct{}{}:
+		defer func() { <-c.lock }()
+	case <-ctx.Done():
+		return aws.Credentials{}, code.New(code.CredentialsRefused, ctx.Err())
+	}
+	digest := digestOf(refused)
+	if digestOf(c.current) != digest && c.config.Now().Before(c.until) {
+		return c.current, nil
+	}
+	fresh, err := c.fetch(ctx, message.RenewCredentials{Refused: digest})
+	if err == nil && digestOf(fresh) != digest {
+		return fresh, nil
+	}
+	// The next call asks the parent again: its operator may have put things right by then.
+	c.current, c.until = aws.Credentials{}, time.Time{}
+	return aws.Credentials{}, code.New(code.CredentialsRefused, err)
+}
+
+// fetch asks the parent for credentials and keeps them. The caller holds the lock.
+func (c *credentials) fetch(ctx context.Context, question message.Message) (aws.Credentials, error) {
+	now := c.config.Now()
+	conn, answer, err := ask(ctx, c.config, c.config.Credentials, question)
 	if err != nil {
 		return aws.Credentials{}, code.New(code.CredentialsUnavailable, err)
 	}
@@ -68,14 +94,8 @@ func (c *credentials) Retrieve(ctx context.Context) (aws.Credentials, error) {
 	return c.current, nil
 }
 
-// forget drops the cached credentials: KMS has refused them.
-func (c *credentials) forget(ctx context.Context) {
-	select {
-	case c.lock <- struct{}{}:
-		c.current, c.until = aws.Credentials{}, time.Time{}
-		<-c.lock
-	case <-ctx.Done():
-	}
+func digestOf(c aws.Credentials) [sha256.Size]byte {
+	return message.Credentials{AccessKeyID: c.AccessKeyID, SecretAccessKey: c.SecretAccessKey, SessionToken: c.SessionToken}.Digest()
 }
 
 // validCredential keeps line breaks and the like out of request headers.

@@ -11,51 +11,45 @@ import (
 
 // answers maps KMS's error codes to ours; the text beside them goes nowhere. Source: AWS KMS API reference, Decrypt and common errors.
 var answers = map[string]code.Code{
-	"AccessDeniedException":       code.KMSDenied,
-	"DisabledException":           code.KMSDenied,
-	"IncorrectKeyException":       code.KMSDenied,
-	"InvalidCiphertextException":  code.KMSDenied,
-	"InvalidGrantTokenException":  code.KMSDenied,
-	"InvalidKeyUsageException":    code.KMSDenied,
-	"KMSInvalidStateException":    code.KMSDenied,
-	"NotFoundException":           code.KMSDenied,
-	"ValidationException":         code.KMSDenied,
-	"UnsupportedOperation":        code.KMSDenied,
-	"ThrottlingException":         code.KMSThrottled,
-	"Throttling":                  code.KMSThrottled,
-	"LimitExceededException":      code.KMSThrottled,
-	"RequestLimitExceeded":        code.KMSThrottled,
-	"TooManyRequestsException":    code.KMSThrottled,
-	"DependencyTimeoutException":  code.KMSUnavailable,
-	"KMSInternalException":        code.KMSUnavailable,
-	"KeyUnavailableException":     code.KMSUnavailable,
-	"InternalFailure":             code.KMSUnavailable,
-	"ServiceUnavailable":          code.KMSUnavailable,
-	"ExpiredTokenException":       code.CredentialsUnavailable,
-	"IncompleteSignature":         code.CredentialsUnavailable,
-	"InvalidClientTokenId":        code.CredentialsUnavailable,
-	"InvalidSignatureException":   code.CredentialsUnavailable,
-	"MissingAuthenticationToken":  code.CredentialsUnavailable,
-	"NotAuthorized":               code.CredentialsUnavailable,
-	"OptInRequired":               code.CredentialsUnavailable,
-	"RequestExpired":              code.CredentialsUnavailable,
-	"UnrecognizedClientException": code.CredentialsUnavailable,
+	"AccessDeniedException":      code.KMSDenied,
+	"DisabledException":          code.KMSDenied,
+	"IncorrectKeyException":      code.KMSDenied,
+	"InvalidCiphertextException": code.KMSDenied,
+	"InvalidGrantTokenException": code.KMSDenied,
+	"InvalidKeyUsageException":   code.KMSDenied,
+	"KMSInvalidStateException":   code.KMSDenied,
+	"NotFoundException":          code.KMSDenied,
+	"ValidationException":        code.KMSDenied,
+	"UnsupportedOperation":       code.KMSDenied,
+	"ThrottlingException":        code.KMSThrottled,
+	"Throttling":                 code.KMSThrottled,
+	"LimitExceededException":     code.KMSThrottled,
+	"RequestLimitExceeded":       code.KMSThrottled,
+	"TooManyRequestsException":   code.KMSThrottled,
+	"DependencyTimeoutException": code.KMSUnavailable,
+	"KMSInternalException":       code.KMSUnavailable,
+	"KeyUnavailableException":    code.KMSUnavailable,
+	"InternalFailure":            code.KMSUnavailable,
+	"ServiceUnavailable":         code.KMSUnavailable,
+	// NotAuthorized is a matter of policy, and RequestExpired of clocks: other credentials would not help.
+	"NotAuthorized":  code.KMSDenied,
+	"RequestExpired": code.KMSUnavailable,
+	// KMS uses the names with Exception; the common errors are documented without it.
+	"ExpiredToken":                        code.CredentialsRefused,
+	"ExpiredTokenException":               code.CredentialsRefused,
+	"IncompleteSignature":                 code.CredentialsRefused,
+	"IncompleteSignatureException":        code.CredentialsRefused,
+	"InvalidClientTokenId":                code.CredentialsRefused,
+	"InvalidClientTokenIdException":       code.CredentialsRefused,
+	"InvalidSignatureException":           code.CredentialsRefused,
+	"MissingAuthenticationToken":          code.CredentialsRefused,
+	"MissingAuthenticationTokenException": code.CredentialsRefused,
+	"OptInRequired":                       code.CredentialsRefused,
+	"SignatureDoesNotMatch":               code.CredentialsRefused,
+	"UnrecognizedClientException":         code.CredentialsRefused,
 }
 
-// failed returns the coded error for a failed call.
-func (c *Client) failed(ctx context.Context, err error) error {
-	result := classify(err)
-	if code.Of(result) == code.CredentialsUnavailable {
-		c.credentials.forget(ctx)
-		// The SDK's signers keep derived keys by access key id alone: one wrong secret beside a right id would deny service until
-		// the next day, long after the parent has mended its ways.
-		c.mu.Lock()
-		clear(c.clients)
-		c.mu.Unlock()
-	}
-	return result
-}
-
+// classify returns the coded error for a failed call.
 func classify(err error) error {
 	if known, ok := errors.AsType[*code.Error](err); ok { // ours: relay or credentials
 		return known

@@ -114,7 +114,7 @@ func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (re
 	}
 	// Recipient, KeyId and the full context, always: without any of them the parent could have another key or another
 	// blob decrypted, or decrypt this one itself.
-	out, err := c.client(arn).Decrypt(ctx, &awskms.DecryptInput{
+	out, err := c.call(ctx, arn, &awskms.DecryptInput{
 		CiphertextBlob:      r.Ciphertext,
 		EncryptionAlgorithm: types.EncryptionAlgorithmSpecSymmetricDefault,
 		EncryptionContext:   r.Context,
@@ -125,9 +125,40 @@ func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (re
 		},
 	})
 	if err != nil {
-		return "", c.failed(ctx, err)
+		return "", err
 	}
 	return open(out, r.ARN, private, key)
+}
+
+// call sends the request with the parent's credentials and, if KMS refuses these, once more with others if the parent has any. A call that was
+// refused has had no effect. Errors carry a code.
+func (c *Client) call(ctx context.Context, arn policy.KeyARN, in *awskms.DecryptInput) (*awskms.DecryptOutput, error) {
+	current, err := c.credentials.get(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for renewed := false; ; renewed = true {
+		out, err := c.client(arn).Decrypt(ctx, in, func(o *awskms.Options) {
+			o.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return current, nil })
+		})
+		if err == nil {
+			return out, nil
+		}
+		if err = classify(err); code.Of(err) != code.CredentialsRefused {
+			return nil, err
+		}
+		// The SDK's signers keep derived keys by access key id alone: one wrong secret with a right id would deny service until
+		// the next day, long after the parent has the right one.
+		c.mu.Lock()
+		clear(c.clients)
+		c.mu.Unlock()
+		if renewed {
+			return nil, err
+		}
+		if current, err = c.credentials.renew(ctx, current); err != nil {
+			return nil, err
+		}
+	}
 }
 
 // open checks KMS's answer and takes the data key from it. Every failure is one code: finer ones would be an oracle.
@@ -188,7 +219,6 @@ func (c *Client) client(arn policy.KeyARN) *awskms.Client {
 	k := awskms.New(awskms.Options{
 		Region:       arn.Region,
 		BaseEndpoint: aws.String("https://" + host),
-		Credentials:  c.credentials,
 		HTTPClient:   c.httpClient(),
 		HTTPSignerV4: signer{v4.NewSigner(), c.config.Now},
 		Retryer: retry.NewStandard(func(o *retry.StandardOptions) {

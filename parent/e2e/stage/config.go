@@ -6,10 +6,12 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"anchorhold/protocol/transport"
 )
@@ -93,8 +95,32 @@ func (s *Stage) writeParentConfig() error {
 		return err
 	}
 	fmt.Fprintf(&b, "relay:\n  listen: %s\n  dial:\n    %q: %q\n", s.socket("relay"), kmsHost+":443", kms)
-	fmt.Fprintf(&b, "credentials:\n  listen: %s\n  source: environment\n  region: %s\n", s.socket("credentials"), region)
+	source := "environment"
+	if s.CredentialsFile {
+		source = "file\n  file: " + s.Path("credentials.json")
+	}
+	fmt.Fprintf(&b, "credentials:\n  listen: %s\n  source: %s\n  region: %s\n", s.socket("credentials"), source, region)
 	return os.WriteFile(s.Path("parent.yaml"), b.Bytes(), 0o600)
+}
+
+// WriteCredentials replaces the file of Options.CredentialsFile, valid for an hour: with the parent's credentials, or with an access key id that
+// KMS does not know.
+func (s *Stage) WriteCredentials(known bool) error {
+	c := map[string]any{
+		"Version": 1, "AccessKeyId": s.users.parent.id, "SecretAccessKey": s.users.parent.secret,
+		"Expiration": time.Now().Add(time.Hour).UTC().Format(time.RFC3339),
+	}
+	if !known {
+		c["AccessKeyId"] = "AKIAUNKNOWN000000000"
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(s.Path("credentials.new"), b, 0o600); err != nil {
+		return err
+	}
+	return os.Rename(s.Path("credentials.new"), s.Path("credentials.json"))
 }
 
 // writeEnclaves writes the part of the configuration that names the enclaves.

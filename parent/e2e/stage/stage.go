@@ -42,6 +42,8 @@ type Options struct {
 	Limits string
 	// Two lets the parent know a second place for an enclave, which is empty at first: see StartEnclaveIn.
 	Two bool
+	// CredentialsFile has the parent read its credentials from a file: see WriteCredentials.
+	CredentialsFile bool
 }
 
 // Stage is a running set of processes. Stop ends them.

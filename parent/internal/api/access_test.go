@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -170,6 +172,35 @@ func TestSlowReadersHoldUpNobody(t *testing.T) {
 	if res.StatusCode != http.StatusOK {
 		t.Errorf("got %d, want 200", res.StatusCode)
 	}
+}
+
+// Attack: a tenant asks for many documents at once, each of which takes the enclave long. Another tenant's does not wait for them.
+func TestManyQuestionsOfOneTenant(t *testing.T) {
+	r := start(t, setup{absent: true})
+	release := make(chan struct{})
+	var held atomic.Int32
+	r.enclave.OnAttest = func(nonce []byte) {
+		if nonce[0] == 1 {
+			held.Add(1)
+			<-release
+		}
+	}
+	r.enclave.Start(t)
+	r.until("ready", func() bool { return r.get("/readyz").status == http.StatusOK })
+	var all sync.WaitGroup
+	for range 12 {
+		all.Go(func() {
+			if a := r.get("/v1/attestation?nonce=01"); a.status != http.StatusOK {
+				t.Errorf("got %d in the end, want 200", a.status)
+			}
+		})
+	}
+	r.until("questions are under way", func() bool { return held.Load() >= 2 })
+	if a := r.do(http.MethodGet, "/v1/attestation?nonce=02", other, nil); a.status != http.StatusOK {
+		t.Errorf("got %d, want 200", a.status)
+	}
+	close(release)
+	all.Wait()
 }
 
 func TestNoEnclave(t *testing.T) {

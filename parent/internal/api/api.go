@@ -33,7 +33,9 @@ type Options struct {
 	JobBytes      int64         // largest job file
 	Uploads       int           // at once
 	Wait          time.Duration // how long POST /v1/jobs waits
-	IdleTime      time.Duration // silence of a client that is sending or fetching; 0: one minute
+	// Bind counts the request's connection to the tenant who has authenticated on it, and reports false when the tenant has too many; nil: no bound.
+	Bind     func(ctx context.Context, tenant string) bool
+	IdleTime time.Duration // silence of a client that is sending or fetching; 0: one minute
 }
 
 // Server is an http.Handler.
@@ -41,15 +43,18 @@ type Server struct {
 	opts     Options
 	handler  http.Handler
 	uploads  *slots
-	asks     chan struct{}   // attestation documents and policies being asked for
-	listing  sync.Mutex      // held by the listing of jobs that runs
+	asks     chan struct{}            // attestation documents and policies being asked for
+	askers   map[string]chan struct{} // of these, of one tenant; fixed
+	cursors  cursors
 	draining context.Context // done once Drain was called
 	drain    context.CancelFunc
 }
 
 const (
-	maxAsks  = 4 // the NSM makes one document at a time; more would only hold connections of the enclave
-	idleTime = time.Minute
+	maxAsks = 4 // the NSM makes one document at a time; more would only hold connections of the enclave
+	// maxAsksEach keeps the queue for these short for others, however many requests of one tenant wait.
+	maxAsksEach = 2
+	idleTime    = time.Minute
 )
 
 // New returns a Server.
@@ -57,7 +62,11 @@ func New(opts Options) *Server {
 	if opts.IdleTime == 0 {
 		opts.IdleTime = idleTime
 	}
-	s := &Server{opts: opts, asks: make(chan struct{}, maxAsks)}
+	s := &Server{opts: opts, asks: make(chan struct{}, maxAsks), cursors: cursors{opts.Spool.Secret()}}
+	s.askers = map[string]chan struct{}{}
+	for _, t := range opts.Tokens {
+		s.askers[t.Tenant] = make(chan struct{}, maxAsksEach)
+	}
 	s.draining, s.drain = context.WithCancel(context.Background())
 	s.uploads = newSlots(opts.Uploads, tenants(opts.Tokens))
 	useProblems()

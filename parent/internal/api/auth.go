@@ -58,6 +58,10 @@ func (s *Server) auth(next http.Handler) http.Handler {
 			problem(codeUnauthorized, "want a tenant's bearer token").write(w)
 			return
 		}
+		if s.opts.Bind != nil && !s.opts.Bind(r.Context(), tenant) {
+			refuseUpload(w, r, problem(codeTooManyConnections, "all of the tenant's connections are in use"))
+			return
+		}
 		w.Header().Set("Cache-Control", "no-store")
 		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), tenantKey{}, tenant)))
 	})

@@ -16,6 +16,7 @@ const (
 	apiVersion   = "1"
 	defaultBatch = 64
 	maxBatch     = 256 // of at most 32 KiB each
+	maxPage      = 500 // jobs in a list, of about 600 bytes each
 )
 
 // JobStatus is what a client may know of its job.
@@ -72,9 +73,15 @@ type jobOutput struct {
 	Body JobStatus
 }
 
+type jobsInput struct {
+	Cursor string `query:"cursor" maxLength:"128" doc:"Value of next in an earlier answer to the same tenant; absent: the start"`
+	Limit  int    `query:"limit" default:"500" minimum:"1" maximum:"500" doc:"Most jobs in the answer"`
+}
+
 type jobsOutput struct {
 	Body struct {
 		Jobs []JobStatus `json:"jobs" doc:"Jobs of the tenant that wait or run, oldest first"`
+		Next string      `json:"next,omitempty" doc:"Cursor of the next page; absent on the last"`
 	}
 }
 
@@ -105,7 +112,9 @@ func (s *Server) operations() (http.Handler, *huma.OpenAPI) {
 	config.Components.SecuritySchemes = map[string]*huma.SecurityScheme{"tenant": {Type: "http", Scheme: "bearer"}}
 	api := humago.New(mux, config)
 	huma.Register(api, operation("get-job", http.MethodGet, "/v1/jobs/{id}", "State of a job"), s.getJob)
-	huma.Register(api, operation("list-jobs", http.MethodGet, "/v1/jobs", "The tenant's jobs that have not ended"), s.listJobs)
+	list := operation("list-jobs", http.MethodGet, "/v1/jobs", "The tenant's jobs that have not ended, in pages")
+	list.Errors = []int{http.StatusBadRequest, http.StatusUnauthorized}
+	huma.Register(api, list, s.listJobs)
 	huma.Register(api, operation("get-log", http.MethodGet, "/v1/log", "Signed receipt batches of all enclaves"), s.getLog)
 	huma.Register(api, public("healthz", "/healthz", "The process runs"), s.healthz)
 	huma.Register(api, public("readyz", "/readyz", "Jobs are taken and an enclave answers"), s.readyz)
@@ -135,20 +144,24 @@ func (s *Server) getJob(ctx context.Context, in *jobInput) (*jobOutput, error) {
 	return &jobOutput{statusOfJob(job)}, nil
 }
 
-// listJobs has at most limits.queued-jobs to show. It goes through all jobs of the spool, so one listing runs at a time.
-func (s *Server) listJobs(ctx context.Context, _ *struct{}) (*jobsOutput, error) {
-	s.listing.Lock()
-	defer s.listing.Unlock()
-	pending, err := s.opts.Spool.Pending()
+// listJobs reads one page of the tenant's index: what it costs does not depend on other tenants' jobs.
+func (s *Server) listJobs(ctx context.Context, in *jobsInput) (*jobsOutput, error) {
+	tenant := tenantOf(ctx)
+	after, err := s.cursors.decode(tenant, in.Cursor)
+	if err != nil {
+		return nil, problem(codeMalformedRequest, "cursor: want the next of an earlier answer to the same tenant")
+	}
+	page, err := s.opts.Spool.List(tenant, after, min(max(in.Limit, 1), maxPage))
 	if err != nil {
 		return nil, s.storageProblem(err)
 	}
 	out := &jobsOutput{}
 	out.Body.Jobs = []JobStatus{}
-	for _, j := range pending {
-		if j.Tenant == tenantOf(ctx) {
-			out.Body.Jobs = append(out.Body.Jobs, statusOfJob(j))
-		}
+	for _, j := range page.Jobs {
+		out.Body.Jobs = append(out.Body.Jobs, statusOfJob(j))
+	}
+	if page.More {
+		out.Body.Next = s.cursors.encode(tenant, page.Next)
 	}
 	return out, nil
 }

@@ -14,15 +14,16 @@ import (
 
 // Codes of answers that concern the request and not a job. OPERATING.md lists them beside those of SPEC 9.
 const (
-	codeUnauthorized     code.Code = "unauthorized"
-	codeNotFound         code.Code = "not-found"
-	codeMethodNotAllowed code.Code = "method-not-allowed"
-	codeMalformedRequest code.Code = "malformed-request"
-	codeQueueFull        code.Code = "queue-full"
-	codeNotDone          code.Code = "not-done"
-	codeNotReady         code.Code = "not-ready"
-	codeDraining         code.Code = "draining"
-	codeSpoolFailed      code.Code = "spool-failed"
+	codeUnauthorized       code.Code = "unauthorized"
+	codeNotFound           code.Code = "not-found"
+	codeMethodNotAllowed   code.Code = "method-not-allowed"
+	codeMalformedRequest   code.Code = "malformed-request"
+	codeQueueFull          code.Code = "queue-full"
+	codeNotDone            code.Code = "not-done"
+	codeNotReady           code.Code = "not-ready"
+	codeDraining           code.Code = "draining"
+	codeSpoolFailed        code.Code = "spool-failed"
+	codeTooManyConnections code.Code = "too-many-connections"
 )
 
 // Problem is an RFC 9457 answer. It holds fixed texts only: nothing that a client or an enclave sent comes back in it.
@@ -84,12 +85,13 @@ func (p *Problem) write(w http.ResponseWriter) {
 }
 
 // retryAfter has the codes after which the same request may succeed without anybody's doing.
-var retryAfter = map[code.Code]int{codeQueueFull: 5, codeNotDone: 1, codeNotReady: 2, codeDraining: 5, code.Busy: 2}
+var retryAfter = map[code.Code]int{codeQueueFull: 5, codeTooManyConnections: 2, codeNotDone: 1, codeNotReady: 2, codeDraining: 5, code.Busy: 2}
 
 var statuses = map[code.Code]int{
 	codeUnauthorized: http.StatusUnauthorized, codeNotFound: http.StatusNotFound,
 	codeMethodNotAllowed: http.StatusMethodNotAllowed, codeMalformedRequest: http.StatusBadRequest,
-	codeQueueFull: http.StatusTooManyRequests, codeNotDone: http.StatusConflict, codeNotReady: http.StatusServiceUnavailable,
+	codeTooManyConnections: http.StatusTooManyRequests,
+	codeQueueFull:          http.StatusTooManyRequests, codeNotDone: http.StatusConflict, codeNotReady: http.StatusServiceUnavailable,
 	codeDraining: http.StatusServiceUnavailable, codeSpoolFailed: http.StatusInternalServerError,
 	spool.SpoolFull: http.StatusInsufficientStorage, spool.EnclaveLost: http.StatusBadGateway,
 
@@ -102,7 +104,8 @@ var statuses = map[code.Code]int{
 	code.KMSAnswerInvalid: http.StatusBadGateway, code.NSMFailed: http.StatusBadGateway, code.Internal: http.StatusBadGateway,
 	code.HostNotAllowed: http.StatusBadGateway,
 	code.KMSThrottled:   http.StatusServiceUnavailable, code.KMSUnavailable: http.StatusServiceUnavailable,
-	code.CredentialsUnavailable: http.StatusServiceUnavailable, code.Busy: http.StatusServiceUnavailable,
+	code.CredentialsUnavailable: http.StatusServiceUnavailable, code.CredentialsRefused: http.StatusServiceUnavailable,
+	code.Busy:     http.StatusServiceUnavailable,
 	code.Canceled: http.StatusServiceUnavailable, code.Timeout: http.StatusGatewayTimeout,
 }
 

@@ -188,12 +188,19 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Dige
 		}
 		image = &d
 	}
-	select {
-	case s.asks <- struct{}{}:
-	case <-r.Context().Done():
-		return
+	// The tenant's own first: who waits for it holds no place that others could have.
+	own := s.askers[tenantOf(r.Context())]
+	for i, places := range []chan struct{}{own, s.asks} {
+		select {
+		case places <- struct{}{}:
+		case <-r.Context().Done():
+			if i > 0 {
+				<-own
+			}
+			return
+		}
 	}
-	answer, err := s.asking(f, image)
+	answer, err := s.asking(own, f, image)
 	var coded *code.Error
 	switch {
 	case err == nil:
@@ -207,9 +214,9 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Dige
 	}
 }
 
-// asking gives the place back before anything is written: clients that do not read would keep all others from asking.
-func (s *Server) asking(f func(*digest.Digest) (func(), error), image *digest.Digest) (func(), error) {
-	defer func() { <-s.asks }()
+// asking gives the places back before anything is written: clients that do not read would keep all others from asking.
+func (s *Server) asking(own chan struct{}, f func(*digest.Digest) (func(), error), image *digest.Digest) (func(), error) {
+	defer func() { <-s.asks; <-own }()
 	return f(image)
 }
 

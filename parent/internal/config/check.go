@@ -118,6 +118,9 @@ func (c *Config) checkEnclaves(f *faults) {
 		if !validAddress(e.Address, false) {
 			f.add("enclaves[%d].address: got %q, want unix:///PATH or vsock://CID:PORT", i, e.Address)
 		}
+		if e.StopFile != "" && !filepath.IsAbs(e.StopFile) {
+			f.add("enclaves[%d].stop-file: got %q, want an absolute path", i, e.StopFile)
+		}
 		if len(e.Replace) > 0 && !filepath.IsAbs(e.Replace[0]) {
 			f.add("enclaves[%d].replace: got %q, want an absolute program path and its arguments", i, e.Replace[0])
 		}
@@ -136,6 +139,12 @@ func (c *Config) checkLimits(f *faults) {
 	positive("uploads", int64(l.Uploads))
 	positive("attempts", int64(l.Attempts))
 	positive("connections", int64(l.Connections))
+	positive("unauthenticated-connections", int64(l.Strangers))
+	// Shares that come to more than there is would be shares of nothing: one tenant could take another's.
+	if n := len(c.Tenants); n > 0 && (l.TenantConnections < 1 || l.TenantConnections > (l.Connections-l.Strangers)/n) {
+		f.add("limits.connections: got %d, want at least unauthenticated-connections (%d) and tenant-connections (%d, want one or more) for each of %d tenants",
+			l.Connections, l.Strangers, l.TenantConnections, n)
+	}
 	// A job holds its size twice: once for itself, once for its result.
 	if l.SpoolBytes/2 < l.JobBytes {
 		f.add("limits.spool-bytes: got %d, want at least twice job-bytes (%d)", l.SpoolBytes, l.JobBytes)

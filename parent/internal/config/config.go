@@ -48,11 +48,13 @@ type Tenant struct {
 	Tokens []Digest `yaml:"token-sha256"`
 }
 
-// Enclave is one running enclave. Replace is run, without a shell, when it has stopped answering.
+// Enclave is one running enclave. Replace is run, without a shell, when it has stopped answering. StopFile exists while the
+// operator is stopping the enclave.
 type Enclave struct {
-	Name    string   `yaml:"name"`
-	Address string   `yaml:"address"`
-	Replace []string `yaml:"replace"`
+	Name     string   `yaml:"name"`
+	Address  string   `yaml:"address"`
+	Replace  []string `yaml:"replace"`
+	StopFile string   `yaml:"stop-file"`
 }
 
 // Limits bounds bytes, jobs and time.
@@ -69,6 +71,10 @@ type Limits struct {
 	Drain       Duration `yaml:"drain"`       // How long running jobs may go on after SIGTERM; default 30s.
 	Attempts    int      `yaml:"attempts"`    // Tries of one job when enclaves fail; default 3, as an enclave caps replays.
 	Connections int      `yaml:"connections"` // HTTP connections at once; default 512.
+	// Of these, connections of clients that have not authenticated; 0: an eighth.
+	Strangers int `yaml:"unauthenticated-connections"`
+	// Of these, connections of one tenant; 0: an equal share of the rest.
+	TenantConnections int `yaml:"tenant-connections"`
 }
 
 // Relay carries TLS bytes to KMS and nowhere else.
@@ -155,9 +161,21 @@ func Parse(src []byte) (*Config, error) {
 	if c.Events.Listen == "" && strings.HasPrefix(c.Relay.Listen, "vsock://") {
 		c.Events.Listen = fmt.Sprintf("vsock://any:%d", transport.EventPort)
 	}
+	c.shareConnections()
 	faults = append(faults, c.check()...)
 	if err := errors.Join(faults...); err != nil {
 		return nil, err
 	}
 	return &c, nil
+}
+
+// shareConnections fills in the shares that the file leaves open.
+func (c *Config) shareConnections() {
+	l := &c.Limits
+	if l.Strangers == 0 {
+		l.Strangers = max(1, l.Connections/8)
+	}
+	if l.TenantConnections == 0 && len(c.Tenants) > 0 {
+		l.TenantConnections = (l.Connections - l.Strangers) / len(c.Tenants)
+	}
 }

@@ -26,6 +26,9 @@ func TestDefaults(t *testing.T) {
 	if c.Listen != "127.0.0.1:8080" || c.Credentials.Source != "imds" || c.Relay.Listen != "vsock://any:9102" || c.Events.Listen != "vsock://any:9104" {
 		t.Errorf("got %+v, want loopback, imds and the well-known ports", c)
 	}
+	if l := c.Limits; l.Strangers != 64 || l.TenantConnections != 448 {
+		t.Errorf("got %d connections for strangers and %d for the tenant, want 64 and 448 of 512", l.Strangers, l.TenantConnections)
+	}
 	if got, want := c.Limits.Retention.D(), 72*time.Hour; got != want {
 		t.Errorf("retention: got %s, want %s", got, want)
 	}
@@ -57,6 +60,11 @@ func TestFaults(t *testing.T) {
 		"empty":              {"", "tenants: none, want at least one"},
 		"unknown field":      {least + "lisen: x\n", "lisen"},
 		"duplicate key":      {least + "spool: /x\n", "already defined"},
+		"connections":        {least + "limits: {connections: 1}\n", "limits.connections: got 1, want at least"},
+		"shares too large":   {least + "limits: {connections: 100, unauthenticated-connections: 50, tenant-connections: 51}\n", "limits.connections: got 100"},
+		"a negative share":   {least + "limits: {tenant-connections: -1}\n", "limits.connections: got 512"},
+		"no strangers":       {least + "limits: {unauthenticated-connections: -1}\n", "limits.unauthenticated-connections: got -1, want more than zero"},
+		"stop file":          {strings.Replace(least, "e1.sock\"", "e1.sock\", stop-file: x", 1), "enclaves[0].stop-file: got \"x\", want an absolute path"},
 		"two documents":      {least + "---\n{}\n", "more than one YAML document"},
 		"open listener":      {least + "listen: 0.0.0.0:80\n", "is not loopback, want tls"},
 		"all interfaces":     {least + "listen: \":80\"\n", "is not loopback, want tls"},

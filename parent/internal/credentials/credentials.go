@@ -1,6 +1,6 @@
-// Package credentials answers the get-credentials of an enclave (SPEC 2.2) with those of the parent's role. They permit
-// kms:Decrypt only together with attestation, so the enclave may have them and a thief gains little; they are still never
-// logged. An enclave learns a code when there are none.
+// Package credentials answers the get-credentials and renew-credentials of an enclave (SPEC 2.2) with those of the parent's
+// role. They permit kms:Decrypt only together with attestation, so the enclave may have them and a thief gains little; they
+// are still never logged. An enclave learns a code when there are none.
 package credentials
 
 import (
@@ -24,6 +24,9 @@ const (
 	early = 5 * time.Minute
 	// pause after a failure spares the source; who asks meanwhile gets what is still valid, or the code.
 	pause = 2 * time.Second
+	// renewPause is the least time between two reads of the source because of renew-credentials: an enclave that reports
+	// refusals in a loop must not make the parent flood the instance metadata service.
+	renewPause = 5 * time.Second
 )
 
 // Source fetches credentials. Their Expires is zero when they do not end.
@@ -41,6 +44,7 @@ type Provider struct {
 	mu     sync.Mutex
 	have   message.Credentials // guarded by mu
 	failed time.Time           // last failure of the source; guarded by mu
+	reread time.Time           // last read because of renew-credentials; guarded by mu
 }
 
 // New returns a Provider. now nil is time.Now.
@@ -66,11 +70,17 @@ func (p *Provider) handle(ctx context.Context, nc net.Conn) {
 		if err != nil {
 			return
 		}
-		if _, ok := m.(message.GetCredentials); !ok {
+		var answer message.Message
+		switch m := m.(type) {
+		case message.GetCredentials:
+			answer = p.answer(ctx)
+		case message.RenewCredentials:
+			answer = p.renewal(ctx, m)
+		default:
 			p.metrics.Credentials.WithLabelValues("malformed").Inc()
 			return
 		}
-		if conn.Send(p.answer(ctx)) != nil {
+		if conn.Send(answer) != nil {
 			return
 		}
 	}
@@ -96,25 +106,65 @@ func (p *Provider) current(ctx context.Context) (message.Credentials, bool) {
 	if p.now().Sub(p.failed) < pause {
 		return p.have, p.valid(0)
 	}
+	if p.fetch(ctx) {
+		return p.have, true
+	}
+	return p.have, p.valid(0)
+}
+
+// fetch asks the source and reports whether it gave credentials that are valid now, which are kept then. mu is held.
+func (p *Provider) fetch(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
 	c, err := p.source.Fetch(ctx)
-	if err == nil && c.AccessKeyID != "" && c.SecretAccessKey != "" {
+	if err == nil && c.AccessKeyID != "" && c.SecretAccessKey != "" && p.holds(c, 0) {
 		p.have = c
-		if p.valid(0) {
-			return c, true
-		}
+		return true
 	}
 	p.failed = p.now()
 	// The error's text may quote a file or an answer, so only the code is logged.
 	p.log.Error("no credentials from their source", "code", code.CredentialsUnavailable)
-	return p.have, p.valid(0)
+	return false
 }
 
-// valid reports whether the credentials at hand hold for d longer. mu is held.
-func (p *Provider) valid(d time.Duration) bool {
-	if p.have.AccessKeyID == "" {
-		return false
+// renewal answers an enclave that says that KMS refused the credentials with that digest.
+func (p *Provider) renewal(ctx context.Context, m message.RenewCredentials) message.Message {
+	c, outcome := p.renew(ctx, m)
+	p.metrics.CredentialsRefused.WithLabelValues(outcome).Inc()
+	if outcome != "renewed" {
+		p.log.Error("KMS refuses the parent's credentials", "code", code.CredentialsRefused, "source", outcome)
+		return message.Failed{Code: code.CredentialsRefused}
 	}
-	return p.have.Expires == 0 || p.now().Add(d).UnixMilli() < int64(min(p.have.Expires, 1<<62))
+	return c
+}
+
+// renew returns credentials other than those refused, with the outcome "renewed"; the other outcomes are "same", "failed" and
+// "limited". The lock is held while it fetches: there is one read at a time, and reports that come meanwhile share its result.
+func (p *Provider) renew(ctx context.Context, m message.RenewCredentials) (message.Credentials, string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.valid(0) && p.have.Digest() != m.Refused {
+		return p.have, "renewed"
+	}
+	now := p.now()
+	if now.Sub(p.reread) < renewPause || now.Sub(p.failed) < pause {
+		return message.Credentials{}, "limited"
+	}
+	p.reread = now
+	switch {
+	case !p.fetch(ctx):
+		return message.Credentials{}, "failed" // those that are there are kept: the report may be false
+	case p.have.Digest() == m.Refused:
+		return message.Credentials{}, "same"
+	}
+	return p.have, "renewed"
+}
+
+// valid reports whether the credentials that are kept hold for d longer. mu is held.
+func (p *Provider) valid(d time.Duration) bool {
+	return p.have.AccessKeyID != "" && p.holds(p.have, d)
+}
+
+func (p *Provider) holds(c message.Credentials, d time.Duration) bool {
+	return c.Expires == 0 || p.now().Add(d).UnixMilli() < int64(min(c.Expires, 1<<62))
 }

@@ -36,6 +36,9 @@ type Enclave struct {
 	PolicyB  []byte
 	Policy   digest.Digest // described; Sum(PolicyB) unless set
 
+	// OnAttest, when set, is called before a nonce is answered.
+	OnAttest func(nonce []byte)
+
 	Running, Most, Total atomic.Int64 // jobs now, at once, ever
 	Describes            atomic.Int64
 
@@ -185,6 +188,9 @@ func (e *Enclave) converse(conn *message.Conn, stop chan struct{}) {
 		case message.GetPolicy:
 			err = errors.Join(conn.SendData(frame.Data, e.PolicyB), conn.Send(message.End{}))
 		case message.Attest:
+			if e.OnAttest != nil {
+				e.OnAttest(m.Nonce)
+			}
 			err = conn.Send(message.Attestation{Document: append([]byte("document over "), m.Nonce...)})
 		case message.GetLog:
 			batches = batches[min(max(m.From, gone), uint64(len(batches))):]

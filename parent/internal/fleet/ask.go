@@ -123,20 +123,20 @@ func (f *Fleet) ask(ctx context.Context, image *digest.Digest, exchange func(*me
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	for fresh := false; ; fresh = true {
-		conn, pooled, err := e.lease(ctx, fresh)
+		l, err := e.lease(ctx, fresh)
 		if err != nil {
 			return nil, fmt.Errorf("%w: %w", ErrNoEnclave, err)
 		}
-		stop := context.AfterFunc(ctx, func() { conn.Close() })
-		err = exchange(conn)
+		stop := context.AfterFunc(ctx, func() { l.conn.Close() })
+		err = exchange(l.conn)
 		coded := new(code.Error)
 		inOrder := err == nil || errors.As(err, &coded)
 		if stop() && inOrder {
-			e.keep(conn)
+			e.keep(l)
 		} else {
-			e.drop(conn)
+			e.drop(l)
 		}
-		if inOrder || !pooled || ctx.Err() != nil {
+		if inOrder || !l.pooled || ctx.Err() != nil {
 			return e, err
 		}
 	}

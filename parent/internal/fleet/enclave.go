@@ -24,6 +24,7 @@ var errDown = errors.New("enclave is taken out")
 type enclave struct {
 	name, address string
 	replace       []string
+	stopFile      string
 	now           chan struct{} // asks the watcher to ask at once; one pending wish is enough
 
 	mu    sync.Mutex
@@ -33,41 +34,65 @@ type enclave struct {
 	heard time.Time                  // when the question that desc answers was asked; zero once another went unanswered
 	asked time.Time                  // when the last question that has come to an end was asked
 	jobs  int                        // of ours, running
+	alone bool                       // the one that runs must run alone
+	leave bool                       // the operator is about to stop it: the stop file is there
 	idle  []idleConn                 // newest last
 	used  map[*message.Conn]struct{} // leased
 	dial  func(context.Context, string) (net.Conn, error)
 }
 
+// link is a connection for one exchange at a time, to the process of an enclave that has this boot id.
+type link struct {
+	conn   *message.Conn
+	boot   [16]byte
+	pooled bool // it has carried an exchange before and may have died since
+}
+
 type idleConn struct {
-	conn  *message.Conn
+	link
 	since time.Time
 }
 
 func newEnclave(e Enclave) *enclave {
-	return &enclave{name: e.Name, address: e.Address, replace: e.Replace, now: make(chan struct{}, 1), used: map[*message.Conn]struct{}{}, dial: transport.Dial}
+	return &enclave{name: e.Name, address: e.Address, replace: e.Replace, stopFile: e.StopFile, now: make(chan struct{}, 1), used: map[*message.Conn]struct{}{}, dial: transport.Dial}
 }
 
 // room returns how many more jobs of that image the enclave takes.
 func (e *enclave) room(image digest.Digest) int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !e.up || e.desc.PCR0 != image {
+	if !e.up || e.desc.PCR0 != image || e.alone || e.leave {
 		return 0
 	}
 	return e.capacity() - e.jobs
 }
 
+// burden returns how many jobs must end before a job of that image can run alone, and whether the enclave can be kept free for it. quarantined
+// says that one runs alone there now.
+func (e *enclave) burden(image digest.Digest) (jobs int, ok, quarantined bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.up || e.desc.PCR0 != image || e.leave || e.capacity() == 0 {
+		return 0, false, false
+	}
+	return e.jobs, !e.alone, e.alone
+}
+
 // capacity with mu held.
 func (e *enclave) capacity() int { return int(min(e.desc.Capacity, maxCapacity)) }
 
-func (e *enclave) take() { e.add(1) }
-
-func (e *enclave) release() { e.add(-1) }
-
-func (e *enclave) add(n int) {
+func (e *enclave) take(alone bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.jobs += n
+	e.jobs++
+	e.alone = alone
+}
+
+func (e *enclave) release() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.jobs--
+	e.alone = false // if it was set, that was the only job
 }
 
 // state returns what is known, under one lock.
@@ -149,30 +174,40 @@ func (e *enclave) closeIdle() {
 	e.idle = nil
 }
 
-// lease returns a connection for one exchange; pooled says that it has carried one before and may have died since. The
-// caller gives it back with release or drop.
-func (e *enclave) lease(ctx context.Context, fresh bool) (conn *message.Conn, pooled bool, err error) {
-	if c := e.fromPool(fresh); c != nil {
-		return c, true, nil
+// lease returns a connection for one exchange. The caller gives it back with keep or drop. The process that a new one leads to is asked for its
+// boot id over that very connection: what the watcher knows may be of the process before.
+func (e *enclave) lease(ctx context.Context, fresh bool) (*link, error) {
+	if l := e.fromPool(fresh); l != nil {
+		return l, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, dialTime)
 	defer cancel()
 	nc, err := e.dial(ctx, e.address)
 	if err != nil {
-		return nil, false, err
+		return nil, err
 	}
-	conn = message.NewConn(nc)
+	l := &link{conn: message.NewConn(nc)}
+	stop := context.AfterFunc(ctx, func() { nc.Close() })
+	d, err := describe(l.conn)
+	if !stop() && err == nil {
+		err = ctx.Err()
+	}
+	if err != nil {
+		nc.Close()
+		return nil, err
+	}
+	l.boot = d.Boot
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.up {
 		nc.Close()
-		return nil, false, errDown
+		return nil, errDown
 	}
-	e.used[conn] = struct{}{}
-	return conn, false, nil
+	e.used[l.conn] = struct{}{}
+	return l, nil
 }
 
-func (e *enclave) fromPool(fresh bool) *message.Conn {
+func (e *enclave) fromPool(fresh bool) *link {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for n := len(e.idle); n > 0; n = len(e.idle) {
@@ -183,27 +218,28 @@ func (e *enclave) fromPool(fresh bool) *message.Conn {
 			continue
 		}
 		e.used[last.conn] = struct{}{}
-		return last.conn
+		last.pooled = true
+		return &last.link
 	}
 	return nil
 }
 
 // keep takes back a connection whose exchange has ended in order.
-func (e *enclave) keep(c *message.Conn) {
+func (e *enclave) keep(l *link) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.used, c)
-	if !e.up || len(e.idle) >= max(e.capacity(), 1) || c.SetDeadline(time.Time{}) != nil {
-		c.Close()
+	delete(e.used, l.conn)
+	if !e.up || len(e.idle) >= max(e.capacity(), 1) || l.conn.SetDeadline(time.Time{}) != nil {
+		l.conn.Close()
 		return
 	}
-	e.idle = append(e.idle, idleConn{c, time.Now()})
+	e.idle = append(e.idle, idleConn{*l, time.Now()})
 }
 
 // drop closes a connection that is of no further use.
-func (e *enclave) drop(c *message.Conn) {
-	c.Close()
+func (e *enclave) drop(l *link) {
+	l.conn.Close()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.used, c)
+	delete(e.used, l.conn)
 }

@@ -149,38 +149,48 @@ func (x *exchange) touch() {
 	x.conn.SetDeadline(time.Now().Add(x.idle)) // an error shows in the next Send or Receive
 }
 
-// attempt runs the job on the enclave, over a pooled connection if there is one. A pooled connection that turns out dead
-// before the enclave has said anything is no fault of the enclave: a fresh one is tried at once.
-func (f *Fleet) attempt(ctx context.Context, e *enclave, id string) (answer, error) {
-	a, heard, pooled, err := f.once(ctx, e, id, false)
-	if err != nil && pooled && !heard && ctx.Err() == nil && !errors.Is(err, errSpool) {
-		a, _, _, err = f.once(ctx, e, id, true)
-	}
-	return a, err
+// trial is what is known of one try of a job that brought no answer.
+type trial struct {
+	link  *link     // nil: no connection, so that nothing was sent
+	heard bool      // the enclave had sent something
+	ended time.Time // when it ended
+	stop  bool      // the enclave was being stopped by the operator then
 }
 
-func (f *Fleet) once(ctx context.Context, e *enclave, id string, fresh bool) (a answer, heard, pooled bool, err error) {
+// attempt runs the job on the enclave, over a pooled connection if there is one. A pooled connection that turns out dead
+// before the enclave has said anything is no fault of the enclave if it lives still: a fresh one is tried at once. A job that must run alone
+// gets a fresh one: it must not be charged with a death that went before it.
+func (f *Fleet) attempt(ctx context.Context, e *enclave, job spool.Job) (answer, trial, error) {
+	a, t, err := f.once(ctx, e, job.ID, job.Suspect())
+	if err != nil && t.link != nil && t.link.pooled && !t.heard && ctx.Err() == nil && !errors.Is(err, errSpool) && f.fateOf(ctx, e, t) == alive {
+		return f.once(ctx, e, job.ID, true)
+	}
+	return a, t, err
+}
+
+func (f *Fleet) once(ctx context.Context, e *enclave, id string, fresh bool) (a answer, t trial, err error) {
 	input, err := f.opts.Spool.Input(id)
 	if err != nil {
-		return answer{}, false, false, fmt.Errorf("%w: %w", errSpool, err)
+		return answer{}, trial{}, fmt.Errorf("%w: %w", errSpool, err)
 	}
 	defer input.Close()
 	result, err := f.opts.Spool.NewResult(id)
 	if err != nil {
-		return answer{}, false, false, fmt.Errorf("%w: %w", errSpool, err)
+		return answer{}, trial{}, fmt.Errorf("%w: %w", errSpool, err)
 	}
 	defer result.Abort()
-	conn, pooled, err := e.lease(ctx, fresh)
+	l, err := e.lease(ctx, fresh)
 	if err != nil {
-		return answer{}, false, false, err
+		return answer{}, trial{}, err
 	}
-	stop := context.AfterFunc(ctx, func() { conn.Close() })
-	x := &exchange{conn: conn, idle: f.opts.IdleTime, result: result, input: input}
+	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
+	x := &exchange{conn: l.conn, idle: f.opts.IdleTime, result: result, input: input}
 	a, clean, err := x.run()
+	t = trial{link: l, heard: x.heard.Load(), ended: time.Now(), stop: err != nil && e.stopAnnounced()}
 	if stop() && clean {
-		e.keep(conn)
+		e.keep(l)
 	} else {
-		e.drop(conn)
+		e.drop(l)
 	}
 	if err == nil && a.code == "" {
 		if err = result.Commit(a.receipt); err != nil {
@@ -188,7 +198,7 @@ func (f *Fleet) once(ctx context.Context, e *enclave, id string, fresh bool) (a 
 		}
 	}
 	if err != nil {
-		return answer{}, x.heard.Load(), pooled, err
+		return answer{}, t, err
 	}
-	return a, true, pooled, nil
+	return a, t, nil
 }

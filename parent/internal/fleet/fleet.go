@@ -18,11 +18,13 @@ import (
 	"anchorhold/protocol/digest"
 )
 
-// Enclave names one enclave. Replace is run without a shell when it has stopped answering.
+// Enclave names one enclave. Replace is run without a shell when it has stopped answering. While StopFile exists, if it is named, the operator is
+// stopping the enclave: it gets no new jobs, and its end is not held against those that run on it.
 type Enclave struct {
-	Name    string
-	Address string
-	Replace []string
+	Name     string
+	Address  string
+	Replace  []string
+	StopFile string
 }
 
 // Options configures a Fleet. Durations that are zero get the default named.
@@ -66,6 +68,7 @@ type Fleet struct {
 	opts     Options
 	enclaves []*enclave // fixed
 	wake     chan struct{}
+	draining context.Context // done when Run begins to end; set by Run before it starts jobs
 
 	mu       sync.Mutex
 	queue    queue                    // guarded by mu
@@ -112,6 +115,7 @@ func (f *Fleet) kick() {
 // Run probes enclaves and runs jobs until ctx is done. Then no job is started; those that run have the drain time to end
 // and are queued for the next start otherwise. It returns when nothing of it runs any more.
 func (f *Fleet) Run(ctx context.Context) {
+	f.draining = ctx
 	var probes, jobs sync.WaitGroup
 	for _, e := range f.enclaves {
 		probes.Go(func() { f.watch(ctx, e) })
@@ -154,17 +158,22 @@ func (f *Fleet) next(start func(*item, *enclave)) bool {
 	now := time.Now()
 	var where *enclave
 	var end code.Code
+	kept := map[*enclave]bool{} // for jobs that must run alone, by those that come after them in this round
 	f.mu.Lock()
 	it := f.queue.pop(func(it *item) bool {
 		if now.Before(it.notBefore) {
 			return false
 		}
 		end = f.hopeless(it, now)
-		where = f.place(it.image)
+		if it.alone() {
+			where = f.placeAlone(it.image, kept)
+		} else {
+			where = f.place(it.image, kept)
+		}
 		return end != "" || where != nil
 	})
 	if it != nil && end == "" {
-		where.take()
+		where.take(it.alone())
 		f.running++
 	}
 	f.mu.Unlock()
@@ -190,16 +199,37 @@ func (f *Fleet) hopeless(it *item, now time.Time) code.Code {
 	return ""
 }
 
-// place returns the enclave with the most room for the image, or nil.
-func (f *Fleet) place(image digest.Digest) *enclave {
+// place returns the enclave with the most room for the image, of those that are not kept free, or nil.
+func (f *Fleet) place(image digest.Digest, kept map[*enclave]bool) *enclave {
 	var best *enclave
 	most := 0
 	for _, e := range f.enclaves {
-		if n := e.room(image); n > most {
+		if n := e.room(image); n > most && !kept[e] {
 			best, most = e, n
 		}
 	}
 	return best
+}
+
+// placeAlone returns an enclave of the image without jobs. When there is none it returns nil, and adds the one with the fewest jobs to kept: jobs whose
+// turn comes later are not placed there, so that it empties. One enclave of an image at a time is used in this way, the others go on as ever.
+func (f *Fleet) placeAlone(image digest.Digest, kept map[*enclave]bool) *enclave {
+	var best *enclave
+	fewest := 0
+	for _, e := range f.enclaves {
+		n, ok, quarantined := e.burden(image)
+		if quarantined || ok && kept[e] {
+			return nil // another job is, or will be, alone there
+		}
+		if ok && (best == nil || n < fewest) {
+			best, fewest = e, n
+		}
+	}
+	if best == nil || fewest == 0 {
+		return best
+	}
+	kept[best] = true
+	return nil
 }
 
 // Fit says whether an image can run here.
@@ -277,9 +307,10 @@ func (f *Fleet) Ready() bool {
 
 func (f *Fleet) gauges() {
 	f.mu.Lock()
-	queued, running := f.queue.len(), f.running
+	queued, alone, running := f.queue.len(), f.queue.alone, f.running
 	f.mu.Unlock()
 	m := f.opts.Metrics
+	m.Jobs.WithLabelValues("alone").Set(float64(alone))
 	m.Jobs.WithLabelValues("queued").Set(float64(queued))
 	m.Jobs.WithLabelValues("running").Set(float64(running))
 	for _, e := range f.enclaves {

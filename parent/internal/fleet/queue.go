@@ -14,27 +14,40 @@ type item struct {
 	image     digest.Digest
 	accepted  time.Time
 	notBefore time.Time // set after an attempt that should not be repeated at once
+	deaths    int       // enclaves that died while it ran; from the first on it runs alone
 }
 
 func itemOf(j spool.Job) *item {
-	return &item{id: j.ID, tenant: j.Tenant, image: j.Image, accepted: j.Accepted}
+	return &item{id: j.ID, tenant: j.Tenant, image: j.Image, accepted: j.Accepted, deaths: j.Deaths}
 }
+
+// alone reports whether the job must have an enclave to itself.
+func (it *item) alone() bool { return it.deaths > 0 }
 
 // queue is one line for each tenant, served in turn: a tenant with a thousand jobs delays another's by one. It is not safe
 // for concurrent use.
 type queue struct {
 	lines map[string][]*item
 	turn  []string // tenants with a line; the first is next
+	alone int      // items that must run alone
 }
 
+// push adds an item to the end of its tenant's line; one that must run alone goes to the front: it has waited once already, and the enclave
+// that is kept free for it should not be kept free for long.
 func (q *queue) push(it *item) {
 	if q.lines == nil {
 		q.lines = map[string][]*item{}
 	}
-	if len(q.lines[it.tenant]) == 0 {
+	line := q.lines[it.tenant]
+	if len(line) == 0 {
 		q.turn = append(q.turn, it.tenant)
 	}
-	q.lines[it.tenant] = append(q.lines[it.tenant], it)
+	if it.alone() {
+		q.alone++
+		q.lines[it.tenant] = append([]*item{it}, line...)
+		return
+	}
+	q.lines[it.tenant] = append(line, it)
 }
 
 // pop removes and returns the first item that take accepts, tenants in turn and each tenant's items in order, or nil. The
@@ -54,6 +67,9 @@ func (q *queue) pop(take func(*item) bool) *item {
 			} else {
 				q.lines[tenant] = rest
 				q.turn = append(q.turn, tenant)
+			}
+			if it.alone() {
+				q.alone--
 			}
 			return it
 		}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"strconv"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,7 +28,9 @@ type rig struct {
 	spool *spool.Spool
 	fleet *fleet.Fleet
 	stop  func()
-	n     byte
+	// draining is set once stop has begun.
+	draining atomic.Bool
+	n        byte
 }
 
 func options() fleet.Options {
@@ -70,6 +73,7 @@ func start(t *testing.T, dir string, so spool.Options, o fleet.Options, enclaves
 		if !stopped {
 			stopped = true
 			cancel()
+			r.draining.Store(true)
 			<-done
 			s.Close()
 		}

@@ -29,7 +29,7 @@ func (f *Fleet) run(ctx context.Context, e *enclave, it *item) {
 	f.opts.Metrics.JobSeconds.WithLabelValues("queue").Observe(job.Started.Sub(it.accepted).Seconds())
 	limit, cancel := context.WithTimeout(ctx, f.opts.JobTime)
 	defer cancel()
-	a, err := f.attempt(limit, e, it.id)
+	a, t, err := f.attempt(limit, e, job)
 	f.opts.Metrics.JobSeconds.WithLabelValues("run").Observe(time.Since(job.Started).Seconds())
 	switch {
 	case err == nil && a.code == "":
@@ -48,19 +48,39 @@ func (f *Fleet) run(ctx context.Context, e *enclave, it *item) {
 		f.opts.Metrics.SpoolFull.Inc()
 		f.fail(ctx, job, spool.SpoolFull, nil)
 	default:
-		f.unanswered(ctx, e, it, job, err)
+		f.unanswered(ctx, e, it, job, t, err)
 	}
 }
 
 // unanswered handles an attempt that ended without the enclave's word. Whatever part of a result arrived is gone, and
 // nobody has seen it, so that the job may run again.
-func (f *Fleet) unanswered(ctx context.Context, e *enclave, it *item, job spool.Job, err error) {
+func (f *Fleet) unanswered(ctx context.Context, e *enclave, it *item, job spool.Job, t trial, err error) {
 	reason := "lost"
 	switch {
 	case errors.Is(err, errSpool):
 		reason = "spool"
 	case errors.Is(err, errProtocol):
 		reason = "protocol"
+	}
+	if reason == "lost" && t.link == nil {
+		// Nothing was sent. The enclave may have died with other jobs a moment ago, which is no fault of this one.
+		e.hurry()
+		f.retry(ctx, it, "unreachable", false)
+		return
+	}
+	if reason != "spool" {
+		switch f.fateOf(ctx, e, t) {
+		case dead:
+			f.lost(e, it, "died")
+			f.died(ctx, it, job)
+			return
+		case stopped:
+			f.retry(ctx, it, "stopped", false)
+			return
+		case unknown:
+			f.retry(ctx, it, "shutdown", false)
+			return
+		}
 	}
 	f.lost(e, it, reason)
 	if job.Attempts >= f.opts.Attempts {

@@ -33,6 +33,7 @@ func (f *Fleet) watch(ctx context.Context, e *enclave) {
 	defer w.replacer.wait()
 	for {
 		pause, begun := f.opts.ProbeEvery, time.Now()
+		e.setLeave(e.stopAnnounced())
 		err := w.probe(ctx, begun)
 		e.setAsked(begun, err == nil)
 		f.noteAsked()
@@ -111,10 +112,14 @@ func (w *watcher) describe() (message.Description, error) {
 	if err := w.conn.SetDeadline(time.Now().Add(w.f.opts.ProbeTime)); err != nil {
 		return message.Description{}, err
 	}
-	if err := w.conn.Send(message.Describe{}); err != nil {
+	return describe(w.conn)
+}
+
+func describe(conn *message.Conn) (message.Description, error) {
+	if err := conn.Send(message.Describe{}); err != nil {
 		return message.Description{}, err
 	}
-	m, _, _, err := w.conn.Receive()
+	m, _, _, err := conn.Receive()
 	if err != nil {
 		return message.Description{}, err
 	}

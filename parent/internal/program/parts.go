@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"anchorhold/parent/internal/admit"
 	"anchorhold/parent/internal/api"
 	"anchorhold/parent/internal/config"
 	"anchorhold/parent/internal/credentials"
@@ -42,6 +43,7 @@ type parts struct {
 	creds  *credentials.Provider
 	events *events.Listener
 	api    *api.Server
+	pool   *admit.Pool
 
 	web, relayListener, credsListener net.Listener
 	eventsListener                    net.Listener // nil when nothing listens
@@ -56,7 +58,9 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 			p = nil
 		}
 	}()
-	if p.web, err = listenWeb(c); err != nil {
+	metrics := telemetry.New(func() float64 { return float64(p.spool.Bytes()) }, func() float64 { return float64(c.Limits.SpoolBytes) })
+	p.pool = admit.New(admit.Options{Strangers: c.Limits.Strangers, Each: c.Limits.TenantConnections, Metrics: metrics})
+	if p.web, err = listenWeb(c, p.pool); err != nil {
 		return p, err
 	}
 	if p.relayListener, err = transport.Listen(c.Relay.Listen); err != nil {
@@ -77,9 +81,6 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 	if err != nil {
 		return p, err
 	}
-	metrics := telemetry.New(
-		func() float64 { return float64(p.spool.Bytes()) },
-		func() float64 { return float64(l.SpoolBytes) })
 	p.fleet, err = fleet.New(fleet.Options{
 		Enclaves: enclaves(c), Spool: p.spool, Metrics: metrics, Log: log, Attempts: l.Attempts,
 		JobTime: l.JobTime.D(), IdleTime: l.IdleTime.D(), QueueTime: l.QueueTime.D(), Drain: l.Drain.D(),
@@ -99,7 +100,7 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 	p.events = events.New(addresses, metrics, log, nil)
 	p.api = api.New(api.Options{
 		Spool: p.spool, Fleet: p.fleet, Metrics: metrics, Log: log, Tokens: tokens(c), MetricsTokens: metricsTokens(c),
-		JobBytes: int64(l.JobBytes), Uploads: l.Uploads, Wait: l.Wait.D(),
+		JobBytes: int64(l.JobBytes), Uploads: l.Uploads, Wait: l.Wait.D(), Bind: p.pool.Bind,
 	})
 	return p, nil
 }
@@ -173,6 +174,7 @@ func (p *parts) shutdown(server *http.Server) {
 func (p *parts) server() *http.Server {
 	return &http.Server{
 		Handler: p.api, ReadHeaderTimeout: headerTime, IdleTimeout: keepTime, MaxHeaderBytes: maxHeader,
+		ConnContext: p.pool.ConnContext, ConnState: p.pool.ConnState,
 		// The server's own lines quote peers.
 		ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
@@ -201,7 +203,7 @@ func (p *parts) sweep(ctx context.Context) {
 	}
 }
 
-func listenWeb(c *config.Config) (net.Listener, error) {
+func listenWeb(c *config.Config, pool *admit.Pool) (net.Listener, error) {
 	var certificate tls.Certificate
 	if c.TLS != nil {
 		var err error
@@ -213,7 +215,7 @@ func listenWeb(c *config.Config) (net.Listener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l = limit(l, c.Limits.Connections)
+	l = pool.Listen(l)
 	if c.TLS == nil {
 		return l, nil
 	}
@@ -233,7 +235,7 @@ func each(c *config.Config) int64 {
 func enclaves(c *config.Config) []fleet.Enclave {
 	var out []fleet.Enclave
 	for _, e := range c.Enclaves {
-		out = append(out, fleet.Enclave{Name: e.Name, Address: e.Address, Replace: e.Replace})
+		out = append(out, fleet.Enclave{Name: e.Name, Address: e.Address, Replace: e.Replace, StopFile: e.StopFile})
 	}
 	return out
 }

@@ -3,6 +3,7 @@ package spool_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 
 	"anchorhold/parent/internal/spool"
@@ -88,9 +89,15 @@ func runFault(t *testing.T, f *faultOnce, inline int64) {
 		if now.State != spool.Queued {
 			t.Fatalf("got %s after a restart, want queued", now.State)
 		}
+		if ids, _ := pages(t, s, "a", 10); !slices.Equal(ids, []string{j.ID}) {
+			t.Errorf("got %v in the list of open jobs, want %s", ids, j.ID)
+		}
 		if err := finish(s, j.ID, output); err != nil {
 			t.Fatalf("got %v when repeated", err)
 		}
+	}
+	if ids, _ := pages(t, s, "a", 10); len(ids) != 0 {
+		t.Errorf("got %v in the list of open jobs, want none", ids)
 	}
 	if got := content(t, s, j.ID); got != output {
 		t.Errorf("got result %q, want %q", got, output)
@@ -226,6 +233,58 @@ func TestRunningAtACrash(t *testing.T) {
 		}
 		if got := s.Bytes(); got != 2 {
 			t.Errorf("got %d bytes held, want 2", got)
+		}
+	}
+}
+
+// Neither a restart nor a crash of the parent is a death, nor does it take one away; and saying that an enclave died may fail, or fail after it has happened.
+func TestDeathsAreDurable(t *testing.T) {
+	for _, after := range []bool{false, true} {
+		dir := t.TempDir()
+		s := open(t, spool.Options{Dir: dir})
+		j := mustAdd(t, s, meta("a", 1), "x")
+		for range 3 {
+			if _, err := s.Start(j.ID, "e"); err != nil {
+				t.Fatal(err)
+			}
+			s = reopen(t, s, dir, &faultOnce{}) // a crash while it runs
+			if got, err := s.Get(j.ID); err != nil || got.Deaths != 0 || got.State != spool.Queued {
+				t.Fatalf("got %d deaths, %s, %v, want none and queued after a crash of the parent", got.Deaths, got.State, err)
+			}
+		}
+		f := &faultOnce{step: "died", after: after}
+		s = reopen(t, s, dir, f)
+		if _, err := s.Start(j.ID, "e"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.Died(j.ID, 1); !errors.Is(err, errFault) {
+			t.Fatalf("got %v, want the fault", err)
+		}
+		if _, err := s.Died(j.ID, 1); err != nil {
+			t.Fatalf("got %v when repeated", err)
+		}
+		for range 2 {
+			s = reopen(t, s, dir, f)
+			if got, err := s.Get(j.ID); err != nil || got.Deaths != 1 || !got.Suspect() || got.State != spool.Queued {
+				t.Errorf("got %d deaths, %s, %v, want 1 and queued after a restart", got.Deaths, got.State, err)
+			}
+			if _, err := s.Start(j.ID, "e"); err != nil { // and a crash while it runs alone
+				t.Fatal(err)
+			}
+		}
+		if err := s.Fail(j.ID, spool.Poison, nil); err != nil {
+			t.Fatal(err)
+		}
+		// Attack: the client posts it again for ever. Each time would cost two enclaves.
+		again, created, err := add(s, meta("a", 1), "x")
+		if err != nil || created || again.ID != j.ID || again.Code != spool.Poison {
+			t.Errorf("got %s %s, created %v, %v, want the job that failed", again.ID, again.Code, created, err)
+		}
+		if got := s.Bytes(); got != 0 {
+			t.Errorf("got %d bytes held, want none", got)
+		}
+		if _, err := s.Died(j.ID, 2); !errors.Is(err, spool.ErrState) {
+			t.Errorf("got %v for a job that has ended, want %v", err, spool.ErrState)
 		}
 	}
 }

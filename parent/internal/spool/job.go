@@ -30,6 +30,8 @@ const (
 	EnclaveLost code.Code = "enclave-lost"
 	// SpoolFull says that the sealed result did not fit the spool.
 	SpoolFull code.Code = "spool-full"
+	// Poison says that an enclave died while the job ran, and another when it ran alone.
+	Poison code.Code = "poison"
 )
 
 // Meta is what the headers of a job file say. Nothing of it is authenticated: it serves to schedule.
@@ -61,6 +63,7 @@ type Job struct {
 	Code           code.Code `json:"code,omitempty"`
 	Enclave        string    `json:"enclave,omitempty"`
 	Attempts       int       `json:"attempts"`
+	Deaths         int       `json:"deaths,omitempty"` // enclaves that died while it ran
 	InputBytes     int64     `json:"input_bytes"`
 	OutputBytes    int64     `json:"output_bytes,omitempty"`
 	CrosswalkBytes int64     `json:"crosswalk_bytes,omitempty"`
@@ -74,6 +77,12 @@ type Job struct {
 
 // Ended reports whether the job will not change any more.
 func (j Job) Ended() bool { return j.State == Done || j.State == Failed }
+
+// Suspect reports whether an enclave has died while the job ran. It must not run again together with other jobs.
+func (j Job) Suspect() bool { return j.Deaths > 0 }
+
+// final reports whether the same job posted again is this one: a job that failed is run anew, but not one that costs two enclaves each time.
+func (j Job) final() bool { return j.State == Failed && j.Code == Poison }
 
 // HasCrosswalk reports whether there is a sealed crosswalk beside the result.
 func (j Job) HasCrosswalk() bool { return j.CrosswalkBytes > 0 }

@@ -15,7 +15,7 @@ import (
 // are queued again, reservations are counted anew. It runs before anything else.
 func (s *Spool) recover() error {
 	err := s.db.Update(func(tx *bbolt.Tx) error {
-		for _, name := range [][]byte{bucketJobs, bucketIdentity, bucketReceipts, bucketLog, bucketNext, bucketBodies} {
+		for _, name := range [][]byte{bucketJobs, bucketIdentity, bucketReceipts, bucketLog, bucketNext, bucketBodies, bucketOpen, bucketSettings} {
 			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
 				return err
 			}
@@ -28,7 +28,10 @@ func (s *Spool) recover() error {
 	if err := s.clear(partial, func(string) bool { return false }); err != nil {
 		return err
 	}
-	needed, running := map[string]bool{}, []string{}
+	if err := s.loadSecret(); err != nil {
+		return err
+	}
+	needed, open, running := map[string]bool{}, map[string]bool{}, []string{}
 	err = s.each(func(j Job) error {
 		switch {
 		case j.State == Done:
@@ -37,6 +40,7 @@ func (s *Spool) recover() error {
 			s.usage.of(j.Tenant).force(j.OutputBytes + j.CrosswalkBytes)
 		case !j.Ended():
 			needed[j.ID+"."+kindInput] = true
+			open[string(openKey(j.Tenant, positionOf(j)))] = true
 			s.usage.of(j.Tenant).force(2 * j.InputBytes)
 			s.active[j.Tenant]++
 			if j.State == Running {
@@ -46,6 +50,9 @@ func (s *Spool) recover() error {
 		return nil
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.repairIndex(open); err != nil {
 		return err
 	}
 	if err := s.clear(bodies, func(name string) bool { return needed[name] }); err != nil {

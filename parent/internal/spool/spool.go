@@ -39,6 +39,8 @@ var (
 	bucketLog      = []byte("log")      // sequence: Batch
 	bucketNext     = []byte("next")     // enclave and boot: number of the next batch
 	bucketBodies   = []byte("bodies")   // id.kind: a body that is no file
+	bucketOpen     = []byte("open")     // openKey: nothing; the jobs that have not ended, by tenant and age
+	bucketSettings = []byte("settings") // secretKey: the secret
 )
 
 // Options configures a Spool.
@@ -64,6 +66,8 @@ type Spool struct {
 	db    *bbolt.DB
 	audit *audit
 	usage *usage
+
+	secret [secretBytes]byte // written by Open only
 
 	recent   recent
 	acts     chan *act     // to be audited

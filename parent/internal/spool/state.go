@@ -103,6 +103,18 @@ func (s *Spool) Requeue(id string, counts bool) (Job, error) {
 	})
 }
 
+// Died queues a running job again after the enclave that it ran on has died, the deaths-th that did. The number is absolute, so that repeating
+// a call that failed but happened counts nothing twice.
+func (s *Spool) Died(id string, deaths int) (Job, error) {
+	return s.change(id, "died", func(j *Job) error {
+		if j.Ended() {
+			return ErrState
+		}
+		j.State, j.Deaths = Queued, deaths
+		return nil
+	})
+}
+
 // Fail ends a job with a code, and the receipt file of a failure leaf when there is one.
 func (s *Spool) Fail(id string, c code.Code, receipt []byte) error {
 	j, file, err := s.end(id, "fail", receipt, func(j *Job) { j.State, j.Code = Failed, c }, nil)
@@ -170,6 +182,9 @@ func (s *Spool) end(id, act string, receipt []byte, f func(*Job), put func(*bbol
 			return err
 		}
 		file = !taken
+		if err := unindexOpen(tx, j); err != nil {
+			return err
+		}
 		return tx.Bucket(bucketJobs).Put([]byte(id), j.encode())
 	}, always)
 	if err != nil {
@@ -208,17 +223,4 @@ func (s *Spool) each(f func(Job) error) error {
 			return f(j)
 		})
 	})
-}
-
-// Pending returns the jobs that have not ended, oldest first.
-func (s *Spool) Pending() ([]Job, error) {
-	var jobs []Job
-	err := s.each(func(j Job) error {
-		if !j.Ended() {
-			jobs = append(jobs, j)
-		}
-		return nil
-	})
-	sortByAge(jobs)
-	return jobs, err
 }

@@ -40,8 +40,8 @@ func (u *Upload) Abort() {
 }
 
 // Commit makes the upload a queued job and returns it, durable, with created true. When the same job is there already and
-// has not failed, it returns that one and drops the upload; a failed job is run anew under a new id. The errors
-// ErrFull and ErrTooMany may be tested for.
+// has not failed, or has failed with Poison, it returns that one and drops the upload; another failed job is run anew under
+// a new id. The errors ErrFull and ErrTooMany may be tested for.
 func (u *Upload) Commit(m Meta) (job Job, created bool, err error) {
 	defer u.Abort()
 	s := u.b.s
@@ -88,13 +88,16 @@ func (u *Upload) store(job Job) (Job, bool, error) {
 		if other, err = lookup(tx, job.Meta); err != nil {
 			return err
 		}
-		if same = other.ID != "" && other.State != Failed; same {
+		if same = other.ID != "" && (other.State != Failed || other.final()); same {
 			return nil
 		}
 		if err := tx.Bucket(bucketIdentity).Put(job.identity(), []byte(job.ID)); err != nil {
 			return err
 		}
 		if err := u.b.keep(tx, job.ID, kindInput); err != nil {
+			return err
+		}
+		if err := indexOpen(tx, job); err != nil {
 			return err
 		}
 		return tx.Bucket(bucketJobs).Put([]byte(job.ID), job.encode())
@@ -120,13 +123,13 @@ func (u *Upload) remove(id string) {
 	}
 }
 
-// same returns the job that stands for m and has not failed, or a Job without ID.
+// same returns the job that m is already and that is not to be run anew, or a Job without ID.
 func (s *Spool) same(m Meta) (old Job, err error) {
 	err = s.db.View(func(tx *bbolt.Tx) error {
 		old, err = lookup(tx, m)
 		return err
 	})
-	if err != nil || old.ID == "" || old.State == Failed {
+	if err != nil || old.ID == "" || old.State == Failed && !old.final() {
 		return Job{}, err
 	}
 	return old, nil

@@ -6,6 +6,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,9 +42,15 @@ type Metrics struct {
 	RelayConns  *prometheus.CounterVec // outcome
 	RelayBytes  *prometheus.CounterVec // direction: out, in
 	Credentials *prometheus.CounterVec // outcome
+	// CredentialsRefused has the outcomes renewed, same, failed, limited.
+	CredentialsRefused *prometheus.CounterVec // outcome
 
 	Requests       *prometheus.CounterVec   // route, status
 	RequestSeconds *prometheus.HistogramVec // route
+
+	Connections        *prometheus.GaugeVec   // tenant; empty: not authenticated
+	ConnectionsClosed  *prometheus.CounterVec // reason: unauthenticated, idle
+	ConnectionsRefused *prometheus.CounterVec // tenant
 }
 
 // New returns metrics on a registry of their own. spoolBytes and spoolLimit are read at each scrape.
@@ -61,12 +68,12 @@ func New(spoolBytes, spoolLimit func() float64) *Metrics {
 
 func (m *Metrics) jobs() {
 	seconds := []float64{.01, .05, .1, .5, 1, 5, 10, 30, 60, 300, 900, 3600}
-	bytes := prometheus.ExponentialBuckets(1<<12, 8, 9) // 4 KiB to 64 GiB
+	sizes := prometheus.ExponentialBuckets(1<<12, 8, 9) // 4 KiB to 64 GiB
 	m.JobsAccepted = m.counter("jobs_accepted_total", "Jobs stored durably.", "tenant")
 	m.JobsFinished = m.counter("jobs_finished_total", "Jobs that ended; code is done, or why they failed.", "tenant", "code")
 	m.JobsRetried = m.counter("jobs_retried_total", "Attempts that ended without an answer and were queued again.", "reason")
 	m.JobSeconds = m.histogram("job_seconds", "Time in the queue, and on an enclave.", seconds, "stage")
-	m.JobBytes = m.histogram("job_bytes", "Bytes of job files and of sealed results.", bytes, "direction")
+	m.JobBytes = m.histogram("job_bytes", "Bytes of job files and of sealed results.", sizes, "direction")
 	m.Jobs = m.gauges("jobs", "Jobs that wait or run.", "state")
 	m.SpoolFull = m.plainCounter("spool_full_total", "Bodies refused because the spool or its disk was full.")
 	m.AuditFailures = m.plainCounter("audit_failures_total", "Acts refused because their audit entry could not be written.")
@@ -89,17 +96,41 @@ func (m *Metrics) edges() {
 	m.RelayConns = m.counter("relay_connections_total", "Connections asked for, by outcome.", "outcome")
 	m.RelayBytes = m.counter("relay_bytes_total", "TLS bytes carried; out is towards KMS.", "direction")
 	m.Credentials = m.counter("credentials_requests_total", "Credentials asked for by enclaves, by outcome.", "outcome")
+	m.CredentialsRefused = m.counter("credentials_refused_total", "Reports of enclaves that KMS refused the credentials, by what the source gave then.", "outcome")
 	m.Requests = m.counter("http_requests_total", "Requests answered.", "route", "status")
+	m.Connections = m.gauges("http_connections", "Open HTTP connections of a tenant; of clients that have not authenticated when the label is empty.", "tenant")
+	m.ConnectionsClosed = m.counter("http_connections_closed_total", "Connections closed to make room for others.", "reason")
+	m.ConnectionsRefused = m.counter("http_connections_refused_total", "Requests refused because all of the tenant's connections were in use.", "tenant")
 	m.RequestSeconds = m.histogram("http_request_seconds", "Time to answer, bodies included.", seconds, "route")
 }
 
 // Names returns the full names of all metrics of this package, so that a test can hold OPERATING.md to them.
 func (m *Metrics) Names() []string { return m.names }
 
-// Handler serves the metrics.
+// Handler serves the metrics. They are gathered into memory first: clients that read slowly would else hold the few places for gathering, and
+// keep the scraper from its answer.
 func (m *Metrics) Handler() http.Handler {
-	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	gather := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b := &buffered{header: w.Header(), status: http.StatusOK}
+		gather.ServeHTTP(b, r)
+		w.WriteHeader(b.status)
+		w.Write(b.Bytes()) // the client may be gone
+	})
 }
+
+// buffered is an http.ResponseWriter in memory.
+type buffered struct {
+	bytes.Buffer
+	header http.Header
+	status int
+}
+
+// Header implements http.ResponseWriter.
+func (b *buffered) Header() http.Header { return b.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (b *buffered) WriteHeader(status int) { b.status = status }
 
 func (m *Metrics) counter(name, help string, labels ...string) *prometheus.CounterVec {
 	v := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: name, Help: help}, labels)

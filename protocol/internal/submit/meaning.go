@@ -28,7 +28,8 @@ var meanings = map[code.Code]string{
 	code.KMSThrottled:           "KMS is throttling: submit the same file again later",
 	code.KMSUnavailable:         "the enclave cannot reach KMS: submit the same file again later",
 	code.KMSAnswerInvalid:       "the answer in KMS's name could not be opened: the way to KMS may be tampered with",
-	code.CredentialsUnavailable: "the parent gave the enclave no AWS credentials",
+	code.CredentialsUnavailable: "the parent gave the enclave no AWS credentials: its operator must look at its credentials source",
+	code.CredentialsRefused:     "AWS does not accept the parent's credentials: its operator must replace them or renew its role session; submit the same file again after that",
 	code.AuthenticationFailed:   "the message was changed on the way, or its key is not the one it names",
 	code.Truncated:              "the message ended early: submit the same file again, or seal it again if the file itself is cut",
 	code.TooLarge:               "the job is over the policy's job-bytes",
@@ -46,17 +47,19 @@ var meanings = map[code.Code]string{
 
 // parentMeanings are those of the codes by which a parent answers for itself; its OPERATING.md lists them.
 var parentMeanings = map[code.Code]string{
-	"unauthorized":       "the parent does not know the token: check --token-file",
-	"not-found":          "the parent has no such job, or it has expired",
-	"method-not-allowed": "this is no Anchorhold parent, or of another version: check --parent",
-	"malformed-request":  "the parent does not understand the request: it may be of another version",
-	"queue-full":         "too many of your jobs wait: submit the same file again later",
-	"not-done":           "the job has not ended yet",
-	"not-ready":          "no enclave answers the parent: the operator must look at it",
-	"draining":           "the parent is about to stop: submit the same file again later",
-	"spool-failed":       "the parent's storage failed: the operator must look at it",
-	"spool-full":         "the parent has no room for the job or its result: the operator must look at it",
-	"enclave-lost":       "the enclave went away during the job: submit the same file again",
+	"unauthorized":         "the parent does not know the token: check --token-file",
+	"not-found":            "the parent has no such job, or it has expired",
+	"method-not-allowed":   "this is no Anchorhold parent, or of another version: check --parent",
+	"malformed-request":    "the parent does not understand the request: it may be of another version",
+	"too-many-connections": "all connections that the parent gives you are in use: close some, and submit the same file again later",
+	"queue-full":           "too many of your jobs wait: submit the same file again later",
+	"not-done":             "the job has not ended yet",
+	"not-ready":            "no enclave answers the parent: the operator must look at it",
+	"draining":             "the parent is about to stop: submit the same file again later",
+	"spool-failed":         "the parent's storage failed: the operator must look at it",
+	"spool-full":           "the parent has no room for the job or its result: the operator must look at it",
+	"poison":               "an enclave died while this job ran, and another when it ran alone: ask the operator for enclaves with more memory or make the job smaller, then seal it again",
+	"enclave-lost":         "the enclave went away during the job: submit the same file again",
 }
 
 // known says whether a code may be shown: it is one of ours, not the parent's prose.
