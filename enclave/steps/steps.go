@@ -67,7 +67,7 @@ func (b *Budget) Err() error { return b.err }
 // Used returns how many steps were taken since Start. Of a budget that is spent it is a number above that of Start.
 func (b *Budget) Used() int {
 	if b.err != nil {
-		return b.total - min(b.rest, -1)
+		return b.total - b.rest
 	}
 	return b.total - b.rest - b.left
 }
