@@ -1,13 +1,14 @@
 package stream_test
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"anchorhold/enclave/deid/stream"
 	"anchorhold/enclave/steps"
@@ -68,31 +69,32 @@ func TestDeadlineWithinARecord(t *testing.T) {
 
 // Records that take memory wait for one another, those of all jobs together.
 func TestTreesFitTheRoom(t *testing.T) {
-	const each, most = 100, 16 << 20 // bytes for each value, and of the room
-	line := `{"a":[1` + strings.Repeat(",1", 50_000) + "]}\n"
-	var now, worst atomic.Int64
-	e := hands{treeBytes: each, work: func(_ *stream.Job, r []byte) stream.Verdict {
-		n := now.Add(int64(each * (bytes.Count(r, []byte{','}) + 3)))
-		for w := worst.Load(); n > w && !worst.CompareAndSwap(w, n); w = worst.Load() {
+	synctest.Test(t, func(t *testing.T) {
+		const each, most = 100, 16 << 20 // bytes for each value, and of the room: three of the records fit
+		line := `{"a":[1` + strings.Repeat(",1", 50_000) + "]}\n"
+		var now, worst atomic.Int64
+		e := hands{treeBytes: each, work: func(*stream.Job, []byte) stream.Verdict {
+			worst.Store(max(worst.Load(), now.Add(1)))
+			time.Sleep(time.Second) // of the bubble: until all who can are in
+			now.Add(-1)
+			return stream.Verdict{Type: -1}
+		}}
+		room := stream.NewRoom(8*most, 2)
+		var jobs sync.WaitGroup
+		for range 2 {
+			jobs.Go(func() {
+				o := stream.Options{ReferenceDate: "2026-12-31", Workers: 4, Room: room}
+				r, err := stream.Process(context.Background(), e, strings.NewReader(strings.Repeat(line, 8)), io.Discard, o)
+				if err != nil || r.RecordsOut != 8 {
+					t.Errorf("got %v, %+v, want 8 records", err, r)
+				}
+			})
 		}
-		now.Add(-int64(each * (bytes.Count(r, []byte{','}) + 3)))
-		return stream.Verdict{Type: -1}
-	}}
-	room := stream.NewRoom(8*most, 2)
-	var jobs sync.WaitGroup
-	for range 2 {
-		jobs.Go(func() {
-			o := stream.Options{ReferenceDate: "2026-12-31", Workers: 4, Room: room}
-			r, err := stream.Process(context.Background(), e, strings.NewReader(strings.Repeat(line, 8)), io.Discard, o)
-			if err != nil || r.RecordsOut != 8 {
-				t.Errorf("got %v, %+v, want 8 records", err, r)
-			}
-		})
-	}
-	jobs.Wait()
-	if w := worst.Load(); w > most {
-		t.Errorf("got %d bytes of trees at once, want at most %d", w, most)
-	}
+		jobs.Wait()
+		if w := worst.Load(); w != 3 {
+			t.Errorf("got %d records at once, want 3", w)
+		}
+	})
 }
 
 // A record that never fits is rejected, and one that waits for room leaves with its job.
