@@ -21,7 +21,7 @@ const (
 	textPerNode = 256
 
 	// treeBytesPerByte is what a replacement takes as a tree for each of its bytes.
-	treeBytesPerByte = 16
+	treeBytesPerByte = 32
 )
 
 func (e *Engine) stepBudget(nodes int) int { return startSteps + stepsPerNode*nodes }
@@ -35,7 +35,33 @@ const (
 var _ stream.TreeWorker = (*worker)(nil)
 
 // TreeBytes returns the most memory that work on a record takes; see stream.TreeWorker.
-func (w *worker) TreeBytes(values, objects int) int { return valueBytes*values + objectBytes*objects }
+func (w *worker) TreeBytes(values, objects int) int {
+	each := valueBytes
+	if w.engine.uses(substitute) || w.engine.uses(generalize) {
+		each += textPerNode
+	}
+	return each*values + objectBytes*objects
+}
+
+// place is where a replacement goes: a rule's, in an element of a type.
+type place struct {
+	rule *rule
+	typ  *fhirpath.Type
+}
+
+// replacement returns what a rule puts in the place of an element of type t, for one use. It is read once: a reader takes memory for
+// more than one element.
+func (w *worker) replacement(u *rule, t *fhirpath.Type) (*fhirpath.Node, error) {
+	n := w.values[place{u, t}]
+	if n == nil {
+		var err error
+		if n, err = u.replacement(t); err != nil {
+			return nil, err
+		}
+		w.values[place{u, t}] = n
+	}
+	return n.Copy(), nil
+}
 
 // release lets go of the record at hand, and of what an unusual one has taken: it would stay with each worker.
 func (w *worker) release() {

@@ -129,7 +129,7 @@ func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 	if err := r.grow(u.adds(n.Type())); err != nil {
 		return 0, err
 	}
-	with, err := u.replacement(n.Type())
+	with, err := r.worker.replacement(u, n.Type())
 	if err != nil {
 		return 0, err
 	}

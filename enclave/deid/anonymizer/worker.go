@@ -53,7 +53,8 @@ type worker struct {
 	// What is worked out once for all records.
 	rules  map[*fhirpath.Type][]*rule
 	places map[*fhirpath.Type]int
-	labels map[ops]*fhirpath.Node // meta with the labels of what was done
+	labels map[ops]*fhirpath.Node   // meta with the labels of what was done
+	values map[place]*fhirpath.Node // replacements
 	found  index
 
 	reader  *fhirpath.Reader // its tree is that of the record at hand
@@ -73,7 +74,7 @@ func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
 func (e *Engine) newWorker(j *stream.Job) (*worker, error) {
 	w := &worker{
 		engine: e, day: j.ReferenceDate, found: make(index, len(e.types)+len(e.names)), reader: fhirpath.NewReader(j.MaxNesting), steps: steps.New(j.Done),
-		rules: map[*fhirpath.Type][]*rule{}, places: map[*fhirpath.Type]int{}, labels: map[ops]*fhirpath.Node{},
+		rules: map[*fhirpath.Type][]*rule{}, places: map[*fhirpath.Type]int{}, labels: map[ops]*fhirpath.Node{}, values: map[place]*fhirpath.Node{},
 	}
 	for _, name := range e.Needs() {
 		if len(j.Values[name]) == 0 {
