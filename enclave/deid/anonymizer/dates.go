@@ -184,6 +184,7 @@ func (r *record) offset() int {
 	}
 	// The id may be long, and the dates many: it is read once.
 	if s := &r.shift; !s.known || s.id != text {
+		r.worker.steps.Spend(len(text) / 64)
 		s.known, s.id, s.days = true, text, offsetOf(text, r.worker.shift)
 	}
 	return r.shift.days

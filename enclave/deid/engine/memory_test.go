@@ -146,7 +146,7 @@ type hostile struct {
 }
 
 func (h *hostile) Read(p []byte) (int, error) {
-	sizes := []int{8<<20 - 1000, 3 << 19}
+	sizes := []int{8<<20 - 1000, 3 << 19, 3 << 17}
 	if len(h.line) == 0 {
 		if h.at == len(h.shapes)*len(sizes) {
 			return 0, io.EOF
@@ -165,7 +165,7 @@ func hostileLine(shape [3]string, size int) []byte {
 	b.WriteString(shape[0])
 	for i := 0; b.Len() < size; i++ {
 		if strings.Contains(shape[1], `"#"`) {
-			fmt.Fprintf(&b, `,"%x":1`, i)
+			fmt.Fprintf(&b, `,"n%x":1`, i)
 		} else {
 			b.WriteString(shape[1])
 		}
