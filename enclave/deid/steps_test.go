@@ -174,25 +174,79 @@ func TestLongIdsInManyReferencesAreTooCostly(t *testing.T) {
 		return `{"resourceType":"Patient","id":"` + strings.Repeat("a", id) + `","contained":[{"resourceType":"Practitioner","id":"p"}],"generalPractitioner":[{}` +
 			strings.Repeat(`,{"reference":"#p"}`, references) + `]}`
 	}
-	for _, n := range []int{20_000, 200_000} {
+	for _, n := range []int{2_000, 20_000} {
 		r := record(10*n, n)
 		if got, c := steps(t, safeHarbor(t), r); c != string(code.RecordTooCostly) || got > 33*len(r) {
 			t.Errorf("%d references: got code %q after %d steps for %d bytes, want %s", n, c, got, len(r), code.RecordTooCostly)
 		}
+		// Nothing more is done once it is known.
+		if got := touched(t, safeHarbor(t), r); got > n/10 {
+			t.Errorf("got rules applied to %d values of a record with %d references, want few", got, n)
+		}
 	}
 	// The longest id of FHIR is no reason to reject.
-	if _, c := steps(t, safeHarbor(t), record(64, 50_000)); c != "" {
+	if _, c := steps(t, safeHarbor(t), record(64, 20_000)); c != "" {
 		t.Errorf("got %s for an id of 64 letters", c)
 	}
 }
 
-// Nesting ends the work where it is too deep: 10,000 levels, each searched for what stands behind the next, are a square too.
+// touched returns to how many values rules are applied.
+func touched(t *testing.T, e *deid.Engine, record string) (n int) {
+	t.Helper()
+	o := options()
+	o.Workers = 1
+	if _, err := stream.Process(context.Background(), traced{e, &n}, strings.NewReader(record), io.Discard, o); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// traced counts the values that rules are applied to.
+type traced struct {
+	*deid.Engine
+	n *int
+}
+
+func (e traced) NewWorker(j *stream.Job) (stream.Worker, error) {
+	w, err := e.Engine.NewWorker(j)
+	if err == nil {
+		w.(stream.Tracer).Trace(func(stream.Touch) { *e.n++ })
+	}
+	return w, err
+}
+
+// nestedRules are rules without end: an extension that holds its like.
+const nestedRules = minimal + "  extension http://x.example/e Level\ntype Level\n  ok boolean\n  extension http://x.example/e Level\n"
+
+// nested is a record of so many levels, each with its address behind the next and an array of n small values.
+func nested(levels, n int) string {
+	return `{"resourceType":"Patient"` + strings.Repeat(`,"extension":[{"a":[1`+strings.Repeat(",1", n)+"]", levels) +
+		strings.Repeat(`,"url":"http://x.example/e"}]`, levels) + `}`
+}
+
+// Nesting ends the work where it is too deep: 4,900 levels, each searched for what stands behind the next, are a square too.
 func TestNestingStopsTheWork(t *testing.T) {
-	for _, depth := range []int{1_000, 4_900} {
-		r := `{"resourceType":"Patient"` + strings.Repeat(`,"extension":[{"extra":"`+strings.Repeat("a", 100)+`"`, depth) + strings.Repeat(`,"url":"u"}]`, depth) + `}`
-		if got, c := steps(t, safeHarbor(t), r); c != string(code.JSONTooDeep) || got > mostPerByte*len(r) {
-			t.Errorf("%d levels: got code %q after %d steps for %d bytes, want %s", depth, c, got, len(r), code.JSONTooDeep)
+	e, err := deid.Compile([]byte(nestedRules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, levels := range []int{100, 1_000, 4_900} {
+		r := nested(levels, 10)
+		if got, c := steps(t, e, r); c != string(code.JSONTooDeep) || got > mostPerByte*len(r) {
+			t.Errorf("%d levels: got code %q after %d steps for %d bytes, want %s", levels, c, got, len(r), code.JSONTooDeep)
 		}
+	}
+}
+
+// What a search passes over is charged, or it would be done for nothing: here every level has all that lie in it searched.
+func TestSearchesAreCharged(t *testing.T) {
+	e, err := deid.Compile([]byte(nestedRules))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := nested(30, 2_000)
+	if got, c := steps(t, e, r); c != "" || got < 10*len(r)/64 {
+		t.Errorf("got code %q after %d steps for %d bytes, want as many as passing over them ten times and more", c, got, len(r))
 	}
 }
 
