@@ -23,7 +23,7 @@ import (
 )
 
 const (
-	childMemory = 1 << 30 // of a small enclave
+	childMemory = 1 << 29 // of a small enclave
 	childCase   = "ANCHORHOLD_TEST_MEMORY"
 )
 
