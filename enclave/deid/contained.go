@@ -57,7 +57,7 @@ func (t *transformer) local() *locals {
 	}
 	l := &locals{ids: map[string]bool{}}
 	t.locals = l
-	s := scanner{b: t.b, i: t.root, max: t.max}
+	s := t.again()
 	id, _ := s.findText("id")
 	l.scope = append(append(append(l.scope, t.kind...), '/'), id...)
 	r := t.engine.resources[string(t.kind)]

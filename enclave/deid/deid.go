@@ -18,6 +18,7 @@ import (
 	"io"
 
 	"anchorhold/enclave/deid/stream"
+	"anchorhold/enclave/steps"
 )
 
 // Options are the settings of one job.
@@ -48,7 +49,7 @@ func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
 	if err := e.checkKeys(j.Values); err != nil {
 		return nil, err
 	}
-	t := &transformer{scanner: scanner{max: j.MaxNesting}, engine: e, year: j.ReferenceDate.Year(), asOf: j.ReferenceDate}
+	t := &transformer{scanner: scanner{max: j.MaxNesting, steps: steps.New(j.Done)}, engine: e, year: j.ReferenceDate.Year(), asOf: j.ReferenceDate}
 	if e.keyed {
 		t.keyed = newKeyed(j.Values[PseudonymKey])
 	}

@@ -16,7 +16,7 @@ func TestMemoryOfLongLines(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads 160 MB")
 	}
-	head, item := `{"resourceType":"Patient","identifier":[{"value":"1"}`, `,{"value":"1"}`
+	head, item := `{"resourceType":"Patient","identifier":[{"value":"1"}`, `,{"value":"12345"}`
 	line := append([]byte(head), bytes.Repeat([]byte(item), (8<<20-len(head)-3)/len(item))...)
 	line = append(line, "]}\n"...)
 	var in []io.Reader

@@ -13,16 +13,21 @@ func (t *transformer) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Ve
 // work makes b the record at hand for a rewriting that says where in the list its type stands, or -1, and with which code it is rejected.
 func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, code.Record)) (out []byte, v stream.Verdict) {
 	t.out, t.start, t.sink = dst, len(dst), s
-	t.scanner = scanner{b: b, max: t.max, scratch: t.scratch[:0]}
+	t.scanner = scanner{b: b, max: t.max, steps: t.steps, scratch: t.scratch[:0]}
+	t.steps.Start(stepBudget(len(b)))
+	t.unit.known = false
 	t.failed, t.at, t.entry, t.full = "", 0, false, nil
 	t.space()
 	v.Type, v.Code = rewrite()
 	if v.Code == "" && t.deep {
 		v.Code, t.at = code.JSONTooDeep, t.deepAt
 	}
-	out, v.At = t.out, t.at
+	if v.Code == "" && t.steps.Err() != nil {
+		v.Code, t.at = code.RecordTooCostly, 0
+	}
+	out, v.At, v.Steps = t.out, t.at, t.steps.Used()
 	t.out, t.sink, t.kind, t.full, t.locals = nil, nil, nil, nil, nil // an idle worker holds no record
-	t.scanner = scanner{max: t.max, scratch: t.scratch[:0]}
+	t.scanner = scanner{max: t.max, steps: t.steps, scratch: t.scratch[:0]}
 	if cap(t.scratch) > 64<<10 {
 		t.scratch = nil
 	}

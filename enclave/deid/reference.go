@@ -10,8 +10,17 @@ import (
 // surrogateSystem is the system of identifiers that the engine issued.
 const surrogateSystem = "urn:anchorhold:surrogate"
 
+// noSurrogate stands where a surrogate would, in the output of a record that is rejected.
+const noSurrogate = "-"
+
 // put appends the place of a surrogate, or the surrogate where a key makes it.
 func (t *transformer) put(k stream.Kind, scope, id []byte) {
+	// A record's own id is the scope of each reference to what it contains: one of a million bytes would be hashed, and kept for the
+	// crosswalk, as often.
+	if !t.steps.Spend(len(scope) + len(id)) {
+		t.out = append(t.out, noSurrogate...)
+		return
+	}
 	if t.keyed != nil {
 		t.out = t.sink.Keyed(t.out, k, scope, id, t.keyed.of(k, scope, id))
 		return

@@ -6,6 +6,8 @@ import (
 	"math/bits"
 
 	"github.com/go-json-experiment/json/jsontext"
+
+	"anchorhold/enclave/steps"
 )
 
 // scanner walks one JSON value that jsontext has found valid: it may rely on
@@ -16,6 +18,8 @@ type scanner struct {
 	i     int
 	depth int
 	max   int
+	// steps count all that is read, however often. Copies share them.
+	steps *steps.Budget
 	// deep is set when an object or array lies deeper than max.
 	deep   bool
 	deepAt int // the first
@@ -38,6 +42,7 @@ func (s *scanner) space() {
 // enter moves into the object or array at hand and reports whether it has a
 // first member; an empty one is left again.
 func (s *scanner) enter() bool {
+	s.steps.Spend(1)
 	if s.depth++; s.depth > s.max {
 		s.tooDeep()
 	}
@@ -53,6 +58,7 @@ func (s *scanner) enter() bool {
 
 // more moves from the end of a member to the next, or out of the object or array.
 func (s *scanner) more() bool {
+	s.steps.Spend(1)
 	s.space()
 	c := s.b[s.i]
 	s.i++
@@ -121,6 +127,7 @@ func (s *scanner) skipLong(start int) bool {
 		}
 		if i++; n%2 == 0 {
 			s.i = i
+			s.steps.Spend((i - start) / bytesPerStep)
 			return bytes.IndexByte(s.b[start:i], '\\') >= 0
 		}
 	}
@@ -152,7 +159,7 @@ func (s *scanner) skip() {
 }
 
 func (s *scanner) skipNested() {
-	outside := s.depth
+	outside, start := s.depth, s.i
 	for {
 		switch s.b[s.i] {
 		case '"':
@@ -165,6 +172,7 @@ func (s *scanner) skipNested() {
 		case '}', ']':
 			if s.depth--; s.depth == outside {
 				s.i++
+				s.steps.Spend(1 + (s.i-start)/bytesPerStep)
 				return
 			}
 		}
@@ -180,7 +188,7 @@ func (s *scanner) find(member string) (scanner, bool) {
 	if f.b[f.i] != '{' {
 		return f, false
 	}
-	for more := f.enter(); more; more = f.more() {
+	for more := f.enter(); more && f.steps.Err() == nil; more = f.more() {
 		if string(f.name()) == member {
 			return f, true
 		}

@@ -11,7 +11,7 @@ func (t *transformer) tells(number []byte) bool {
 		return false
 	}
 	if f := &t.facts; !f.asked {
-		s := scanner{b: t.b, i: t.root, max: t.max}
+		s := t.again()
 		f.asked, f.personal = true, t.asks(&s)
 	}
 	return t.facts.personal
@@ -54,7 +54,7 @@ func (t *transformer) tellsByYear(n *node, a *amount) bool {
 	if f := &t.facts; !f.dated {
 		f.dated, f.oldest = true, t.year
 		if r := t.engine.resources[string(t.kind)]; r != nil {
-			s := scanner{b: t.b, i: t.root, max: t.max}
+			s := t.again()
 			t.years(&s, &r.node)
 		}
 	}
@@ -120,8 +120,16 @@ func (t *transformer) extensionYears(s *scanner, n *node) {
 }
 
 // unitBeside is how many of the unit in the element that n names make a year.
-// Without a unit of time the number is taken for years.
+// It looks once for each array: one of a million numbers must not look a million times.
 func (t *transformer) unitBeside(n *node) float64 {
+	if u := &t.unit; !u.known || u.at != t.holder || u.rule != n {
+		u.known, u.at, u.rule, u.perYear = true, t.holder, n, t.unitOf(n)
+	}
+	return t.unit.perYear
+}
+
+// unitOf reads the unit in the group at hand. Without a unit of time the number is taken for years.
+func (t *transformer) unitOf(n *node) float64 {
 	object := t.scanner
 	object.i = t.holder
 	f, ok := object.find(n.from)

@@ -36,6 +36,13 @@ type transformer struct {
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
 	offset offset      // of its patient's dates
+	// unit remembers what unitBeside found out.
+	unit struct {
+		known   bool
+		at      int   // the group
+		rule    *node // of the number
+		perYear float64
+	}
 	// address remembers what foreign found out.
 	address struct {
 		known, foreign bool
@@ -85,6 +92,9 @@ func (t *transformer) value(n *node) bool {
 	t.out = append(t.out, '[')
 	kept := false
 	for more := t.enter(); more; more = t.more() {
+		if t.stopped() {
+			return false
+		}
 		m := t.mark()
 		if kept {
 			t.out = append(t.out, ',')
@@ -203,6 +213,9 @@ var plainNode = &node{method: group}
 func (t *transformer) members(n *node, kept bool) bool {
 	before := kept
 	for more := t.enter(); more; more = t.more() {
+		if t.stopped() {
+			return false
+		}
 		name := t.name()
 		child := n.children[string(name)]
 		// Not told by child == n: a type that holds itself has itself for a member.
@@ -292,12 +305,16 @@ func (t *transformer) extensions(n *node) bool {
 	}
 	t.out = append(t.out, `"extension":[`...)
 	kept := false
+	var said answers
 	for more := t.enter(); more; more = t.more() {
+		if t.stopped() {
+			return false
+		}
 		m := t.mark()
 		if kept {
 			t.out = append(t.out, ',')
 		}
-		if t.extension(n) {
+		if t.extension(n, &said) {
 			kept = true
 		} else {
 			t.rollback(m)
@@ -311,13 +328,13 @@ func (t *transformer) extensions(n *node) bool {
 	return kept
 }
 
-func (t *transformer) extension(n *node) bool {
+func (t *transformer) extension(n *node, said *answers) bool {
 	url, ok := t.findText("url")
 	var rule *node
 	if ok {
 		rule = n.extensions[string(url)]
 	}
-	if rule == nil || rule.method == drop || rule.from != "" && t.told(rule) {
+	if rule == nil || rule.method == drop || rule.from != "" && said.of(t, rule) {
 		if rule == nil {
 			t.sink.Unknown(n.row, append(append(append(t.word[:0], "extension('"...), url...), "')"...))
 			t.skip()

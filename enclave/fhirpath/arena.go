@@ -26,6 +26,9 @@ func (a *arena[T]) take(n int) []T {
 
 // reset takes back what was handed out, and leaves nothing of it.
 func (a *arena[T]) reset() {
+	if a.used == 0 {
+		return
+	}
 	for i := range min(a.at+1, len(a.blocks)) {
 		clear(a.blocks[i])
 	}

@@ -17,6 +17,8 @@ type Decimal struct {
 const (
 	// maxDigits bounds the work of arithmetic. FHIR asks for 18, FHIRPath for 28.
 	maxDigits = 80
+	// maxNumber is the bytes of a number's text that are read: a number of a million zeros is read as often as a rule looks at it.
+	maxNumber = 4 * maxDigits
 	// quotientScale is the places of a quotient; FHIRPath asks for 8.
 	quotientScale = 20
 )
@@ -30,6 +32,9 @@ func decimalOf(i int64) Decimal { return Decimal{big.NewInt(i), 0} }
 // parseDecimal reads a number of JSON or of an expression. Exponents are
 // bounded before anything is computed: 1e999999999 is an attack on memory.
 func parseDecimal(s string) (Decimal, bool) {
+	if len(s) > maxNumber {
+		return Decimal{}, false
+	}
 	mantissa, exponent := s, 0
 	if i := strings.IndexAny(s, "eE"); i >= 0 {
 		e, err := strconv.Atoi(s[i+1:])

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"anchorhold/enclave/fhirpath"
+	"anchorhold/enclave/steps"
 )
 
 func TestExact(t *testing.T) {
@@ -134,14 +135,15 @@ func TestSharedBudget(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	budget, ran := 10_000, 0
+	budget, ran := steps.New(nil), 0
+	budget.Start(10_000)
 	for ; ran < 10_000; ran++ {
-		if _, err := x.Evaluate(n, fhirpath.Env{Budget: &budget}); err != nil {
+		if _, err := x.Evaluate(n, fhirpath.Env{Budget: budget}); err != nil {
 			break
 		}
 	}
-	if ran == 0 || ran > 500 || budget != 0 {
-		t.Errorf("got %d evaluations and %d steps left of 10,000 steps", ran, budget)
+	if ran == 0 || ran > 500 || budget.Err() != steps.ErrSpent {
+		t.Errorf("got %d evaluations and %v, want some and 10,000 steps spent", ran, budget.Err())
 	}
 }
 

@@ -45,10 +45,8 @@ func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
 	if isNode && (x == a || x == nil) && (y == b || y == nil) {
 		return ev.equalNodes(e, n, m)
 	}
-	if s, ok := x.(String); ok {
-		if err := ev.spend(e, len(s)/1024); err != nil {
-			return no, err
-		}
+	if err := ev.compared(e, x, y); err != nil {
+		return no, err
 	}
 	t, err := equalValues(x, y, e.exact)
 	if err == errUnit && isNode {
@@ -100,6 +98,9 @@ func equalValues(x, y Item, exact bool) (truth, error) {
 // equalNodes compares what is below two elements; the order of names does not
 // count, that of items does.
 func (ev *evaluator) equalNodes(e *expr, n, m *Node) (truth, error) {
+	if err := ev.compared(e, String(n.text), String(m.text)); err != nil {
+		return no, err
+	}
 	if n.kind != m.kind || n.text != m.text || len(n.fields) != len(m.fields) {
 		return no, nil
 	}
@@ -163,6 +164,9 @@ func (ev *evaluator) distinct(e *expr, in []Item) ([]Item, error) {
 func (ev *evaluator) unite(e *expr, in []Item) ([]Item, error) {
 	if !e.exact {
 		return ev.distinct(e, in)
+	}
+	if err := ev.spend(e, len(in)); err != nil {
+		return nil, err
 	}
 	seen := map[*Node]bool{}
 	var out, values []Item
@@ -262,6 +266,9 @@ func (ev *evaluator) equivalentNodes(e *expr, n, m *Node) (bool, error) {
 	if n == m {
 		return true, nil
 	}
+	if err := ev.compared(e, String(n.text), String(m.text)); err != nil {
+		return false, err
+	}
 	if n.kind != m.kind || n.text != m.text || len(n.fields) != len(m.fields) {
 		return false, nil
 	}
@@ -297,13 +304,16 @@ func folded(s String) string {
 
 // ordering makes an operator of < and its like (6.2).
 func ordering(holds func(int) bool) operator {
-	return func(_ *evaluator, e *expr, a, b []Item) ([]Item, error) {
+	return func(ev *evaluator, e *expr, a, b []Item) ([]Item, error) {
 		x, err := single(a)
 		if err != nil {
 			return nil, err
 		}
 		y, err := single(b)
 		if err != nil || x == nil || y == nil {
+			return nil, err
+		}
+		if err := ev.compared(e, x, y); err != nil {
 			return nil, err
 		}
 		cmp, known, err := order(x, y, e.exact)

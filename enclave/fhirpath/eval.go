@@ -1,10 +1,13 @@
 package fhirpath
 
+import "anchorhold/enclave/steps"
+
 // An evaluator is one evaluation of one expression.
 type evaluator struct {
 	context *Node
 	env     Env
-	budget  int // steps left
+	budget  *steps.Budget
+	room    int // bytes of text that may still be computed
 }
 
 // A scope is what $this, $index and $total are at a place of the expression.
@@ -16,7 +19,7 @@ type scope struct {
 
 // spend counts work before it is done.
 func (ev *evaluator) spend(e *expr, steps int) error {
-	if ev.budget -= steps; ev.budget < 0 {
+	if !ev.budget.Spend(steps) {
 		return ev.fail(e, ErrBudget)
 	}
 	return nil
@@ -35,10 +38,10 @@ func (ev *evaluator) eval(e *expr, sc scope) ([]Item, error) {
 		return nil, err
 	}
 	out, err := ev.evalOp(e, sc)
-	if len(out) > maxItems {
-		return nil, ev.fail(e, ErrBudget)
+	if err != nil {
+		return nil, err
 	}
-	return out, err
+	return out, ev.result(e, out)
 }
 
 func (ev *evaluator) evalOp(e *expr, sc scope) ([]Item, error) {

@@ -3,6 +3,8 @@ package fhirpath
 import (
 	"strings"
 	"time"
+
+	"anchorhold/enclave/steps"
 )
 
 // Options say in what surroundings an expression will be evaluated.
@@ -43,13 +45,15 @@ const (
 	DefaultSteps = 1 << 22 // operations, items and comparisons: 1 s or so
 	maxItems     = 1 << 20 // of one collection
 	maxText      = 1 << 20 // bytes of a string that is computed
+	maxTexts     = 1 << 24 // bytes of all of them
 )
 
 // Env is what an evaluation may know besides the resource.
 type Env struct {
 	Now      time.Time // for now() and its like; see Options.Clock
 	MaxSteps int       // 0 means DefaultSteps
-	Budget   *int      // steps that several evaluations share, in place of MaxSteps
+	// Budget is what several evaluations share, in place of MaxSteps. It also ends them with their job.
+	Budget *steps.Budget
 }
 
 // An Expression is ready to be evaluated, by many goroutines at a time.
@@ -102,13 +106,14 @@ func (x *Expression) String() string {
 // nodes below it. Nodes of the result are those of the resource themselves.
 // Its errors are *EvalError; with one there's no result.
 func (x *Expression) Evaluate(context *Node, env Env) ([]Item, error) {
-	ev := evaluator{context: context, env: env, budget: env.MaxSteps}
-	if ev.budget == 0 {
-		ev.budget = DefaultSteps
-	}
-	if env.Budget != nil {
-		ev.budget = *env.Budget
-		defer func() { *env.Budget = max(ev.budget, 0) }()
+	ev := evaluator{context: context, env: env, budget: env.Budget, room: maxTexts}
+	if ev.budget == nil {
+		most := env.MaxSteps
+		if most == 0 {
+			most = DefaultSteps
+		}
+		ev.budget = steps.New(nil)
+		ev.budget.Start(most)
 	}
 	return ev.eval(x.root, scope{this: []Item{context}})
 }

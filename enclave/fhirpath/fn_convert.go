@@ -34,6 +34,11 @@ func conversionFunctions() []function {
 			if i == nil || err != nil {
 				return nil, err
 			}
+			if s, ok := i.(String); ok {
+				if err := c.ev.spend(c.e, len(s)/bytesPerStep); err != nil {
+					return nil, err
+				}
+			}
 			r := v.convert(i)
 			if q, ok := r.(Quantity); ok && c.has(0) {
 				return c.inUnit(q)

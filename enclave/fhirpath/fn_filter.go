@@ -126,6 +126,7 @@ func sorted(c *call) ([]Item, error) {
 			key, sense = key.args[0], -1
 		}
 	}
+	cost := 0
 	for i, item := range c.in {
 		r := []Item{item}
 		if key != nil {
@@ -139,8 +140,11 @@ func sorted(c *call) ([]Item, error) {
 			return nil, errSortKey
 		}
 		list[i] = keyed{item, k}
+		if s, ok := k.(String); ok {
+			cost += len(s) / comparedPerStep
+		}
 	}
-	if err := c.ev.spend(c.e, 20*len(list)); err != nil {
+	if err := c.ev.spend(c.e, 20*(len(list)+cost)); err != nil {
 		return nil, err
 	}
 	var failed error

@@ -138,6 +138,12 @@ func power(c *call) ([]Item, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
+	// Whole exponents are as many products.
+	if n, ok := exponent.integer(); ok {
+		if err := c.ev.spend(c.e, min(absolute(int(n)), 4*maxDigits)/8); err != nil {
+			return nil, err
+		}
+	}
 	r, err := raise(base, exponent)
 	if err != nil || r == nil {
 		return nil, err

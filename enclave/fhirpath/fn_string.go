@@ -24,13 +24,13 @@ func stringFunctions() []function {
 		{name: "length", takes: textOnly, gives: i, eval: onText(func(_ *call, s string) ([]Item, error) {
 			return []Item{Integer(utf8.RuneCountInString(s))}, nil
 		})},
-		{name: "toChars", takes: textOnly, gives: s, eval: onText(func(c *call, s string) ([]Item, error) { return c.texts(strings.Split(s, "")) })},
+		{name: "toChars", takes: textOnly, gives: s, eval: onText(func(c *call, s string) ([]Item, error) { return c.texts(s, "") })},
 		{name: "split", min: 1, max: 1, takes: textOnly, gives: s, eval: onText(func(c *call, s string) ([]Item, error) {
 			separator, ok, err := c.textArg(0)
 			if err != nil || !ok {
 				return nil, err
 			}
-			return c.texts(strings.Split(s, separator))
+			return c.texts(s, separator)
 		})},
 		{name: "join", max: 1, takes: textOnly, gives: s, eval: join},
 	}
@@ -118,10 +118,16 @@ func replace(c *call, s string) ([]Item, error) {
 	return []Item{String(strings.ReplaceAll(s, from, to))}, nil
 }
 
-func (c *call) texts(parts []string) ([]Item, error) {
-	if err := c.ev.spend(c.e, len(parts)); err != nil {
+// texts takes a string apart at a separator. The parts are counted first: they take more memory than the string.
+func (c *call) texts(s, separator string) ([]Item, error) {
+	n := strings.Count(s, separator) + 1
+	if n > maxItems {
+		return nil, ErrBudget
+	}
+	if err := c.ev.spend(c.e, n); err != nil {
 		return nil, err
 	}
+	parts := strings.Split(s, separator)
 	out := make([]Item, len(parts))
 	for i, p := range parts {
 		out[i] = String(p)

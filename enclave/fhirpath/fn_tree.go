@@ -87,6 +87,9 @@ func extension(c *call) ([]Item, error) {
 			found = n.named("extension", found)
 		}
 	}
+	if err := c.ev.spend(c.e, len(found)*(1+len(url)/comparedPerStep)); err != nil {
+		return nil, err
+	}
 	for _, i := range found {
 		x := i.(*Node)
 		for _, u := range x.named("url", nil) {
@@ -95,7 +98,7 @@ func extension(c *call) ([]Item, error) {
 			}
 		}
 	}
-	return out, c.ev.spend(c.e, len(found))
+	return out, nil
 }
 
 // typeFunctions are those of FHIRPath 6.3 and type().

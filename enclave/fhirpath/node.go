@@ -112,6 +112,17 @@ func (n *Node) All() iter.Seq[*Node] {
 	}
 }
 
+// Child returns the first element directly below n with a name in paths, or nil. It looks at names, not at all elements: a list of a
+// million stands in the way of nobody.
+func (n *Node) Child(name string) *Node {
+	for i := range n.fields {
+		if f := &n.fields[i]; f.name == name && len(f.nodes) > 0 {
+			return f.nodes[0]
+		}
+	}
+	return nil
+}
+
 // Members yields the elements directly below n by their name in JSON, in its order.
 func (n *Node) Members() iter.Seq2[string, []*Node] {
 	return func(yield func(string, []*Node) bool) {

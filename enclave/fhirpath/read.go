@@ -49,6 +49,9 @@ func (r *Reader) Read(data []byte) (*Node, error) {
 
 // Forget takes the last tree away. Texts that were taken from it stay good.
 func (r *Reader) Forget() {
+	if len(r.r.data) > decoderKept {
+		r.r.d = nil // it remembers names
+	}
 	r.r.data, r.r.all = nil, ""
 	r.r.nodes.reset()
 	r.r.fields.reset()
@@ -80,7 +83,11 @@ type reader struct {
 	lists  arena[*Node]
 }
 
-const fieldsFirst = 4 // members that an object has room for at first
+const (
+	fieldsFirst = 4 // members that an object has room for at first
+
+	decoderKept = 64 << 10 // bytes of the longest resource whose decoder reads the next one too
+)
 
 // document reads all of the data as one value.
 func (r *reader) document(t *Type) (*Node, error) {

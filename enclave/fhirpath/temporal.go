@@ -29,10 +29,16 @@ const (
 	second
 )
 
+// maxTemporal is the bytes of a date that are read: a fraction may end in zeros without end.
+const maxTemporal = 256
+
 // parseTemporal reads the text of a literal without its @, or of a primitive.
 // It's false for a day that the calendar does not have.
 func parseTemporal(kind *Type, s string) (Temporal, bool) {
 	t := Temporal{kind: kind, prec: -1}
+	if len(s) > maxTemporal {
+		return t, false
+	}
 	date, clock, found := strings.Cut(s, "T")
 	switch {
 	case kind == timeType:

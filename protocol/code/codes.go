@@ -53,9 +53,11 @@ type Record string
 // The record codes.
 const (
 	RecordTooLong          Record = "record-too-long"
+	RecordTooCostly        Record = "record-too-costly"
 	JSONMalformed          Record = "json-malformed"
 	JSONDuplicateName      Record = "json-duplicate-name"
 	JSONTooDeep            Record = "json-too-deep"
+	JSONTooManyValues      Record = "json-too-many-values"
 	UTF8Invalid            Record = "utf8-invalid"
 	ResourceTypeNotAllowed Record = "resource-type-not-allowed"
 	ResourceMalformed      Record = "resource-malformed"
@@ -107,9 +109,11 @@ var codes = map[Code]bool{
 
 var records = map[Record]bool{
 	RecordTooLong:          true,
+	RecordTooCostly:        true,
 	JSONMalformed:          true,
 	JSONDuplicateName:      true,
 	JSONTooDeep:            true,
+	JSONTooManyValues:      true,
 	UTF8Invalid:            true,
 	ResourceTypeNotAllowed: true,
 	ResourceMalformed:      true,

@@ -176,18 +176,27 @@ func (r *record) offset() int {
 	if o := r.worker.engine.settings.fixedOffset; o != nil {
 		return *o
 	}
+	text := ""
+	if !r.worker.scoped {
+		if id := r.root.Child("id"); id != nil {
+			text = plain(id) // as earlier rules left it
+		}
+	}
+	// The id may be long, and the dates many: it is read once.
+	if s := &r.shift; !s.known || s.id != text {
+		r.worker.steps.Spend(len(text) / 64)
+		s.known, s.id, s.days = true, text, offsetOf(text, r.worker.shift)
+	}
+	return r.shift.days
+}
+
+func offsetOf(texts ...string) int {
 	o := 0
-	add := func(s string) {
+	for _, s := range texts {
 		for i := range len(s) {
 			o = (o*131 + int(s[i])) % 101
 		}
 	}
-	if !r.worker.scoped {
-		if id := child(r.root, "id"); id != nil {
-			add(plain(id)) // as earlier rules left it
-		}
-	}
-	add(r.worker.shift)
 	return o - 50
 }
 

@@ -39,7 +39,8 @@
 //   - Numbers that no rule changes keep their text; upstream writes 1e2 as 100.
 //   - A date that is none fails the record where a rule needs it; upstream reads no record with one.
 //   - Labels are added to meta whatever stands there; upstream reads meta again for that and fails when lastUpdated is hashed or encrypted.
-//   - Rules have steps for a record (startBudget, nodeBudget) and JSON has levels (the policy's nesting): a record that takes more fails.
+//   - Rules have steps for a record and bytes that they may add (budget.go), and JSON has levels and values (the policy's limits): a record that takes
+//     more is rejected, and the job goes on.
 //
 // # What the system around it does not do
 //

@@ -98,7 +98,8 @@ func (r *record) generalize(n *fhirpath.Node, u *rule) (ops, error) {
 		if err != nil {
 			return 0, &caseError{err}
 		}
-		return generalized, nil
+		text, _ := n.Text()
+		return generalized, r.grow(len(text))
 	}
 	if u.others == redact {
 		n.ClearValue()

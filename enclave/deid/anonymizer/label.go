@@ -25,10 +25,10 @@ var labels = []struct {
 
 // label says in the meta of a resource what was done to it. A label that is there is not added again.
 func (w *worker) label(n *fhirpath.Node, done ops) error {
-	meta := child(n, "meta")
+	meta := n.Child("meta")
 	if meta != nil {
 		for s := range meta.All() {
-			if c := child(s, "code"); s.Name() == "security" && c != nil {
+			if c := s.Child("code"); s.Name() == "security" && c != nil {
 				text, _ := c.Text()
 				done &^= opsOf(text)
 			}
@@ -46,7 +46,7 @@ func (w *worker) label(n *fhirpath.Node, done ops) error {
 	for _, s := range added.Children(nil) {
 		meta.Adopt(s)
 	}
-	return rewriteInstant(child(meta, "lastUpdated"))
+	return rewriteInstant(meta.Child("lastUpdated"))
 }
 
 // opsOf returns what a code says was done.
@@ -72,7 +72,7 @@ func (w *worker) labeled(done ops) (*fhirpath.Node, error) {
 		if err != nil {
 			return nil, errLabel // unreachable
 		}
-		w.labels[done] = child(basic, "meta")
+		w.labels[done] = basic.Child("meta")
 	}
 	return w.labels[done].Copy(), nil
 }

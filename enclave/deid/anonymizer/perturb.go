@@ -76,7 +76,7 @@ func (r *record) perturb(n *fhirpath.Node, u *rule) (ops, error) {
 	case t == "decimal" || slices.Contains(wholeTypes, t):
 		target = n
 	case slices.Contains(quantityTypes, t):
-		target = child(n, "value")
+		target = n.Child("value")
 	}
 	if target == nil || !target.HasValue() || target.Mark&visited != 0 {
 		return 0, nil

@@ -9,22 +9,20 @@ import (
 	"anchorhold/enclave/fhirpath"
 )
 
-// Steps that all rules together may take on a record, beside what its elements add: some hundred rules that walk through all of
-// it. A path that was made to explode ends here.
-const (
-	startBudget = 1 << 20
-	nodeBudget  = 256
-)
-
 // record is one record at work.
 type record struct {
 	worker *worker
 	sink   *stream.Sink
 	root   *fhirpath.Node
 	bytes  []byte
-	budget int
+	room   int    // bytes that rules may still add
 	digest []byte // of bytes, once it's asked for
 	told   *trace // nil but for a person at a desk
+	shift  struct {
+		known bool
+		id    string
+		days  int
+	}
 }
 
 // What a rule has done to an element, in its Mark.
@@ -45,7 +43,7 @@ func (e *ruleError) Error() string {
 
 func (e *ruleError) Unwrap() error { return e.err }
 
-func (r *record) env() fhirpath.Env { return fhirpath.Env{Budget: &r.budget} }
+func (r *record) env() fhirpath.Env { return fhirpath.Env{Budget: r.worker.steps} }
 
 // resource runs the rules on n, then on the resources below it, and labels it. It returns what was done to all of them.
 func (r *record) resource(n *fhirpath.Node) (ops, error) {
@@ -86,6 +84,9 @@ func (r *record) rules(n *fhirpath.Node) (ops, error) {
 	var done ops
 	index := r.worker.index(n)
 	for _, u := range r.worker.rulesFor(n.Type()) {
+		if err := r.spend(1); err != nil {
+			return 0, err
+		}
 		nodes, err := r.match(u, n, index)
 		if err != nil {
 			return 0, &ruleError{u, err}
@@ -114,6 +115,9 @@ func (r *record) match(u *rule, n *fhirpath.Node, x index) ([]*fhirpath.Node, er
 	var out []*fhirpath.Node
 	for _, found := range x[u.place] {
 		if u.member != "" {
+			if err := r.spend(1); err != nil {
+				return nil, err
+			}
 			for c := range found.All() {
 				if c.Name() == u.member {
 					out = append(out, c)
@@ -132,6 +136,9 @@ func (r *record) match(u *rule, n *fhirpath.Node, x index) ([]*fhirpath.Node, er
 
 // process does what the rule says to an element and all below it that no rule has processed, without resources below.
 func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
+	if err := r.spend(1); err != nil {
+		return 0, err
+	}
 	if n.Mark&visited != 0 {
 		return 0, nil
 	}
@@ -180,6 +187,7 @@ func (r *record) apply(n *fhirpath.Node, u *rule) (ops, error) {
 // visitBelow takes all elements below n for processed by the rule of a number.
 func (r *record) visitBelow(n *fhirpath.Node, number int) {
 	for c := range n.All() {
+		r.worker.steps.Spend(1)
 		r.mark(c, number)
 		r.visitBelow(c, number)
 	}
@@ -196,15 +204,6 @@ func (r *record) secret(key *[32]byte, n *fhirpath.Node) []byte {
 	h.Write(r.digest)
 	h.Write([]byte(n.Pointer()))
 	return h.Sum(nil)
-}
-
-func child(n *fhirpath.Node, name string) *fhirpath.Node {
-	for c := range n.All() {
-		if c.Name() == name {
-			return c
-		}
-	}
-	return nil
 }
 
 func count(n *fhirpath.Node) int {

@@ -26,10 +26,11 @@ type rule struct {
 	member     string               // the name behind a look-up, if it is that of an element and no literal
 	expression *fhirpath.Expression // of the path, or from what was looked up; nil for all of that
 
-	noise   noise
-	replace *value
-	cases   []generalCase
-	others  method // redact or keep: what becomes of values that no case is for
+	noise        noise
+	replace      *value
+	replaceBytes int // of it as JSON
+	cases        []generalCase
+	others       method // redact or keep: what becomes of values that no case is for
 }
 
 const maxPath = 4096

@@ -15,6 +15,8 @@ func (c *compiler) substitute(f ruleFaults, r *rule, v *value) {
 		f.add("replaceWith is missing")
 	case r.replace.kind == '[':
 		f.add("replaceWith is an array, want the value of one element")
+	default:
+		r.replaceBytes = len(r.replace.append(nil))
 	}
 }
 
@@ -124,7 +126,10 @@ func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 	if n.Mark&gone != 0 {
 		return substituted, nil // nothing comes of it but the label
 	}
-	with, err := u.replacement(n.Type())
+	if err := r.grow(u.adds(n.Type())); err != nil {
+		return 0, err
+	}
+	with, err := r.worker.replacement(u, n.Type())
 	if err != nil {
 		return 0, err
 	}
@@ -138,6 +143,7 @@ func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 // drop notes that n leaves the record, with all below it. They are not processed thereby: a later rule of nodesByType or nodesByName
 // still finds them, as upstream's does, and what it does to them shows in the labels.
 func (r *record) drop(n *fhirpath.Node, number int) {
+	r.worker.steps.Spend(1)
 	n.Mark |= gone
 	r.tell(n, number)
 	for c := range n.All() {
@@ -150,6 +156,7 @@ func (r *record) holders(n *fhirpath.Node) map[*fhirpath.Node]bool {
 	kept := map[*fhirpath.Node]bool{}
 	var walk func(n *fhirpath.Node) bool
 	walk = func(n *fhirpath.Node) bool {
+		r.worker.steps.Spend(1)
 		holds := n.Mark&visited != 0
 		for c := range n.All() {
 			holds = walk(c) || holds
@@ -172,6 +179,9 @@ func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool, 
 		}
 	}
 	for c := range n.All() {
+		if err := r.spend(1); err != nil {
+			return err
+		}
 		var t *fhirpath.Node
 		if rest := targets[c.Name()]; len(rest) > 0 {
 			t, targets[c.Name()] = rest[0], rest[1:] // a processed element uses one up, too

@@ -11,6 +11,7 @@ import (
 
 	"anchorhold/enclave/deid/stream"
 	"anchorhold/enclave/fhirpath"
+	"anchorhold/enclave/steps"
 	"anchorhold/protocol/code"
 )
 
@@ -52,10 +53,12 @@ type worker struct {
 	// What is worked out once for all records.
 	rules  map[*fhirpath.Type][]*rule
 	places map[*fhirpath.Type]int
-	labels map[ops]*fhirpath.Node // meta with the labels of what was done
+	labels map[ops]*fhirpath.Node   // meta with the labels of what was done
+	values map[place]*fhirpath.Node // replacements
 	found  index
 
 	reader  *fhirpath.Reader // its tree is that of the record at hand
+	steps   *steps.Budget    // of that record
 	scratch []byte
 }
 
@@ -70,8 +73,8 @@ func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
 
 func (e *Engine) newWorker(j *stream.Job) (*worker, error) {
 	w := &worker{
-		engine: e, day: j.ReferenceDate, found: make(index, len(e.types)+len(e.names)), reader: fhirpath.NewReader(j.MaxNesting),
-		rules: map[*fhirpath.Type][]*rule{}, places: map[*fhirpath.Type]int{}, labels: map[ops]*fhirpath.Node{},
+		engine: e, day: j.ReferenceDate, found: make(index, len(e.types)+len(e.names)), reader: fhirpath.NewReader(j.MaxNesting), steps: steps.New(j.Done),
+		rules: map[*fhirpath.Type][]*rule{}, places: map[*fhirpath.Type]int{}, labels: map[ops]*fhirpath.Node{}, values: map[place]*fhirpath.Node{},
 	}
 	for _, name := range e.Needs() {
 		if len(j.Values[name]) == 0 {
@@ -127,6 +130,7 @@ func (w *worker) Forget() {
 
 // Resource anonymizes one record.
 func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict) {
+	defer w.release()
 	root, err := w.reader.Read(b)
 	switch {
 	case errors.Is(err, fhirpath.ErrTooDeep):
@@ -139,8 +143,9 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 		return dst, stream.Verdict{Type: kind, Code: code.ResourceMalformed}
 	}
 	mark := s.Mark()
-	r := record{worker: w, sink: s, root: root, bytes: b}
-	r.budget = startBudget + nodeBudget*count(root)
+	nodes := count(root)
+	w.steps.Start(w.engine.stepBudget(nodes))
+	r := record{worker: w, sink: s, root: root, bytes: b, room: startText + textPerNode*nodes}
 	out := writer{b: dst}
 	if w.trace != nil {
 		r.told = &trace{rules: map[*fhirpath.Node]int{}}
@@ -149,10 +154,13 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 	}
 	v := stream.Verdict{Type: kind}
 	_, err = r.resource(root)
+	v.Steps = w.steps.Used()
 	switch {
 	case err == nil:
 		prune(root)
 		out.object(root)
+	case isCostly(err): // before all that a rule may have made of it
+		v.Code = code.RecordTooCostly
 	case errors.Is(err, errDate), errors.Is(err, errMalformed):
 		v.Code = code.ResourceMalformed
 	case w.engine.settings.skip && isCase(err):

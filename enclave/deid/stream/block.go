@@ -82,9 +82,9 @@ func (b *block) transform(d *desk, o *Options) {
 	case singlePart:
 		b.line(d, o, b.in, b.first)
 	case headPart, tailPart:
-		b.frame(d, w, o.MaxNesting)
+		b.frame(d, w, o)
 	case entriesPart:
-		b.entries(d, w, o.MaxNesting)
+		b.entries(d, w, o)
 	}
 }
 
@@ -106,7 +106,7 @@ func (b *block) line(d *desk, o *Options, l []byte, n int64) {
 		b.count(n, Verdict{Type: -1, Code: code.RecordTooLong}, "")
 		return
 	}
-	if c, place := judge(l, o.MaxNesting); c != "" {
+	if c, place := judge(l, o); c != "" {
 		b.count(n, Verdict{Type: -1, Code: c}, place)
 		return
 	}
@@ -125,6 +125,11 @@ func (b *block) line(d *desk, o *Options, l []byte, n int64) {
 // the reason lies.
 func (b *block) piece(d *desk, rewrite func(dst, r []byte, s *Sink) ([]byte, Verdict), r []byte) (v Verdict, place string) {
 	end, patches := len(b.out), len(d.sink.patches)
+	leave, ok := d.enter(r)
+	if !ok {
+		return Verdict{Type: -1, Code: code.JSONTooManyValues}, ""
+	}
+	defer leave()
 	d.sink.tally.start()
 	out, v := rewrite(b.out, r, &d.sink)
 	if v.Code == "" {
@@ -139,6 +144,16 @@ func (b *block) piece(d *desk, rewrite func(dst, r []byte, s *Sink) ([]byte, Ver
 		place = pointer(r, v.At)
 	}
 	return v, place
+}
+
+// enter waits for room for the tree of a record, when the worker builds one.
+func (d *desk) enter(r []byte) (leave func(), ok bool) {
+	w, builds := d.worker.(TreeWorker)
+	if !builds || len(r) <= fewBytes {
+		return func() {}, true
+	}
+	n := int64(w.TreeBytes(measure(r)))
+	return func() { d.room.leave(n) }, d.room.enter(d.ctx, n)
 }
 
 func (b *block) count(line int64, v Verdict, place string) {

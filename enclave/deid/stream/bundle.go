@@ -2,6 +2,7 @@ package stream
 
 import (
 	"bytes"
+	"iter"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -62,7 +63,9 @@ func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
 	}
 	b.out = b.out[:len(b.out)-1] // its closing bracket
 	open := false
-	for i, e := range entries {
+	i := int64(-1)
+	for e := range entries {
+		i++
 		at := len(b.out)
 		if open {
 			b.out = append(b.out, ',')
@@ -70,7 +73,7 @@ func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
 			b.out = append(b.out, `,"entry":[`...)
 		}
 		v, place := b.piece(d, w.Entry, e)
-		b.count(line, v, entryPlace(int64(i), place))
+		b.count(line, v, entryPlace(i, place))
 		if v.Code != "" {
 			b.out = b.out[:at]
 			continue
@@ -88,27 +91,20 @@ func entryPlace(entry int64, place string) string {
 	return "/entry/" + strconv.FormatInt(entry, 10) + place
 }
 
-// parts takes a valid Bundle apart: the members but entry, as an object, and the entries.
-func parts(l []byte) (frame []byte, entries [][]byte) {
+// parts takes a valid Bundle apart: the members but entry, as an object, and the entries. Of these no list is made: of 1,1,1,… it would
+// take many times the memory of the line.
+func parts(l []byte) (frame []byte, entries iter.Seq[[]byte]) {
 	p := pieces{buf: l, max: len(l)}
 	p.take('{')
 	frame = append(make([]byte, 0, 256), '{')
+	first := len(l)
 	for p.space() == '"' {
 		text, name, _ := p.name(nil)
 		at := p.i
-		if name == "entry" && p.take('[') {
-			for p.space() != ']' {
-				e, _, ok := p.value(nil)
-				if !ok {
-					return frame, entries // unreachable: it is valid JSON
-				}
-				entries = append(entries, e)
-				p.take(',')
-			}
-			p.take(']')
+		value := p.skip()
+		if name == "entry" && value[0] == '[' {
+			first = at
 		} else {
-			p.i = at
-			value, _, _ := p.value(nil)
 			if len(frame) > 1 {
 				frame = append(frame, ',')
 			}
@@ -116,13 +112,18 @@ func parts(l []byte) (frame []byte, entries [][]byte) {
 		}
 		p.take(',')
 	}
-	return append(frame, '}'), entries
+	return append(frame, '}'), func(yield func([]byte) bool) {
+		p := pieces{buf: l, i: first, max: len(l)}
+		for more := p.take('['); more && p.space() != ']'; p.take(',') {
+			more = yield(p.skip())
+		}
+	}
 }
 
 // frame rewrites a part of the frame of a Bundle that comes piece by piece. One that is rejected ends the job: entries are out already, or
 // will be.
-func (b *block) frame(d *desk, w BundleWorker, maxNesting int) {
-	c, _ := judge(b.in, maxNesting)
+func (b *block) frame(d *desk, w BundleWorker, o *Options) {
+	c, _ := judge(b.in, o)
 	if c == "" {
 		v, _ := b.piece(d, w.Frame, b.in)
 		c = v.Code
@@ -143,7 +144,7 @@ func (b *block) frame(d *desk, w BundleWorker, maxNesting int) {
 }
 
 // entries rewrites entries of a Bundle that comes piece by piece, each behind a comma.
-func (b *block) entries(d *desk, w BundleWorker, maxNesting int) {
+func (b *block) entries(d *desk, w BundleWorker, o *Options) {
 	start := 0
 	for i, end := range b.ends {
 		e := b.in[start:end]
@@ -154,7 +155,7 @@ func (b *block) entries(d *desk, w BundleWorker, maxNesting int) {
 		place := ""
 		if len(e) == 0 {
 			v = Verdict{Type: -1, Code: code.RecordTooLong}
-		} else if v.Code, place = judge(e, maxNesting); v.Code != "" {
+		} else if v.Code, place = judge(e, o); v.Code != "" {
 			v.Type = -1
 		} else {
 			v, place = b.piece(d, w.Entry, e)

@@ -13,12 +13,18 @@ import (
 
 // judge says what is wrong with the JSON of a record, "" for nothing. jsontext
 // decides: grammar, UTF-8 and duplicate names, in what is dropped too. A
-// duplicate name is an attack: two readers, two records.
-func judge(b []byte, maxDepth int) (c code.Record, pointer string) {
+// duplicate name is an attack: two readers, two records. Before that values are
+// counted: jsontext takes memory for each name.
+func judge(b []byte, o *Options) (c code.Record, pointer string) {
+	if len(b) > fewBytes {
+		if values, _ := measure(b); values > maxValues(o.MaxRecord) {
+			return code.JSONTooManyValues, ""
+		}
+	}
 	if jsontext.Value(b).IsValid() {
 		return "", ""
 	}
-	if utf8.Valid(b) && nesting(b) > maxDepth {
+	if utf8.Valid(b) && nesting(b) > o.MaxNesting {
 		return code.JSONTooDeep, ""
 	}
 	_, err := jsontext.NewDecoder(bytes.NewReader(b)).ReadValue()

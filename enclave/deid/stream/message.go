@@ -18,6 +18,10 @@ const (
 	tailPart                // and the members behind them
 )
 
+// maxMembers is how many members of a Bundle are remembered while it comes piece by piece. FHIR has a dozen; one that has more is taken
+// as a whole, or ends the job when they stand behind its entries.
+const maxMembers = 1 << 10
+
 // errFrame says that a Bundle is no JSON after some of its entries have left.
 var errFrame = code.New(code.RecordRejected, nil)
 
@@ -122,7 +126,7 @@ func (s *surface) head() bool {
 		return false
 	}
 	s.raw = append(s.raw, '{')
-	for s.space() == '"' && len(s.raw) <= s.max {
+	for s.space() == '"' && len(s.raw) <= s.max && len(s.seen) < maxMembers {
 		before := len(s.raw)
 		var name string
 		var fits, ok bool
@@ -177,7 +181,7 @@ func (s *surface) tail() ([]byte, bool) {
 	if !s.take(']') {
 		return nil, false
 	}
-	for s.take(',') && len(out) <= s.max {
+	for s.take(',') && len(out) <= s.max && len(s.seen) < maxMembers {
 		var name string
 		var fits, ok bool
 		out = append(out, ',')

@@ -104,6 +104,14 @@ func (p *pieces) value(dst []byte) (_ []byte, fits, ok bool) {
 	return dst[:start], fits, false
 }
 
+// skip returns the value at hand, which is all in buf, and moves behind it.
+func (p *pieces) skip() []byte {
+	var e ender
+	n, _ := e.scan(p.buf[p.i:])
+	p.i += n
+	return p.buf[p.i-n : p.i]
+}
+
 // ender finds the end of a value that comes in parts.
 type ender struct {
 	depth           int

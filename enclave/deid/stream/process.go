@@ -17,10 +17,9 @@ const (
 	defaultRecords     = 100_000_000
 	defaultIdentifiers = 20_000_000
 
-	// maxLong is how many pieces of longPiece bytes of long lines are on the way
-	// at once, 16 MiB: with what becomes of them they take up to ten times that.
-	// Blocks are many on a machine of many cores, and a tenant may fill all of
-	// them with such lines.
+	// maxLong is the most pieces of longPiece bytes of long lines on the way in a
+	// job, 16 MiB. Blocks are many on a machine of many cores, and a tenant may
+	// fill all of them with such lines.
 	maxLong   = 32
 	longPiece = 512 << 10
 )
@@ -29,8 +28,9 @@ const (
 // lines skipped, in the order of the input. A record that breaks a rule is
 // rejected and counted, and none of its bytes are written.
 //
-// It returns when all goroutines that it started have ended; an end of ctx is
-// seen between reads of in and writes to out, so the caller makes those end.
+// It returns when all goroutines that it started have ended. An end of ctx is
+// seen between reads of in and writes to out, which the caller makes end, and
+// within the work on a record.
 // Errors of in and out are returned wrapped. Others carry a code: RecordRejected
 // (with Raise), TooManyRecords, TooManyIdentifiers, CrosswalkMalformed, CrosswalkMismatch (the rules issue no surrogates), ReferenceDateMissing,
 // ContextInvalid (a reference date that is no date), Canceled, Timeout. After an
@@ -53,16 +53,20 @@ func newPipeline(ctx context.Context, e Engine, o Options) (*pipeline, error) {
 		return nil, code.New(code.CrosswalkMismatch, nil)
 	}
 	p := &pipeline{engine: e, types: len(e.Types()), rules: len(e.Rules()), options: o}
-	j := &Job{ReferenceDate: day, MaxNesting: o.MaxNesting, Values: o.Values, key: &p.options.SurrogateKey}
+	p.ctx, p.cancel = context.WithCancelCause(ctx)
+	j := &Job{
+		ReferenceDate: day, MaxNesting: o.MaxNesting, Values: o.Values, Done: p.ctx.Done(), key: &p.options.SurrogateKey,
+	}
 	for range o.Workers {
 		w, err := e.NewWorker(j)
 		if err != nil {
 			p.forget()
+			p.cancel(nil)
 			return nil, err
 		}
-		p.desks = append(p.desks, &desk{w, Sink{hasher: newHasher(&p.options.SurrogateKey), tally: newTally(p.rules)}})
+		s := Sink{hasher: newHasher(&p.options.SurrogateKey), tally: newTally(p.rules)}
+		p.desks = append(p.desks, &desk{p.ctx, o.Room, w, s})
 	}
-	p.ctx, p.cancel = context.WithCancelCause(ctx)
 	return p, nil
 }
 
@@ -146,6 +150,9 @@ func (o *Options) complete() (time.Time, error) {
 	defaults(&o.MaxRecords, defaultRecords)
 	defaults(&o.MaxIdentifiers, defaultIdentifiers)
 	defaults(&o.Workers, runtime.GOMAXPROCS(0))
+	if o.Room == nil {
+		o.Room = NewRoom(0, 1)
+	}
 	return day, nil
 }
 
@@ -179,7 +186,7 @@ func (p *pipeline) start(in io.Reader) {
 	// block: the more there are, the less a late one holds the others up.
 	n := 4*p.options.Workers + 4
 	p.free = make(chan *block, n)
-	p.long = make(chan struct{}, maxLong)
+	p.long = make(chan struct{}, p.options.Room.long)
 	p.work = make(chan *block, n)
 	p.ordered = make(chan *block, n)
 	for range n {
@@ -250,7 +257,7 @@ func (p *pipeline) hand(b *block) bool {
 // job ends. Nobody but the reader waits for room, so it always gets it: all of
 // it at most, whatever the length.
 func (p *pipeline) admit(b *block) bool {
-	for b.long < min(len(b.in)/longPiece, maxLong) {
+	for b.long < min(len(b.in)/longPiece, cap(p.long)) {
 		select {
 		case p.long <- struct{}{}:
 			b.long++
@@ -263,6 +270,8 @@ func (p *pipeline) admit(b *block) bool {
 
 // desk is what a goroutine that transforms works with.
 type desk struct {
+	ctx    context.Context
+	room   *Room
 	worker Worker
 	sink   Sink
 }

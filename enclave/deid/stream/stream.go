@@ -44,6 +44,8 @@ type Verdict struct {
 	Code code.Record // why the record is rejected; "" when it is not
 	At   int         // where in r the reason begins, for a place to point to
 	Stop bool        // the rules have the whole job fail with a record that is rejected
+	// Steps is the work that the record took, in steps of the engine: the same for the same record, and bounded by its length.
+	Steps int
 }
 
 // Job is what a worker may know of its job.
@@ -51,7 +53,9 @@ type Job struct {
 	ReferenceDate time.Time
 	MaxNesting    int               // JSON depth that is accepted
 	Values        map[string][]byte // secrets of the parameters message, by name
-	key           *[32]byte
+	// Done is closed when the job ends. Workers look at it within a record: see package steps.
+	Done <-chan struct{}
+	key  *[32]byte
 }
 
 // Secret derives a key of the job for one use: the same message and label always give the same (invariant 7). Labels begin with
@@ -76,6 +80,9 @@ type Options struct {
 	MaxRecord int
 	// MaxNesting is the JSON depth that is accepted; 0 means 64.
 	MaxNesting int
+	// Room is the memory for records that jobs share; nil means one of its own,
+	// of a machine whose memory is not known.
+	Room *Room
 	// MaxRecords bounds the records of the job; 0 means 100,000,000.
 	MaxRecords int64
 	// MaxIdentifiers bounds the distinct identifiers of the job, and with

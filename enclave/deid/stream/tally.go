@@ -21,6 +21,9 @@ const (
 	// maxName is how many bytes of such a name it shows.
 	maxName = 64
 
+	// maxApplied is how much of applied a worker keeps from block to block.
+	maxApplied = 1 << 14
+
 	removed = 1 // lowest bit of what was applied: nothing of the value stays
 )
 
@@ -134,6 +137,9 @@ func (t *tally) end(u *unknowns) {
 		t.counts[slot] = 0
 	}
 	t.first, t.omitted = t.first[:0], 0
+	if cap(t.applied) > maxApplied {
+		t.applied = nil // of one record with many values: it must not stay with every worker
+	}
 }
 
 // dropped is the sum over a job's blocks.

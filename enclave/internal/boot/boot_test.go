@@ -49,6 +49,12 @@ type bench struct {
 
 func newBench(t testing.TB) *bench {
 	t.Helper()
+	return newBenchOf(t, "replays: 1000, concurrent-jobs: 64")
+}
+
+// newBenchOf is newBench with the limits of its policy.
+func newBenchOf(t testing.TB, limits string) *bench {
+	t.Helper()
 	b := &bench{Cloud: cloudtest.New(t, nil), log: &syncBuffer{}}
 	source := fmt.Sprintf(`
 anchorhold: policy/v1
@@ -56,11 +62,11 @@ tenants:
   - {name: clinic, keys: [%q], pipelines: [deid]}
 pipelines:
   - {name: deid, preset: safe-harbor, content-types: [application/fhir+ndjson]}
-limits: {replays: 1000, concurrent-jobs: 64}
+limits: {%s}
 test:
   kms-host: %s
   tls-roots: %q
-`, b.KeyARN, cloudtest.Host, b.TLSRoots)
+`, b.KeyARN, limits, cloudtest.Host, b.TLSRoots)
 	var err error
 	b.compiled, err = policysource.Compile([]byte(source), deid.Preset, nil)
 	check(t, err)

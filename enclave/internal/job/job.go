@@ -58,7 +58,8 @@ type Config struct {
 	Challenge func(ctx context.Context, nonce []byte) ([]byte, error)
 	// Healthy tells whether the NSM answers: an enclave that cannot sign receipts has no room for jobs.
 	Healthy func() bool
-	// Memory is that of the machine in bytes; 0: unknown, and then the policy alone bounds identifiers.
+	// Memory is that of the machine in bytes; 0: unknown, and then the policy alone bounds identifiers, and fixed numbers the records
+	// under way.
 	Memory uint64
 	// Now is the NSM's clock.
 	Now func() time.Time
@@ -84,6 +85,7 @@ type Service struct {
 	config  Config
 	digest  digest.Digest // of the policy
 	most    uint64        // identifiers of a job
+	room    *stream.Room  // memory for the records of all jobs
 	slots   chan struct{} // one token for each job that runs
 	peers   chan struct{} // one token for each connection
 	replays *replays
@@ -106,6 +108,7 @@ func New(c Config) (*Service, error) {
 		most:    identifiers(c.Policy.Limits.Identifiers, c.Memory, jobs),
 		slots:   make(chan struct{}, jobs),
 		peers:   make(chan struct{}, jobs*peersPerJob+sparePeers),
+		room:    stream.NewRoom(c.Memory, jobs),
 		replays: newReplays(c.Policy.Limits.Replays, maxReplayEntries),
 	}, nil
 }

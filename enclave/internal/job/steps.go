@@ -133,6 +133,7 @@ func (r *run) options(values map[string][]byte) stream.Options {
 		MaxNesting:     int(min(l.Nesting, math.MaxInt32)),
 		MaxRecords:     int64(min(l.Records, math.MaxInt64)),
 		MaxIdentifiers: int64(min(r.s.most, math.MaxInt64)),
+		Room:           r.s.room,
 		Values:         values,
 	}
 }
