@@ -40,7 +40,7 @@ type judge struct {
 }
 
 // keyForm is what every key ARN fits.
-var keyForm = wildARN("arn:aws:kms:?*:?*:key/?*")
+var keyForm = wildARN("arn:aws*:kms:?*:?*:key/?*")
 
 // keyARNs are the ARNs that the key may have: its own when it is known, else one for each way of fitting what statements name: the worst case.
 func (l *linter) keyARNs() []string {
@@ -51,13 +51,29 @@ func (l *linter) keyARNs() []string {
 	for _, s := range l.Policy.Statements {
 		for _, r := range s.Resources {
 			if r != "*" {
-				globs = append(globs, wildARN(r))
+				globs = append(globs, resourceGlobs(r)...)
 			}
 		}
 	}
 	values, sure := witnesses(globs, keyForm)
 	l.unsure = l.unsure || !sure
 	return values
+}
+
+// resourceGlobs are the ways in which a pattern of Resource may fit an ARN. A * in a pattern of fewer
+// than six parts may match colons, which of a * at its end is certain.
+func resourceGlobs(pattern string) []glob {
+	parts := strings.SplitN(pattern, ":", 4)
+	for i := 0; i < len(parts) && i < 3; i++ {
+		parts[i] = strings.ToLower(parts[i]) // a key's ARN has no other
+	}
+	text := strings.Join(parts, ":")
+	within := wildARN(text)
+	if strings.Count(text, ":") >= 5 {
+		return []glob{within}
+	}
+	within[len(within)-1].part = false
+	return []glob{within, wild(text)}
 }
 
 // only keeps all denials of the policy and one statement that allows; -1 keeps none.

@@ -183,6 +183,11 @@ var rules = map[string]rule{
 		"policy variables are text in it: a condition with one does not do what it says",
 		"Version 2012-10-17",
 	},
+	"not-reliable": {
+		Medium, "AWS does not document what the statement means",
+		"an Allow may let in more, and a Deny keep out less, than its author meant: this report assumes both",
+		"write what the documentation settles: see the reason in the finding",
+	},
 	"too-complex": {
 		High, "there are too many combinations of conditions to try them all",
 		"unknown: the linter has not found one, and has not tried everything",

@@ -30,7 +30,7 @@ func (g Grant) Allows(r Request) bool {
 	if !ok || !slices.ContainsFunc(g.Operations, func(o string) bool { return strings.EqualFold(o, operation) }) {
 		return false
 	}
-	if !grantee(g.Grantee).matches(r) {
+	if grantee(g.Grantee).matches(r) == no {
 		return false
 	}
 	if slices.ContainsFunc(withoutContext, func(o string) bool { return strings.EqualFold(o, operation) }) {
