@@ -2,6 +2,7 @@ package keylint
 
 import (
 	"slices"
+	"strings"
 
 	"anchorhold/protocol/keypolicy"
 )
@@ -9,8 +10,14 @@ import (
 // probeGrants asks of each grant what its grantee could do with it, against the policy's denials.
 func (l *linter) probeGrants() {
 	for _, g := range l.Grants {
-		if !l.probeGrant(g) {
+		live := l.probeGrant(g)
+		switch {
+		case g.Who() == "":
+			l.reportGrant("unknown-grantee", g)
+		case !live:
 			l.reportGrant("idle-grant", g)
+		case !strings.HasPrefix(g.Who(), "arn:"):
+			l.reportGrant("service-grant", g)
 		}
 	}
 }
@@ -26,7 +33,7 @@ func (l *linter) probeGrant(g keypolicy.Grant) (live bool) {
 			if !slices.Contains(g.Operations, o) {
 				continue
 			}
-			if found, _ := j.reach(attempt{principal: g.Grantee, action: o, fixed: document{}.keys()}); found {
+			if found, _ := j.reach(attempt{principal: g.Who(), action: o, fixed: document{}.keys()}); found {
 				l.reportGrant(rule, g)
 				live = true
 			}
@@ -37,7 +44,7 @@ func (l *linter) probeGrant(g keypolicy.Grant) (live bool) {
 
 func (l *linter) reportGrant(name string, g keypolicy.Grant) {
 	r := rules[name]
-	l.add(Finding{Rule: name, Severity: r.severity, Statement: -1, Grant: g.ID, Says: r.says, Attack: r.attack, Fix: r.fix}, g.Grantee)
+	l.add(Finding{Rule: name, Severity: r.severity, Statement: -1, Grant: g.ID, Says: r.says, Attack: r.attack, Fix: r.fix}, g.Who())
 }
 
 // metadata judges what DescribeKey says.

@@ -157,6 +157,10 @@ func (l *linter) findChoices() {
 		}
 	}
 	for _, g := range l.Grants {
+		if g.SourceARN != "" {
+			k := at("aws:sourcearn")
+			k.exact = append(k.exact, g.SourceARN)
+		}
 		for _, constraint := range []map[string]string{g.Equals, g.Subset} {
 			for name, value := range constraint {
 				k := at(contextKey + name)

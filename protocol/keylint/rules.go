@@ -203,6 +203,16 @@ var rules = map[string]rule{
 		"the grantee seals what passes for the owner's",
 		"revoke the grant, and deny kms:CreateGrant to everyone",
 	},
+	"service-grant": {
+		High, "a grant lets an AWS service use the key",
+		"who can make the service act for them, or for the resource that the grant names, reads through it",
+		"have the grant retired or revoke it, and deny kms:CreateGrant to everyone",
+	},
+	"unknown-grantee": {
+		High, "a grant does not say whom it is for",
+		"unknown: the linter cannot judge who uses the grant",
+		"revoke the grant, and deny kms:CreateGrant to everyone",
+	},
 	"idle-grant": {
 		Low, "a grant is there, which the policy's denials hold back today",
 		"the grant acts as soon as a denial is removed",

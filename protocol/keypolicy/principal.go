@@ -180,6 +180,9 @@ func sessionOf(session, principal string) truth {
 	return min(perhaps, truthOf(strings.EqualFold(parts[1], name)))
 }
 
+// IsSession says whether an ARN is certainly that of an assumed-role session of the role.
+func IsSession(session, role string) bool { return sessionOf(session, role) == yes }
+
 // RoleARN gives the value of aws:PrincipalArn for a principal: of an assumed-role session the ARN of its role, without the
 // path, which a session ARN does not hold; every other ARN as it is.
 func RoleARN(principal string) string {

@@ -70,6 +70,7 @@ func init() {
 		"no-administrator":  {harm: nothingRevoked},
 		"old-version":       {harm: variableIsText},
 		"too-complex":       {harm: unattested},
+		"not-reliable":      {harm: crossed},
 	}
 }
 
