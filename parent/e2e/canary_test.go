@@ -39,14 +39,19 @@ func (c *canaryRun) seal() job {
 	return j
 }
 
-// run returns the exit code, and of each attempt its verdict.
+// run returns the exit code, and of each attempt its verdict, with the credentials of the parent's role.
 func (c *canaryRun) run(j job, more ...string) (code int, verdicts map[string]string, output string) {
+	c.t.Helper()
+	return c.runAs(c.s.Parent(), j, more...)
+}
+
+func (c *canaryRun) runAs(role stage.Role, j job, more ...string) (code int, verdicts map[string]string, output string) {
 	c.t.Helper()
 	args := append([]string{
 		"canary", "--json", "--parent", c.s.ParentURL, "--token-file", c.s.TokenFile(), "--role", c.s.Parent().ARN, "--root", c.s.Path("ca", "attestation-root.pem"), j.path(".ahjob"),
 	}, more...)
 	cmd := exec.CommandContext(c.t.Context(), bin+"/anchorhold", args...)
-	cmd.Env = append([]string{}, c.s.Parent().Environment...)
+	cmd.Env = append([]string{}, role.Environment...)
 	out, _ := cmd.Output()
 	var report struct {
 		Outcomes []struct{ Attempt, Verdict string }
@@ -70,6 +75,11 @@ func TestCanary(t *testing.T) {
 	good, err := s.KeyPolicy(t.Context())
 	check(t, err)
 
+	// Attack: the wrong credentials, to which KMS refuses everything. The canary does not pass for quiet.
+	if code, verdicts, out := c.runAs(s.Nobody(), c.seal()); code != 1 || len(verdicts) > 0 {
+		t.Errorf("with another role's credentials: got exit %d and %d attempts, want 1 and none\n%s", code, len(verdicts), out)
+	}
+	c.withoutPermission()
 	first := c.seal()
 	code, verdicts, out := c.run(first, c.refusedDocuments()...)
 	if code != 0 || len(verdicts) < 21 {
@@ -110,6 +120,32 @@ func TestCanary(t *testing.T) {
 		if want := map[bool]string{false: "refused", true: "odd"}[a == "ReEncrypt"]; verdict != want {
 			t.Errorf("%s: got %q, want %s", a, verdict, want)
 		}
+	}
+}
+
+// withoutPermission runs the canary as the parent's role without IAM's permission for anything but
+// Decrypt: what that refuses proves nothing about the key, closed or open.
+func (c *canaryRun) withoutPermission() {
+	c.t.Helper()
+	code, verdicts, out := c.runAs(c.s.Unpermitted(), c.seal())
+	if code != 5 {
+		c.t.Errorf("without IAM's permission: got exit %d, want 5\n%s", code, out)
+	}
+	for a, verdict := range verdicts {
+		want := "inconclusive"
+		if strings.HasPrefix(a, "Decrypt") {
+			want = "refused"
+		}
+		switch a {
+		case "PutKeyPolicy", "GetKeyPolicy", "ReplicateKey": // KMS keeps them to the key's account
+			want = verdict
+		}
+		if verdict != want {
+			c.t.Errorf("%s without IAM's permission: got %s, want %s", a, verdict, want)
+		}
+	}
+	if !strings.Contains(out, `"enclave": "opened"`) || !strings.Contains(out, `"verdict": "inconclusive"`) {
+		c.t.Errorf("the output lacks the positive half or the verdict\n%s", out)
 	}
 }
 

@@ -200,7 +200,7 @@ func (r *roller) roll(slot stage.Slot, program string) {
 	r.status(0, "next: remove", "--jobs", r.s.Path("q-"+r.to))
 	r.apply("5-remove.json")
 	r.status(0, "done")
-	r.asAdministrator(0, "no finding", "key-policy", "lint", "--key", r.s.KeyARN)
+	r.asAdministrator(0, "no finding", "key-policy", "lint", "--policy", r.s.Path("policy.cbor"), "--key", r.s.KeyARN)
 	// What was not drained is opened by nobody: not by the old image, which still runs, nor by the new one.
 	if code, out := owner(t, r.s, late.submitArgs()...); code != 1 || !strings.Contains(out, "kms-denied") {
 		t.Errorf("a job of the removed image: got exit %d and %s, want kms-denied", code, out)
@@ -217,7 +217,7 @@ func TestRollout(t *testing.T) {
 	first := &roller{t: t, s: s, input: input, from: "policy", to: "changed"}
 	policy := mustOwner(t, s, 0, append([]string{"key-policy", "--pins", s.Path("policy.pins")}, first.roles()...)...)
 	check(t, s.SetKeyPolicy(ctx, policy))
-	first.asAdministrator(0, "no finding", "key-policy", "lint", "--key", s.KeyARN)
+	first.asAdministrator(0, "no finding", "key-policy", "lint", "--policy", s.Path("policy.cbor"), "--key", s.KeyARN)
 	first.p = startPipeline(t, s, input, "policy")
 
 	check(t, s.CompilePolicy(ctx, "changed", "2025-12-31"))

@@ -2,6 +2,7 @@ package keylint
 
 import (
 	"slices"
+	"strings"
 
 	"anchorhold/protocol/keypolicy"
 )
@@ -9,13 +10,22 @@ import (
 // probeGrants asks of each grant what its grantee could do with it, against the policy's denials.
 func (l *linter) probeGrants() {
 	for _, g := range l.Grants {
-		if !l.probeGrant(g) {
+		live := l.probeGrant(g)
+		switch {
+		case g.Who() == "":
+			l.reportGrant("unknown-grantee", g)
+		case !live:
 			l.reportGrant("idle-grant", g)
+		case !strings.HasPrefix(g.Who(), "arn:"):
+			l.reportGrant("service-grant", g)
 		}
 	}
 }
 
 func (l *linter) probeGrant(g keypolicy.Grant) (live bool) {
+	if g.Who() == "" {
+		return false // unknown-grantee says it
+	}
 	j := l.only(-1)
 	j.grants = []keypolicy.Grant{g}
 	for rule, operations := range map[string][]string{"grant-opens": openingGrants, "grant-mints": mintingGrants} {
@@ -23,7 +33,7 @@ func (l *linter) probeGrant(g keypolicy.Grant) (live bool) {
 			if !slices.Contains(g.Operations, o) {
 				continue
 			}
-			found, sure := j.reach(attempt{who: g.Grantee, action: o})
+			found, sure := j.reach(attempt{who: g.Who(), action: o})
 			if found {
 				l.reportGrant(rule, g)
 				live = true
@@ -37,7 +47,7 @@ func (l *linter) probeGrant(g keypolicy.Grant) (live bool) {
 
 func (l *linter) reportGrant(name string, g keypolicy.Grant) {
 	r := rules[name]
-	l.add(name, Finding{Rule: name, Severity: r.severity, Statement: -1, Grant: g.ID, Says: r.says, Attack: r.attack, Fix: r.fix}, g.Grantee)
+	l.add(name, Finding{Rule: name, Severity: r.severity, Statement: -1, Grant: g.ID, Says: r.says, Attack: r.attack, Fix: r.fix}, g.Who())
 }
 
 // metadata judges what DescribeKey says.

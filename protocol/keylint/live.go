@@ -50,12 +50,16 @@ func Read(ctx context.Context, source Source, arn string) (*Key, error) {
 }
 
 func readGrant(g *types.GrantListEntry) keypolicy.Grant {
-	out := keypolicy.Grant{ID: aws.ToString(g.GrantId), Grantee: aws.ToString(g.GranteePrincipal), Retiring: aws.ToString(g.RetiringPrincipal)}
+	out := keypolicy.Grant{
+		ID: aws.ToString(g.GrantId), Grantee: aws.ToString(g.GranteePrincipal), GranteeService: aws.ToString(g.GranteeServicePrincipal),
+		Retiring: aws.ToString(g.RetiringPrincipal), RetiringService: aws.ToString(g.RetiringServicePrincipal),
+	}
 	for _, o := range g.Operations {
 		out.Operations = append(out.Operations, string(o))
 	}
 	if g.Constraints != nil {
 		out.Equals, out.Subset = g.Constraints.EncryptionContextEquals, g.Constraints.EncryptionContextSubset
+		out.SourceARN = aws.ToString(g.Constraints.SourceArn)
 	}
 	return out
 }

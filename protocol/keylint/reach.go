@@ -49,7 +49,7 @@ func (l *linter) keyARNs() []string {
 	for _, s := range l.Policy.Statements {
 		for _, r := range s.Resources {
 			if r != "*" {
-				globs = append(globs, wildARN(r), wild(r))
+				globs = append(globs, resourceGlobs(r)...)
 			}
 		}
 	}
@@ -63,6 +63,22 @@ func (l *linter) keyARNs() []string {
 		arns = append(arns, values...)
 	}
 	return arns
+}
+
+// resourceGlobs are the ways in which a pattern of Resource may fit an ARN. A * in a pattern of fewer
+// than six parts may match colons, which of a * at its end is certain.
+func resourceGlobs(pattern string) []glob {
+	parts := strings.SplitN(pattern, ":", 4)
+	for i := 0; i < len(parts) && i < 3; i++ {
+		parts[i] = strings.ToLower(parts[i]) // a key's ARN has no other
+	}
+	text := strings.Join(parts, ":")
+	within := wildARN(text)
+	if strings.Count(text, ":") >= 5 {
+		return []glob{within}
+	}
+	within[len(within)-1].part = false
+	return []glob{within, wild(text)}
 }
 
 // only keeps all denials of the policy and one statement that allows; -1 keeps none.
@@ -250,8 +266,14 @@ func (j judge) granted(domains []mask, action string) bool {
 		if !slices.ContainsFunc(g.Operations, func(o string) bool { return strings.EqualFold(o, action) }) {
 			continue
 		}
-		if g.Allows(keypolicy.Request{Principal: g.Grantee, Action: "kms:" + action}) {
-			return true // no constraint, or none that counts for the operation
+		r := keypolicy.Request{Principal: g.Who(), Action: "kms:" + action, Context: map[string][]string{}}
+		if g.SourceARN != "" {
+			r.Context[sourceKey] = []string{g.SourceARN}
+			n := j.index[sourceKey]
+			domains[n] = domains[n].and(j.variables[n].where(func(have []string) bool { return len(have) == 1 && have[0] == g.SourceARN }))
+		}
+		if g.Allows(r) {
+			return true // no encryption context, or none that counts for the operation
 		}
 		for _, constraint := range []map[string]string{g.Equals, g.Subset} {
 			for name, value := range constraint {

@@ -240,6 +240,11 @@ var rules = map[string]rule{
 		"policy variables are text in it: a condition with one does not do what it says",
 		"Version 2012-10-17",
 	},
+	"not-reliable": {
+		Medium, "AWS does not document what the statement means",
+		"an Allow may let in more, and a Deny keep out less, than its author meant: this report assumes both",
+		"write what the documentation settles: see the reason in the finding",
+	},
 	"too-complex": {
 		High, "there are too many combinations of conditions to try them all",
 		"unknown: the linter has not found one, and has not tried everything",
@@ -253,6 +258,16 @@ var rules = map[string]rule{
 	"grant-mints": {
 		High, "a grant lets its grantee make keys or ciphertexts",
 		"the grantee seals what passes for the owner's",
+		"revoke the grant, and deny kms:CreateGrant to everyone",
+	},
+	"service-grant": {
+		High, "a grant lets an AWS service use the key",
+		"who can make the service act for them, or for the resource that the grant names, reads through it",
+		"have the grant retired or revoke it, and deny kms:CreateGrant to everyone",
+	},
+	"unknown-grantee": {
+		High, "a grant does not say whom it is for",
+		"unknown: the linter cannot judge who uses the grant",
 		"revoke the grant, and deny kms:CreateGrant to everyone",
 	},
 	"idle-grant": {

@@ -13,6 +13,7 @@ var measurement = regexp.MustCompile(`^[0-9a-fA-F]{96}$`)
 // shape reads one statement.
 func (l *linter) shape(i int) {
 	s := &l.Policy.Statements[i]
+	l.doubts(i)
 	for _, p := range s.Principals {
 		switch {
 		case p.UniqueID != "":
@@ -43,6 +44,20 @@ func (l *linter) shape(i int) {
 			}
 		}
 	}
+}
+
+// doubts reports what in a statement AWS's documentation leaves open. Silence would pass for the
+// reading that the author had in mind.
+func (l *linter) doubts(i int) {
+	s := &l.Policy.Statements[i]
+	list := s.Doubts()
+	if len(list) == 0 {
+		return
+	}
+	r := rules["not-reliable"]
+	l.add("not-reliable", Finding{
+		Rule: "not-reliable", Severity: r.severity, Statement: i, Sid: s.Sid, Says: r.says + ": " + strings.Join(list, "; "), Attack: r.attack, Fix: r.fix,
+	}, "")
 }
 
 // lenient reports whether a condition holds without its key.

@@ -17,6 +17,7 @@ const (
 	tenantKey   = contextKey + "anchorhold:tenant"
 	callerKey   = "aws:principalarn"
 	grantKey    = "kms:grantoperations"
+	sourceKey   = "aws:sourcearn"
 )
 
 // A family says of which document a variable is a register.
@@ -106,6 +107,10 @@ func (l *linter) compare() {
 		}
 	}
 	for _, g := range l.Grants {
+		if g.SourceARN != "" {
+			k := at(sourceKey)
+			k.exact = append(k.exact, g.SourceARN)
+		}
 		for _, constraint := range []map[string]string{g.Equals, g.Subset} {
 			for name, value := range constraint {
 				k := at(contextKey + name)
@@ -233,11 +238,8 @@ func (l *linter) compile(s *keypolicy.Statement) []limit {
 	var list []limit
 	for _, c := range s.Conditions {
 		n := l.index[strings.ToLower(c.Key)]
-		alone := &keypolicy.Policy{Statements: []keypolicy.Statement{anyone(c)}}
 		v := &l.variables[n]
-		holds := v.where(func(value []string) bool {
-			return alone.Evaluate(keypolicy.Request{Context: map[string][]string{strings.ToLower(c.Key): value}}).Allowed
-		})
+		holds := v.where(func(value []string) bool { return conditionHolds(c, s.Deny, value) })
 		if i := slices.IndexFunc(list, func(have limit) bool { return have.variable == n }); i >= 0 {
 			list[i].values = list[i].values.and(holds)
 		} else {
@@ -245,6 +247,19 @@ func (l *linter) compile(s *keypolicy.Statement) []limit {
 		}
 	}
 	return list
+}
+
+// conditionHolds reports whether a condition of a statement certainly holds (deny) or may hold (allow)
+// for a value: where AWS does not document it, a Deny does not act and an Allow does.
+func conditionHolds(c keypolicy.Condition, deny bool, value []string) bool {
+	r := keypolicy.Request{Context: map[string][]string{strings.ToLower(c.Key): value}}
+	p := &keypolicy.Policy{Statements: []keypolicy.Statement{anyone(c)}}
+	if !deny {
+		return p.Evaluate(r).Allowed
+	}
+	p.Statements[0].Deny = true
+	p.Statements = append(p.Statements, anyone())
+	return !p.Evaluate(r).Allowed
 }
 
 // anyone is a statement that allows everything to everyone on some conditions.

@@ -75,6 +75,8 @@ var conditionCases = []struct {
 	{"date", `{"DateGreaterThanEquals":{"aws:EpochTime":"1000"}}`, values{"aws:EpochTime": {"1000"}}, true},
 	{"date", `{"DateEquals":{"aws:EpochTime":"0"}}`, values{"aws:EpochTime": {"1970-01-01T00:00:00Z"}}, true},
 	{"date", `{"DateGreaterThan":{"aws:CurrentTime":"2020-01-01"}}`, nil, false},
+	{"date", `{"DateLessThan":{"aws:CurrentTime":"2026-06"}}`, values{"aws:CurrentTime": {"2026-05-31T23:59:59Z"}}, true},
+	{"date", `{"DateLessThan":{"aws:CurrentTime":"2026-06"}}`, values{"aws:CurrentTime": {"2026-06-01T00:00:00Z"}}, false},
 	// Same page, "Boolean condition operators".
 	{"bool", `{"Bool":{"aws:SecureTransport":"true"}}`, values{"aws:SecureTransport": {"true"}}, true},
 	{"bool", `{"Bool":{"aws:SecureTransport":true}}`, values{"aws:SecureTransport": {"true"}}, true},
@@ -96,7 +98,10 @@ var conditionCases = []struct {
 	{"ifexists", `{"StringNotEqualsIfExists":{"kms:k":"a"}}`, values{"kms:k": {"a"}}, false},
 	{"ifexists", `{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}`, nil, true},
 	{"ifexists", `{"NumericLessThanIfExists":{"aws:k":1}}`, values{"aws:k": {"2"}}, false},
-	{"ifexists", `{"ForAnyValue:StringEqualsIfExists":{"kms:k":"a"}}`, nil, true},
+	// IAM User Guide, "Single-valued vs. multivalued context keys": without values the outcome is false.
+	{"set", `{"ForAnyValue:StringEqualsIfExists":{"kms:k":"a"}}`, nil, false},
+	{"set", `{"ForAnyValue:StringNotEqualsIfExists":{"kms:k":"a"}}`, nil, false},
+	{"set", `{"ForAllValues:StringEqualsIfExists":{"kms:k":"a"}}`, nil, true},
 	// Same page, "Condition operator to check existence of condition keys".
 	{"null", `{"Null":{"kms:k":"true"}}`, nil, true},
 	{"null", `{"Null":{"kms:k":"true"}}`, values{"kms:k": {"a"}}, false},
@@ -136,10 +141,10 @@ var conditionCases = []struct {
 	// KMS Developer Guide, "kms:EncryptionContextKeys": with a set operator the keys' case counts.
 	{"context keys", `{"ForAllValues:StringEquals":{"kms:EncryptionContextKeys":"AppName"}}`, values{"kms:EncryptionContextKeys": {"appname"}}, false},
 	{"context keys", `{"ForAnyValue:StringEquals":{"kms:EncryptionContextKeys":"AppName"}}`, values{"kms:EncryptionContextKeys": {"AppName", "z"}}, true},
-	// Ours: two context keys that differ by case only are one key with two values. Either may satisfy an Allow, a Deny wants none to
-	// match: the worst case both times.
+	// Ours: two context keys that differ by case only are one key with two values, of which either may
+	// satisfy an Allow.
 	{"worst case", `{"StringEquals":{"kms:EncryptionContext:a":"x"}}`, values{"kms:EncryptionContext:A": {"y"}, "kms:EncryptionContext:a": {"x"}}, true},
-	{"worst case", `{"StringNotEquals":{"kms:EncryptionContext:a":"x"}}`, values{"kms:EncryptionContext:A": {"y"}, "kms:EncryptionContext:a": {"x"}}, false},
+	{"worst case", `{"StringNotEquals":{"kms:EncryptionContext:a":"x"}}`, values{"kms:EncryptionContext:A": {"y"}, "kms:EncryptionContext:a": {"x"}}, true},
 }
 
 func TestConditions(t *testing.T) {

@@ -89,6 +89,15 @@ var statementCases = []struct {
 	{"resource", allow(`"Resource":"arn:aws:kms:*:111122223333:key/*"`), parent, "kms:Decrypt", true},
 	{"resource", allow(`"Resource":"arn:aws:kms:us-west-2:111122223333:key/*"`), parent, "kms:Decrypt", false},
 	{"resource", allow(`"NotResource":"` + keyARN + `"`), parent, "kms:Decrypt", false},
+	// Same page: a * at the end of a pattern matches all further parts.
+	{"resource", allow(`"Resource":"arn:aws:kms:*"`), parent, "kms:Decrypt", true},
+	{"resource", allow(`"Resource":"arn:aws:kms:us-east-1:*"`), parent, "kms:Decrypt", true},
+	{"resource", allow(`"Resource":"arn:aws:kms:us-east-1:1111*"`), parent, "kms:Decrypt", true},
+	{"resource", allow(`"Resource":"arn:aws:kms:us-west-2:*"`), parent, "kms:Decrypt", false},
+	{"resource", allow(`"Resource":"arn:aws:kms:us-east-1"`), parent, "kms:Decrypt", false},
+	{"resource", allow(`"Resource":"arn:aws:s3:*"`), parent, "kms:Decrypt", false},
+	{"resource", allow(`"NotResource":"arn:aws:kms:us-east-1:*"`), parent, "kms:Decrypt", false},
+	{"resource", allow(`"NotResource":"arn:aws:kms:us-west-2:*"`), parent, "kms:Decrypt", true},
 }
 
 func TestStatements(t *testing.T) {

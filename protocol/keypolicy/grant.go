@@ -5,15 +5,27 @@ import (
 	"strings"
 )
 
-// A Grant allows one principal some operations on one key. Source: KMS Developer Guide, "Grants in AWS KMS"; API reference, GrantListEntry
-// and GrantConstraints. It has no condition but the encryption context: attestation never limits a grant.
+// A Grant allows one principal some operations on one key. Source: KMS Developer Guide, "Grants in AWS
+// KMS"; API reference, GrantListEntry and GrantConstraints. It has no condition but the encryption
+// context and the resource on whose behalf a service calls: attestation never limits a grant.
 type Grant struct {
-	ID         string
-	Grantee    string // ARN, or the host name of a service
-	Retiring   string // may end the grant; empty: only who may revoke grants, and the account
-	Operations []string
-	Equals     map[string]string // the whole encryption context; nil: any
-	Subset     map[string]string // a part of the encryption context; nil: any
+	ID              string
+	Grantee         string // ARN, or the host name of a service; empty: GranteeService is set
+	GranteeService  string // host name of an AWS service
+	Retiring        string // may end the grant; empty: only who may revoke grants, and the account
+	RetiringService string // host name of an AWS service that may end the grant
+	Operations      []string
+	Equals          map[string]string // the whole encryption context; nil: any
+	Subset          map[string]string // a part of the encryption context; nil: any
+	SourceARN       string            // of the resource on whose behalf the request must be made; empty: any
+}
+
+// Who returns the principal that the grant is for, as a request names it.
+func (g Grant) Who() string {
+	if g.GranteeService != "" {
+		return g.GranteeService
+	}
+	return g.Grantee
 }
 
 // contextPrefix is that of the condition keys that hold an encryption context.
@@ -30,7 +42,12 @@ func (g Grant) Allows(r Request) bool {
 	if !ok || !slices.ContainsFunc(g.Operations, func(o string) bool { return strings.EqualFold(o, operation) }) {
 		return false
 	}
-	if !grantee(g.Grantee).matches(r) {
+	if grantee(g.Grantee).matches(r) == no && (Principal{Service: g.GranteeService}).matches(r) == no {
+		return false
+	}
+	// API reference, GrantConstraints: as if the grant had the condition key aws:SourceArn, but for
+	// RetireGrant.
+	if g.SourceARN != "" && !strings.EqualFold(operation, "RetireGrant") && !slices.Contains(fold(r.Context)["aws:sourcearn"], g.SourceARN) {
 		return false
 	}
 	if slices.ContainsFunc(withoutContext, func(o string) bool { return strings.EqualFold(o, operation) }) {
@@ -72,6 +89,9 @@ func (g Grant) Covers(child Grant) bool {
 			return false
 		}
 	}
+	if g.SourceARN != "" && child.SourceARN != g.SourceARN {
+		return false
+	}
 	if g.Equals != nil {
 		return child.Equals != nil && len(child.Equals) == len(g.Equals) && containsAll(child.Equals, g.Equals)
 	}
@@ -89,8 +109,8 @@ func containsAll(have, want map[string]string) bool {
 
 // grantee reads a grant's principal; one that is no principal of a policy is nobody.
 func grantee(s string) Principal {
-	if strings.HasSuffix(s, ".amazonaws.com") {
-		return Principal{Service: s}
+	if p, err := parsePrincipal("Service", s); err == nil {
+		return p
 	}
 	p, err := parseAWSPrincipal(s)
 	if err != nil || p.Any {

@@ -2,8 +2,12 @@ package keypolicy
 
 import "strings"
 
-// like matches s against a pattern in which * stands for any run of bytes and ? for any one character. It is linear in memory and at
-// worst quadratic in time: policies come from people, context values from attackers.
+// arnParts is the number of parts of an ARN; the last, the resource, may hold colons.
+const arnParts = 6
+
+// like matches s against a pattern in which * matches any run of characters and ? any one. It is
+// linear in memory and at worst quadratic in time: policies come from people, context values from
+// attackers.
 func like(pattern, s string) bool {
 	p, t := []rune(pattern), []rune(s)
 	i, j, star, mark := 0, 0, -1, 0
@@ -28,11 +32,12 @@ func like(pattern, s string) bool {
 	return i == len(p)
 }
 
-// likeARN matches ARNs part by part, so that a * in the account can't swallow the Region's colon (IAM User Guide, "Amazon Resource
-// Name (ARN) condition operators"). The sixth part, the resource, may itself hold colons.
+// likeARN compares ARNs part by part, so that a * in the account cannot match the colon after the
+// Region (IAM User Guide, "Amazon Resource Name (ARN) condition operators"). The sixth part, the
+// resource, may itself hold colons.
 func likeARN(pattern, s string) bool {
-	p, t := strings.SplitN(pattern, ":", 6), strings.SplitN(s, ":", 6)
-	if len(p) != 6 || len(t) != 6 {
+	p, t := strings.SplitN(pattern, ":", arnParts), strings.SplitN(s, ":", arnParts)
+	if len(p) != arnParts || len(t) != arnParts {
 		return false
 	}
 	for i := range p {
@@ -48,6 +53,20 @@ func matchAction(pattern, action string) bool {
 	return like(strings.ToLower(pattern), strings.ToLower(action))
 }
 
-func matchResource(pattern, resource string) bool {
-	return pattern == "*" || likeARN(pattern, resource)
+// equalFold compares without regard to the case of ASCII letters. How IAM folds others is not
+// documented.
+func equalFold(a, b string) truth {
+	if lowerASCII(a) == lowerASCII(b) {
+		return yes
+	}
+	return min(perhaps, truthOf(strings.EqualFold(a, b)))
+}
+
+func lowerASCII(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r >= 'A' && r <= 'Z' {
+			return r + 'a' - 'A'
+		}
+		return r
+	}, s)
 }

@@ -2,11 +2,7 @@ package keypolicy
 
 import (
 	"errors"
-	"math/big"
-	"net/netip"
-	"strconv"
 	"strings"
-	"time"
 )
 
 // An Operator is a condition operator with its prefix and suffix taken apart. Source: IAM User Guide, "Condition operators" and
@@ -28,27 +24,28 @@ func (o Operator) String() string {
 	return s
 }
 
-// A comparison tells whether one value of the request meets one value of the policy; negated says that the operator wants none to.
+// A comparison compares one value of the request with one value of the policy.
 type comparison struct {
-	meets   func(policy, request string) bool
-	negated bool
-	valid   func(policy string) bool // nil: any text
+	meets   func(policy, request string) truth
+	negated bool                      // the operator holds if no value of the policy is met
+	valid   func(policy string) bool  // nil: any text
+	reads   func(request string) bool // whether a value has the operator's type; nil: any text has
 }
 
 var comparisons = map[string]comparison{
-	"StringEquals":              {meets: equal},
-	"StringNotEquals":           {meets: equal, negated: true},
-	"StringEqualsIgnoreCase":    {meets: strings.EqualFold},
-	"StringNotEqualsIgnoreCase": {meets: strings.EqualFold, negated: true},
-	"StringLike":                {meets: like},
-	"StringNotLike":             {meets: like, negated: true},
-	"ArnEquals":                 {meets: likeARN, valid: isARNPattern}, // documented to behave as ArnLike
-	"ArnLike":                   {meets: likeARN, valid: isARNPattern},
-	"ArnNotEquals":              {meets: likeARN, negated: true, valid: isARNPattern},
-	"ArnNotLike":                {meets: likeARN, negated: true, valid: isARNPattern},
-	"Bool":                      {meets: strings.EqualFold, valid: isBool},
-	"IpAddress":                 {meets: inRange, valid: isRange},
-	"NotIpAddress":              {meets: inRange, negated: true, valid: isRange},
+	"StringEquals":              {meets: certain(equal)},
+	"StringNotEquals":           {meets: certain(equal), negated: true},
+	"StringEqualsIgnoreCase":    {meets: equalFold},
+	"StringNotEqualsIgnoreCase": {meets: equalFold, negated: true},
+	"StringLike":                {meets: certain(like)},
+	"StringNotLike":             {meets: certain(like), negated: true},
+	"ArnEquals":                 {meets: certain(likeARN), valid: isARNPattern, reads: isARN}, // documented to behave as ArnLike
+	"ArnLike":                   {meets: certain(likeARN), valid: isARNPattern, reads: isARN},
+	"ArnNotEquals":              {meets: certain(likeARN), negated: true, valid: isARNPattern, reads: isARN},
+	"ArnNotLike":                {meets: certain(likeARN), negated: true, valid: isARNPattern, reads: isARN},
+	"Bool":                      {meets: equalFold, valid: isBool},
+	"IpAddress":                 {meets: inRange, valid: isRange, reads: isAddress},
+	"NotIpAddress":              {meets: inRange, negated: true, valid: isRange, reads: isAddress},
 	"NumericEquals":             numeric(false, func(c int) bool { return c == 0 }),
 	"NumericNotEquals":          numeric(true, func(c int) bool { return c == 0 }),
 	"NumericLessThan":           numeric(false, func(c int) bool { return c < 0 }),
@@ -66,11 +63,17 @@ var comparisons = map[string]comparison{
 // nullOperator tests presence and compares nothing.
 const nullOperator = "Null"
 
+// Set operators.
+const (
+	forAllValues = "ForAllValues"
+	forAnyValue  = "ForAnyValue"
+)
+
 func parseOperator(s string) (Operator, error) {
 	var o Operator
 	name := s
 	if set, rest, ok := strings.Cut(s, ":"); ok {
-		if set != "ForAllValues" && set != "ForAnyValue" {
+		if set != forAllValues && set != forAnyValue {
 			return Operator{}, errors.New("unknown set operator")
 		}
 		o.Set, name = set, rest
@@ -106,71 +109,29 @@ func (o Operator) check(value string) error {
 	return nil
 }
 
+// certain is a comparison whose outcome is documented for all values.
+func certain(meets func(policy, request string) bool) func(policy, request string) truth {
+	return func(policy, request string) truth { return truthOf(meets(policy, request)) }
+}
+
 func equal(a, b string) bool { return a == b }
 
 func isBool(s string) bool { return strings.EqualFold(s, "true") || strings.EqualFold(s, "false") }
 
-func isARNPattern(s string) bool { return len(strings.SplitN(s, ":", 6)) == 6 }
+func isARNPattern(s string) bool { return len(strings.SplitN(s, ":", arnParts)) == arnParts }
 
-// inRange tells whether an address lies in a CIDR range. A range without prefix length is one address (IAM User Guide, "IP address condition
-// operators"). What is no address lies in no range.
-func inRange(policy, request string) bool {
-	r, ok := AddressRange(policy)
-	a, err := netip.ParseAddr(request)
-	return ok && err == nil && r.Contains(a.Unmap().WithZone(""))
-}
+func isARN(s string) bool { return isARNPattern(s) && strings.HasPrefix(s, "arn:") }
 
-func isRange(s string) bool { _, ok := AddressRange(s); return ok }
-
-// AddressRange reads what address operators compare: an address, or a range of them.
-func AddressRange(s string) (netip.Prefix, bool) {
-	if a, err := netip.ParseAddr(s); err == nil {
-		return netip.PrefixFrom(a, a.BitLen()), a.Zone() == ""
+// one says whether a request value is as the operator wants it: equal to some policy value or, if
+// the operator is negated, to none. What is no number, date, address or ARN equals none; whether a
+// negated operator then holds is not documented.
+func (c comparison) one(policy []string, value string) truth {
+	if c.negated && c.reads != nil && !c.reads(value) {
+		return perhaps
 	}
-	p, err := netip.ParsePrefix(s)
-	return p.Masked(), err == nil
-}
-
-// numeric compares request to policy value; a request value that is no number meets nothing.
-func numeric(negated bool, want func(int) bool) comparison {
-	return comparison{
-		negated: negated,
-		valid:   func(s string) bool { _, ok := Number(s); return ok },
-		meets: func(policy, request string) bool {
-			p, ok := Number(policy)
-			r, ok2 := Number(request)
-			return ok && ok2 && want(r.Cmp(p))
-		},
+	met := anyOf(policy, func(v string) truth { return c.meets(v, value) })
+	if c.negated {
+		return met.not()
 	}
-}
-
-// Number reads what numeric operators compare: a plain decimal. Exponents are refused: big.Rat would build 1e999999999 in full.
-func Number(s string) (*big.Rat, bool) {
-	if len(s) > 40 || strings.Trim(s, "0123456789.-") != "" {
-		return nil, false
-	}
-	return new(big.Rat).SetString(s)
-}
-
-func date(negated bool, want func(int) bool) comparison {
-	return comparison{
-		negated: negated,
-		valid:   func(s string) bool { _, ok := Instant(s); return ok },
-		meets: func(policy, request string) bool {
-			p, ok := Instant(policy)
-			r, ok2 := Instant(request)
-			return ok && ok2 && want(r.Compare(p))
-		},
-	}
-}
-
-// Instant reads what date operators compare, in the forms that IAM documents: W3C profile of ISO 8601, or seconds since 1970.
-func Instant(s string) (time.Time, bool) {
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", "2006-01-02"} {
-		if t, err := time.Parse(layout, s); err == nil {
-			return t, true
-		}
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return time.Unix(n, 0), err == nil
+	return met
 }

@@ -158,7 +158,8 @@ func checkAction(s string) error {
 		return nil
 	}
 	service, name, ok := strings.Cut(s, ":")
-	if !ok || service == "" || name == "" || strings.ContainsFunc(s, notActionRune) {
+	// A second colon would make a pattern that matches no action: a Deny would look like protection.
+	if !ok || service == "" || name == "" || strings.Contains(name, ":") || strings.ContainsFunc(s, notActionRune) {
 		return errors.New("must be * or service:action")
 	}
 	return nil

@@ -37,6 +37,8 @@ var refusals = map[string]string{
 	"empty principal object":   document(allow(`"Principal":{}`)),
 	"action without service":   document(allow(`"Action":"Decrypt"`)),
 	"action with space":        document(allow(`"Action":"kms: Decrypt"`)),
+	"action with two colons":   document(allow(`"Action":"kms:Decrypt:"`)),
+	"wildcard and two colons":  document(allow(`"NotAction":"kms:*:*"`)),
 	"number as action":         document(allow(`"Action":1`)),
 	"nested action":            document(allow(`"Action":[["kms:Decrypt"]]`)),
 	"resource":                 document(allow(`"Resource":"key/1"`)),

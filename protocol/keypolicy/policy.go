@@ -2,8 +2,10 @@
 //
 // The main calls are [Parse] and [Policy.Evaluate]. The language follows the IAM User Guide ("IAM JSON policy elements
 // reference", "Policy evaluation logic") and the KMS Developer Guide ("Key policies in AWS KMS", "Condition keys for AWS KMS").
-// Where AWS looks at more than the key policy, the evaluator assumes the worst: a statement that delegates to an account
-// allows every principal of that account, because whoever administers that account's IAM can hand the permission out.
+// Where AWS looks at more than the key policy, the evaluator assumes the worst: a statement that
+// delegates to an account allows every principal of that account, because whoever administers that
+// account's IAM can hand the permission out. Where AWS does not document what a statement means, an
+// Allow acts and a Deny does not; [Statement.Doubts] names such statements.
 //
 // [Authorize] judges grants as well, which no condition of a key policy limits.
 //
@@ -53,7 +55,7 @@ type Request struct {
 	Account   string              // account id of the principal; taken from the ARN when empty
 	Action    string              // such as kms:Decrypt
 	Resource  string              // key ARN
-	Context   map[string][]string // condition keys; a key with no value is absent
+	Context   map[string][]string // condition keys; a key whose list is nil is absent
 }
 
 // A Decision is the outcome and the statement that led to it.
@@ -64,4 +66,5 @@ type Decision struct {
 	Statement int    // index in Policy.Statements, -1 when no statement matched
 	Sid       string // of that statement
 	Grant     string // id of the grant that allowed it; empty: no grant did
+	Unclear   bool   // allowed, but by a reading that AWS's documentation does not settle
 }

@@ -11,6 +11,12 @@ import (
 // rootUser is the resource of an account's root ARN.
 const rootUser = "root"
 
+// Kinds of sessions, in their ARNs.
+const (
+	assumedRole   = "assumed-role"
+	federatedUser = "federated-user"
+)
+
 // A Principal is one entry of Principal: everyone, a whole account, one ARN, a service, an identity provider, or the unique id that AWS
 // puts in place of the ARN of a user or role that was deleted.
 type Principal struct {
@@ -104,31 +110,32 @@ func parseAWSPrincipal(v string) (Principal, error) {
 	}
 	kind, name, ok := strings.Cut(a.resource, "/")
 	legal := a.service == "iam" && (kind == "user" || kind == "role") ||
-		a.service == "sts" && (kind == "assumed-role" || kind == "federated-user")
+		a.service == "sts" && (kind == assumedRole || kind == federatedUser)
 	if !ok || name == "" || !legal {
 		return Principal{}, errors.New("malformed principal ARN")
 	}
 	return Principal{ARN: v}, nil
 }
 
-// matches tells whether the request's principal is p. An account stands for every principal in it: KMS then asks that
-// account's IAM, which this package does not see (KMS Developer Guide, "Default key policy": allows access to the account).
-func (p Principal) matches(r Request) bool {
+// matches says whether the request's principal is p. An account means every principal in it: KMS
+// then asks that account's IAM, which this package does not see (KMS Developer Guide, "Default key
+// policy": allows access to the account).
+func (p Principal) matches(r Request) truth {
 	switch {
 	case p.Any:
-		return true
+		return yes
 	case p.Service != "":
-		return p.Service == r.Principal
+		return truthOf(p.Service == r.Principal)
 	case p.Account != "":
-		return p.Account == r.account()
+		return truthOf(p.Account == r.account())
 	case p.Federated != "":
-		return p.Federated == r.Principal
+		return truthOf(p.Federated == r.Principal)
 	case p.UniqueID != "":
-		return p.UniqueID == r.UniqueID
+		return truthOf(p.UniqueID == r.UniqueID)
 	case p.ARN != "":
-		return p.ARN == r.Principal || sessionOf(r.Principal, p.ARN)
+		return max(truthOf(p.ARN == r.Principal), sessionOf(r.Principal, p.ARN))
 	default:
-		return false // the zero Principal is nobody
+		return no // the zero Principal is nobody
 	}
 }
 
@@ -140,29 +147,48 @@ func (r Request) account() string {
 	return a.account
 }
 
-// sessionOf tells whether session is an assumed-role session of role. A session ARN
-// (arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION) leaves out the role's path; names are unique in an account whatever the path,
-// so account and name decide (IAM User Guide, "IAM identifiers").
-func sessionOf(session, role string) bool {
+// sessionOf says whether session is one of the role or user that a policy names. The ARN of a role's
+// session (arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION) leaves out the role's path; names are
+// unique in an account whatever the path, so account and name decide (IAM User Guide, "IAM
+// identifiers"). A name in another case is perhaps the same: no two roles differ by case only, and
+// whether policies compare it with case is not documented.
+//
+// A user's federated sessions (federated-user/NAME) have what a policy gives the user, limited by the
+// session policy (IAM User Guide, "Policy evaluation logic"). Their ARNs hold a name that the user
+// chose, so each in the account is perhaps one.
+func sessionOf(session, principal string) truth {
 	s, ok := parseARN(session)
 	if !ok || s.service != "sts" {
-		return false
+		return no
 	}
-	r, ok := parseARN(role)
-	if !ok || r.service != "iam" || r.account != s.account || r.partition != s.partition {
-		return false
+	p, ok := parseARN(principal)
+	if !ok || p.service != "iam" || p.account != s.account || p.partition != s.partition {
+		return no
 	}
 	parts := strings.Split(s.resource, "/")
-	path, isRole := strings.CutPrefix(r.resource, "role/")
-	return isRole && len(parts) == 3 && parts[0] == "assumed-role" && parts[1] == path[strings.LastIndexByte(path, '/')+1:]
+	if parts[0] == federatedUser && strings.HasPrefix(p.resource, "user/") {
+		return perhaps
+	}
+	path, isRole := strings.CutPrefix(p.resource, "role/")
+	if !isRole || len(parts) != 3 || parts[0] != assumedRole {
+		return no
+	}
+	name := path[strings.LastIndexByte(path, '/')+1:]
+	if parts[1] == name {
+		return yes
+	}
+	return min(perhaps, truthOf(strings.EqualFold(parts[1], name)))
 }
+
+// IsSession says whether an ARN is certainly that of an assumed-role session of the role.
+func IsSession(session, role string) bool { return sessionOf(session, role) == yes }
 
 // RoleARN gives the value of aws:PrincipalArn for a principal: of an assumed-role session the ARN of its role, without the
 // path, which a session ARN does not hold; every other ARN as it is.
 func RoleARN(principal string) string {
 	a, ok := parseARN(principal)
 	parts := strings.Split(a.resource, "/")
-	if !ok || a.service != "sts" || len(parts) != 3 || parts[0] != "assumed-role" {
+	if !ok || a.service != "sts" || len(parts) != 3 || parts[0] != assumedRole {
 		return principal
 	}
 	return "arn:" + a.partition + ":iam::" + a.account + ":role/" + parts[1]
@@ -171,8 +197,8 @@ func RoleARN(principal string) string {
 type arn struct{ partition, service, region, account, resource string }
 
 func parseARN(s string) (arn, bool) {
-	p := strings.SplitN(s, ":", 6)
-	if len(p) != 6 || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
+	p := strings.SplitN(s, ":", arnParts)
+	if len(p) != arnParts || p[0] != "arn" || p[1] == "" || p[2] == "" || p[5] == "" {
 		return arn{}, false
 	}
 	return arn{p[1], p[2], p[3], p[4], p[5]}, true

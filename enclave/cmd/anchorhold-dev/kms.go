@@ -42,7 +42,7 @@ func newKMS() *cobra.Command {
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.ca, "ca", "", "folder made by anchorhold-dev ca")
-	flags.StringVar(&f.users, "users", "", "YAML file with account, region and users")
+	flags.StringVar(&f.users, "users", "", "YAML file with account, region and users; of a user, identity lists what its IAM policies allow")
 	flags.StringVar(&f.listen, "listen", "127.0.0.1:0", "loopback address to serve on")
 	flags.StringVar(&f.host, "host", "", "host name in the certificate (default kms.REGION.anchorhold.test)")
 	flags.StringVar(&f.state, "state", "", "file that keeps keys, policies and aliases (default: memory only)")

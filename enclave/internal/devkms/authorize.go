@@ -89,10 +89,28 @@ func (s *Server) decide(c *call, t *target, u use) (keypolicy.Decision, error) {
 	c.event.resource(s.users.Account, arn)
 	r := s.request(c, arn, t, u)
 	decision := keypolicy.Authorize(t.key.policy, t.key.grants(), r)
-	if !decision.Allowed {
-		return keypolicy.Decision{}, accessDenied(c.user.ARN, r.Action, arn)
+	if reason := s.refusal(c.user, r.Action, decision); reason != "" {
+		return keypolicy.Decision{}, accessDenied(c.user.ARN, r.Action, arn, reason)
 	}
 	return decision, nil
+}
+
+// refusal is the reason for which a request is refused; "" if it is not. A caller of another account,
+// and one whom the key policy allows through the account only, needs IAM's permission as well (IAM User
+// Guide, "Cross-account policy evaluation logic"). A grant is enough by itself. Which of two policies
+// AWS names that both allow nothing is not documented; here it is the caller's.
+func (s *Server) refusal(u *User, action string, d keypolicy.Decision) string {
+	direct := d.Grant != "" || u.service() || d.Allowed && !d.Delegated && u.account() == s.users.Account
+	switch {
+	case d.Denied:
+		return deniedByKey
+	case !direct && !u.permitted(action):
+		return notByIdentity
+	case !d.Allowed:
+		return notByKey
+	default:
+		return ""
+	}
 }
 
 // request makes the condition keys of KMS and AWS that this server has values for ("Condition keys for AWS KMS"; "AWS global condition
@@ -142,6 +160,9 @@ func (u *User) identify(context map[string][]string) {
 	context["aws:PrincipalIsAWSService"], context["aws:ViaAWSService"] = []string{boolText(u.service())}, []string{boolText(u.Via != "")}
 	if u.service() {
 		context["aws:PrincipalServiceName"] = []string{u.ARN}
+		if u.SourceARN != "" {
+			context["aws:SourceArn"] = []string{u.SourceARN}
+		}
 		return
 	}
 	account := []string{u.account()}
@@ -152,10 +173,14 @@ func (u *User) identify(context map[string][]string) {
 	}
 }
 
-// ownAccount refuses callers of other accounts for operations that no key policy governs.
+// ownAccount refuses callers of other accounts, and those without IAM's permission, for operations that
+// no key policy governs.
 func (s *Server) ownAccount(c *call) error {
 	if c.user.account() != s.users.Account {
-		return accessDenied(c.user.ARN, "kms:"+c.op, "*")
+		return accessDenied(c.user.ARN, "kms:"+c.op, "*", notByIdentity)
+	}
+	if action := "kms:" + c.op; !c.user.permitted(action) {
+		return accessDenied(c.user.ARN, action, "*", notByIdentity)
 	}
 	return nil
 }

@@ -1,6 +1,9 @@
 package devkms
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // An Error is an answer of KMS other than success. Type is the exception's name as SDKs know it.
 type Error struct {
@@ -26,11 +29,23 @@ func unsupported(message string) *Error {
 	return &Error{Type: "UnsupportedOperationException", Message: message}
 }
 
-// accessDenied names what was refused, as AWS does, and not which statement or condition did it.
-func accessDenied(principal, action, resource string) *Error {
+// Reasons for a refusal, as AWS states them (IAM User Guide, "Troubleshoot access denied error
+// messages"). Of several policies that refuse AWS names one.
+const (
+	deniedByKey      = "with an explicit deny in a resource-based policy"
+	notByKey         = "because no resource-based policy allows the ACTION action"
+	notByIdentity    = "because no identity-based policy allows the ACTION action"
+	actionOfReason   = "ACTION"
+	accessDeniedType = "AccessDeniedException"
+)
+
+// accessDenied names what was refused and which kind of policy did it, as AWS does, and not which
+// statement or condition.
+func accessDenied(principal, action, resource, reason string) *Error {
 	return &Error{
-		Type:    "AccessDeniedException",
-		Message: "User: " + principal + " is not authorized to perform: " + action + " on resource: " + resource,
+		Type: accessDeniedType,
+		Message: "User: " + principal + " is not authorized to perform: " + action + " on resource: " + resource + " " +
+			strings.ReplaceAll(reason, actionOfReason, action),
 	}
 }
 

@@ -28,19 +28,30 @@ var grantOperations = []string{
 	"GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "RetireGrant",
 }
 
-type constraints struct{ EncryptionContextEquals, EncryptionContextSubset map[string]string }
+type constraints struct {
+	EncryptionContextEquals, EncryptionContextSubset map[string]string
+	SourceArn                                        string
+}
 
 type createGrantInput struct {
-	KeyId, GranteePrincipal, RetiringPrincipal, Name string
-	Operations, GrantTokens                          []string
-	Constraints                                      *constraints
-	DryRun                                           bool
+	KeyId, Name                                 string
+	GranteePrincipal, GranteeServicePrincipal   string // one of them
+	RetiringPrincipal, RetiringServicePrincipal string // one of them, or none
+	Operations, GrantTokens                     []string
+	Constraints                                 *constraints
+	DryRun                                      bool
 }
 
 func (in *createGrantInput) grant() (keypolicy.Grant, error) {
-	g := keypolicy.Grant{Grantee: in.GranteePrincipal, Retiring: in.RetiringPrincipal, Operations: in.Operations}
-	if in.GranteePrincipal == "" || len(in.Operations) == 0 || len(in.Name) > 256 {
-		return g, validation("GranteePrincipal and Operations are required")
+	g := keypolicy.Grant{
+		Grantee: in.GranteePrincipal, GranteeService: in.GranteeServicePrincipal,
+		Retiring: in.RetiringPrincipal, RetiringService: in.RetiringServicePrincipal, Operations: in.Operations,
+	}
+	if err := in.checkPrincipals(); err != nil {
+		return g, err
+	}
+	if len(in.Operations) == 0 || len(in.Name) > 256 {
+		return g, validation("Operations are required, and a Name has at most 256 characters")
 	}
 	for _, o := range in.Operations {
 		if !slices.Contains(grantOperations, o) {
@@ -51,15 +62,40 @@ func (in *createGrantInput) grant() (keypolicy.Grant, error) {
 		if len(c.EncryptionContextEquals) > 8 || len(c.EncryptionContextSubset) > 8 {
 			return g, validation("a constraint holds more than 8 pairs")
 		}
-		g.Equals, g.Subset = c.EncryptionContextEquals, c.EncryptionContextSubset
+		g.Equals, g.Subset, g.SourceARN = c.EncryptionContextEquals, c.EncryptionContextSubset, c.SourceArn
 	}
 	return g, nil
+}
+
+// checkPrincipals checks what API reference, CreateGrant, demands of the four principals.
+func (in *createGrantInput) checkPrincipals() error {
+	service := in.GranteeServicePrincipal
+	for _, name := range []string{service, in.RetiringServicePrincipal} {
+		if name != "" && !servicePattern.MatchString(name) {
+			return validation("a service principal is not the host name of an AWS service")
+		}
+	}
+	switch {
+	case (in.GranteePrincipal == "") == (service == ""):
+		return validation("one of GranteePrincipal and GranteeServicePrincipal is required, and not both")
+	case in.RetiringPrincipal != "" && in.RetiringServicePrincipal != "":
+		return validation("RetiringPrincipal and RetiringServicePrincipal exclude each other")
+	case service != "" && (in.Constraints == nil || in.Constraints.SourceArn == ""):
+		return validation("a GranteeServicePrincipal needs the constraint SourceArn")
+	case service != "" && in.RetiringPrincipal == "" && in.RetiringServicePrincipal == "":
+		return validation("a GranteeServicePrincipal needs a retiring principal")
+	}
+	return nil
 }
 
 // conditions are the keys that policies test on CreateGrant (KMS Developer Guide, "kms:GrantOperations" and the sections beside it).
 func (in *createGrantInput) conditions(u *User) map[string][]string {
 	c := map[string][]string{
-		"kms:GrantOperations": in.Operations, "kms:GranteePrincipal": {in.GranteePrincipal}, "kms:GrantIsForAWSResource": {boolText(u.Via != "")},
+		"kms:GrantOperations": in.Operations, "kms:GrantIsForAWSResource": {boolText(u.Via != "")},
+	}
+	// The keys for service principals are not documented: there are none here.
+	if in.GranteePrincipal != "" {
+		c["kms:GranteePrincipal"] = []string{in.GranteePrincipal}
 	}
 	if in.RetiringPrincipal != "" {
 		c["kms:RetiringPrincipal"] = []string{in.RetiringPrincipal}
@@ -80,6 +116,7 @@ func (s *Server) createGrant(c *call) (Answer, error) {
 	}
 	c.event.request("keyId", in.KeyId)
 	c.event.request("granteePrincipal", in.GranteePrincipal)
+	c.event.request("granteeServicePrincipal", in.GranteeServicePrincipal)
 	made, err := in.grant()
 	if err != nil {
 		return nil, err
@@ -93,7 +130,7 @@ func (s *Server) createGrant(c *call) (Answer, error) {
 		return nil, err
 	}
 	if parent := t.key.grant(decision.Grant); parent != nil && !parent.Covers(made) {
-		return nil, accessDenied(c.user.ARN, "kms:CreateGrant", s.keyARN(t.key))
+		return nil, accessDenied(c.user.ARN, "kms:CreateGrant", s.keyARN(t.key), notByKey)
 	}
 	if in.DryRun {
 		return nil, dryRunPassed()
@@ -145,8 +182,9 @@ func (s *Server) changeGrants(k *key, change func([]grant) ([]grant, error)) err
 }
 
 type grantsInput struct {
-	KeyId, GrantId, GranteePrincipal, Marker string
-	Limit                                    int
+	KeyId, GrantId, GranteePrincipal, GranteeServicePrincipal, Marker string
+
+	Limit int
 }
 
 func (s *Server) listGrants(c *call) (Answer, error) {
@@ -158,8 +196,12 @@ func (s *Server) listGrants(c *call) (Answer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if in.GranteeServicePrincipal != "" && !c.user.service() {
+		return nil, validation("only an AWS service may list grants by GranteeServicePrincipal")
+	}
 	list := slices.DeleteFunc(slices.Clone(t.key.Grants), func(g grant) bool {
-		return in.GrantId != "" && g.ID != in.GrantId || in.GranteePrincipal != "" && g.Grantee != in.GranteePrincipal
+		return in.GrantId != "" && g.ID != in.GrantId || in.GranteePrincipal != "" && g.Grantee != in.GranteePrincipal ||
+			in.GranteeServicePrincipal != "" && g.GranteeService != in.GranteeServicePrincipal
 	})
 	slices.SortFunc(list, func(a, b grant) int { return cmp.Compare(a.ID, b.ID) })
 	list, a, err := page(&listInput{Limit: in.Limit, Marker: in.Marker}, list, func(g grant) string { return g.ID })
@@ -177,14 +219,29 @@ func (s *Server) listGrants(c *call) (Answer, error) {
 // grantEntry is GrantListEntry of the API reference.
 func (s *Server) grantEntry(k *key, g *grant) map[string]any {
 	entry := map[string]any{
-		"KeyId": s.keyARN(k), "GrantId": g.ID, "GranteePrincipal": g.Grantee, "Operations": g.Operations, "Name": g.Name,
+		"KeyId": s.keyARN(k), "GrantId": g.ID, "Operations": g.Operations, "Name": g.Name,
 		"IssuingAccount": "arn:aws:iam::" + s.users.Account + ":root", "CreationDate": float64(g.Created.UnixMilli()) / 1000,
 	}
-	if g.Retiring != "" {
-		entry["RetiringPrincipal"] = g.Retiring
+	for name, value := range map[string]string{
+		"GranteePrincipal": g.Grantee, "GranteeServicePrincipal": g.GranteeService,
+		"RetiringPrincipal": g.Retiring, "RetiringServicePrincipal": g.RetiringService,
+	} {
+		if value != "" {
+			entry[name] = value
+		}
 	}
-	if g.Equals != nil || g.Subset != nil {
-		entry["Constraints"] = constraints{g.Equals, g.Subset}
+	c := map[string]any{}
+	if g.Equals != nil {
+		c["EncryptionContextEquals"] = g.Equals
+	}
+	if g.Subset != nil {
+		c["EncryptionContextSubset"] = g.Subset
+	}
+	if g.SourceARN != "" {
+		c["SourceArn"] = g.SourceARN
+	}
+	if len(c) > 0 {
+		entry["Constraints"] = c
 	}
 	return entry
 }
@@ -219,9 +276,9 @@ func (s *Server) retireGrant(c *call) (Answer, error) {
 			}
 			c.event.resource(s.users.Account, s.keyARN(k))
 			r := s.request(c, s.keyARN(k), nil, use{})
-			retiring := keypolicy.Grant{Grantee: g.Retiring, Operations: []string{"RetireGrant"}}
+			retiring := keypolicy.Grant{Grantee: g.Retiring, GranteeService: g.RetiringService, Operations: []string{"RetireGrant"}}
 			if !retiring.Allows(r) && !g.Allows(r) {
-				return nil, accessDenied(c.user.ARN, "kms:RetireGrant", s.keyARN(k))
+				return nil, accessDenied(c.user.ARN, "kms:RetireGrant", s.keyARN(k), notByKey)
 			}
 			in.GrantId = g.ID
 			return s.endGrant(k, in)

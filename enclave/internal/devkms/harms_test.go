@@ -82,6 +82,7 @@ func init() {
 		"no-recipient":  {harm: func(k *sealedKey) bool { return !wrapped(k, k.parent()) }, mend: lastUnconditional},
 		"unknown-key":   {harm: misnamed, mend: namedRight},
 		"dead-value":    {harm: func(k *sealedKey) bool { return !revokedOpens(k) }, mend: secondInLowerCase},
+		"not-reliable":  {harm: crossed},
 	}
 }
 

@@ -9,9 +9,15 @@ type policyInput struct {
 }
 
 // ownTarget is keyTarget for operations that KMS keeps to the key's own account (API reference: "Cross-account use: No").
+// What it says to others is not documented; here it is that the key policy does not allow it.
 func (s *Server) ownTarget(c *call, id, name string, u use) (*target, error) {
-	if err := s.ownAccount(c); err != nil {
-		return nil, err
+	if c.user.account() != s.users.Account {
+		c.event.request("keyId", id)
+		t, err := s.resolve(c, id)
+		if err != nil {
+			return nil, err
+		}
+		return nil, accessDenied(c.user.ARN, "kms:"+c.op, s.keyARN(t.key), notByKey)
 	}
 	return s.keyTarget(c, id, name, u)
 }

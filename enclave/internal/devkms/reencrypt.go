@@ -41,10 +41,10 @@ func (s *Server) reEncrypt(c *call) (Answer, error) {
 		return nil, err
 	}
 	same := map[string][]string{"kms:ReEncryptOnSameKey": {boolText(from.key == to.key)}}
-	if _, err := s.decide(c, to, use{action: "ReEncryptTo", context: in.DestinationEncryptionContext, crypto: true, extra: same}); err != nil {
+	if _, err := s.decide(c, from, use{action: "ReEncryptFrom", context: in.SourceEncryptionContext, crypto: true, extra: same}); err != nil {
 		return nil, err
 	}
-	if _, err := s.decide(c, from, use{action: "ReEncryptFrom", context: in.SourceEncryptionContext, crypto: true, extra: same}); err != nil {
+	if _, err := s.decide(c, to, use{action: "ReEncryptTo", context: in.DestinationEncryptionContext, crypto: true, extra: same}); err != nil {
 		return nil, err
 	}
 	if err := errors.Join(from.key.usable(), to.key.usable()); err != nil {

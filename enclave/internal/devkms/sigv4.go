@@ -83,8 +83,8 @@ func (s *signature) set(name, value string) bool {
 	return true
 }
 
-// authenticate returns the user who signed the request, whose whole body is given.
-func (s *Server) authenticate(r *http.Request, body []byte) (*User, error) {
+// authenticate returns the user who signed the request for a service. The whole body is given.
+func (s *Server) authenticate(r *http.Request, body []byte, service string) (*User, error) {
 	sig, err := parseSignature(r.Header)
 	if err != nil {
 		return nil, err
@@ -93,11 +93,11 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*User, error) {
 	if !ok || !user.tokenMatches(r.Header.Get("X-Amz-Security-Token")) {
 		return nil, &Error{Type: "UnrecognizedClientException", Message: "The security token included in the request is invalid."}
 	}
-	when, err := s.checkScope(sig, r.Header)
+	when, err := s.checkScope(sig, r.Header, service)
 	if err != nil {
 		return nil, err
 	}
-	if err := sig.checkHeaders(r.Header); err != nil {
+	if err := sig.checkHeaders(r.Header, service); err != nil {
 		return nil, err
 	}
 	canonical, err := sig.canonicalRequest(r, body)
@@ -111,13 +111,13 @@ func (s *Server) authenticate(r *http.Request, body []byte) (*User, error) {
 }
 
 // checkScope binds the signature to this service, Region and time: a request signed for another can't be replayed here.
-func (s *Server) checkScope(sig *signature, h http.Header) (string, error) {
+func (s *Server) checkScope(sig *signature, h http.Header, service string) (string, error) {
 	when := h.Get("X-Amz-Date")
 	t, err := time.Parse(sigTime, when)
 	if err != nil {
 		return "", incomplete("x-amz-date is missing or malformed")
 	}
-	if sig.date != when[:8] || sig.region != s.users.Region || sig.service != sigService {
+	if sig.date != when[:8] || sig.region != s.users.Region || sig.service != service {
 		return "", badSignature("Credential should be scoped to this date, region and service.")
 	}
 	if age := s.now().Sub(t); age > maxSkew || age < -maxSkew {
@@ -128,8 +128,11 @@ func (s *Server) checkScope(sig *signature, h http.Header) (string, error) {
 
 // checkHeaders demands a signature over everything that decides: the host, the time, and each x-amz- header, among them the
 // operation and the session token. An unsigned one could be swapped by whoever relays the request.
-func (s *signature) checkHeaders(h http.Header) error {
-	required := []string{"host", "x-amz-date", "x-amz-target"}
+func (s *signature) checkHeaders(h http.Header, service string) error {
+	required := []string{"host", "x-amz-date"}
+	if service == sigService {
+		required = append(required, "x-amz-target")
+	}
 	for name := range h {
 		if lower := strings.ToLower(name); strings.HasPrefix(lower, "x-amz-") {
 			required = append(required, lower)

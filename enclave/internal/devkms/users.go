@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -25,12 +26,17 @@ type Users struct {
 
 // A User is one principal with its credentials.
 type User struct {
-	ARN             string `yaml:"arn"`       // user, role or assumed-role session, of any account; or the host name of an AWS service
-	UniqueID        string `yaml:"unique-id"` // such as AROA…, by which a key policy may name the principal; empty: none does
-	Via             string `yaml:"via"`       // host name of the AWS service that makes the calls for this principal; empty: it calls itself
+	ARN             string `yaml:"arn"`        // user, role or assumed-role session, of any account; or the host name of an AWS service
+	UniqueID        string `yaml:"unique-id"`  // such as AROA…, by which a key policy may name the principal; empty: none does
+	Via             string `yaml:"via"`        // host name of the AWS service that makes the calls for this principal; empty: it calls itself
+	SourceARN       string `yaml:"source-arn"` // of the resource on whose behalf an AWS service calls; empty: none
 	AccessKeyID     string `yaml:"access-key-id"`
 	SecretAccessKey string `yaml:"secret-access-key"`
 	SessionToken    string `yaml:"session-token"` // empty: requests must carry none
+
+	// Identity are the actions, such as kms:Decrypt or kms:*, that the principal's IAM policies allow.
+	// Nil: all; empty: none.
+	Identity []string `yaml:"identity"`
 }
 
 var (
@@ -38,6 +44,7 @@ var (
 	regionPattern    = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
 	principalPattern = regexp.MustCompile(`^arn:aws:(iam::[0-9]{12}:(user|role)/|sts::[0-9]{12}:assumed-role/[^/]+/)[A-Za-z0-9+=,.@_/-]+$`)
 	servicePattern   = regexp.MustCompile(`^[a-z0-9-]+(\.[a-z0-9-]+)?\.amazonaws\.com$`)
+	actionPattern    = regexp.MustCompile(`^kms:(\*|[A-Za-z]+)$`)
 	accessKeyPattern = regexp.MustCompile(`^[A-Za-z0-9_]{16,128}$`)
 )
 
@@ -69,10 +76,14 @@ func ParseUsers(src []byte) (*Users, error) {
 			faults = append(faults, fmt.Errorf("user %d: arn must be that of a user, role or assumed role, or the host name of an AWS service", i))
 		case user.Via != "" && (user.service() || !servicePattern.MatchString(user.Via)):
 			faults = append(faults, fmt.Errorf("user %d: via must be the host name of an AWS service, beside a user or role", i))
+		case user.SourceARN != "" && (!user.service() || !strings.HasPrefix(user.SourceARN, "arn:")):
+			faults = append(faults, fmt.Errorf("user %d: source-arn must be an ARN, and arn an AWS service", i))
 		case !accessKeyPattern.MatchString(user.AccessKeyID):
 			faults = append(faults, fmt.Errorf("user %d: access-key-id must be 16 to 128 letters and digits", i))
 		case len(user.SecretAccessKey) < 16:
 			faults = append(faults, fmt.Errorf("user %d: secret-access-key is shorter than 16 bytes", i))
+		case slices.ContainsFunc(user.Identity, func(a string) bool { return !actionPattern.MatchString(a) }):
+			faults = append(faults, fmt.Errorf("user %d: identity must be actions such as kms:Decrypt, or kms:*", i))
 		case seen[user.AccessKeyID]:
 			faults = append(faults, fmt.Errorf("user %d: duplicate access-key-id", i))
 		}
@@ -106,6 +117,11 @@ func (u *User) account() string {
 
 // roleARN is what aws:PrincipalArn holds.
 func (u *User) roleARN() string { return keypolicy.RoleARN(u.ARN) }
+
+// permitted says whether the principal's IAM policies allow an action.
+func (u *User) permitted(action string) bool {
+	return u.Identity == nil || slices.Contains(u.Identity, "kms:*") || slices.Contains(u.Identity, action)
+}
 
 // tokenMatches compares hashes, so that neither content nor length of the token shows in the time taken.
 func (u *User) tokenMatches(token string) bool {

@@ -62,6 +62,10 @@ var operations = map[string]func(*Server, *call) (Answer, error){
 
 // ServeHTTP answers one request. The event is on record before the answer leaves; if it can't be written there is no answer.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isSTS(r) {
+		s.serveSTS(w, r)
+		return
+	}
 	ev := s.newEvent(r)
 	answer, err := s.handle(w, r, ev)
 	var refusal *Error
@@ -99,7 +103,7 @@ func (s *Server) handle(w http.ResponseWriter, r *http.Request, ev *event) (Answ
 	if err != nil {
 		return nil, &Error{Status: http.StatusRequestEntityTooLarge, Type: "RequestEntityTooLargeException"}
 	}
-	user, err := s.authenticate(r, body)
+	user, err := s.authenticate(r, body, sigService)
 	if err != nil {
 		return nil, err
 	}

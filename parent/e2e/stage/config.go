@@ -19,7 +19,11 @@ import (
 // user is one principal of the local KMS.
 type user struct{ arn, id, secret string }
 
-type users struct{ admin, owner, parent user }
+type users struct {
+	admin, owner, parent user
+	nobody               user // another role of the parent's account
+	unpermitted          user // the parent's role, to which IAM allows Decrypt only
+}
 
 // environment returns the variables that the AWS SDK reads.
 func (u user) environment() []string {
@@ -39,12 +43,16 @@ func (s *Stage) writeUsers() error {
 		admin:  newUser(OwnerAccount, "key-admin"),
 		owner:  newUser(OwnerAccount, "sealing"),
 		parent: newUser(ParentAccount, "anchorhold-parent"),
+		nobody: newUser(ParentAccount, "nobody"),
 	}
+	s.users.unpermitted = newUser(ParentAccount, "anchorhold-parent")
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "account: %q\nregion: %s\nusers:\n", OwnerAccount, region)
-	for _, u := range []user{s.users.admin, s.users.owner, s.users.parent} {
+	for _, u := range []user{s.users.admin, s.users.owner, s.users.parent, s.users.nobody} {
 		fmt.Fprintf(&b, "  - arn: %s\n    access-key-id: %s\n    secret-access-key: %s\n", u.arn, u.id, u.secret)
 	}
+	u := s.users.unpermitted
+	fmt.Fprintf(&b, "  - arn: %s\n    access-key-id: %s\n    secret-access-key: %s\n    identity: [\"kms:Decrypt\"]\n", u.arn, u.id, u.secret)
 	return os.WriteFile(s.Path("users.yaml"), b.Bytes(), 0o600)
 }
 

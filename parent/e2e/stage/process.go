@@ -152,6 +152,6 @@ func (s *Stage) output(ctx context.Context, binary string, args ...string) ([]by
 func (s *Stage) Owner(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "anchorhold"), args...)
 	cmd.Env = append(baseEnvironment(), s.users.owner.environment()...)
-	cmd.Env = append(cmd.Env, "AWS_ENDPOINT_URL_KMS="+s.KMSURL, "AWS_CA_BUNDLE="+s.Path("ca", "tls-root.pem"))
+	cmd.Env = append(cmd.Env, s.endpoints()...)
 	return cmd
 }

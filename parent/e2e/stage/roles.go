@@ -24,9 +24,20 @@ func (s *Stage) Sealer() Role { return s.role(s.users.owner) }
 // Parent is the role of the parent instance.
 func (s *Stage) Parent() Role { return s.role(s.users.parent) }
 
+// Nobody is a role of the parent's account that no key policy names.
+func (s *Stage) Nobody() Role { return s.role(s.users.nobody) }
+
+// Unpermitted is the parent's role when its IAM policy allows kms:Decrypt and nothing else.
+func (s *Stage) Unpermitted() Role { return s.role(s.users.unpermitted) }
+
 func (s *Stage) role(u user) Role {
 	env := append(baseEnvironment(), u.environment()...)
-	return Role{ARN: u.arn, Environment: append(env, "AWS_ENDPOINT_URL_KMS="+s.KMSURL, "AWS_CA_BUNDLE="+s.TLSRoot())}
+	return Role{ARN: u.arn, Environment: append(env, s.endpoints()...)}
+}
+
+// endpoints are the variables by which a program finds the local KMS, and the STS at the same address.
+func (s *Stage) endpoints() []string {
+	return []string{"AWS_ENDPOINT_URL_KMS=" + s.KMSURL, "AWS_ENDPOINT_URL_STS=" + s.KMSURL, "AWS_CA_BUNDLE=" + s.TLSRoot()}
 }
 
 // TLSRoot is the file with the certificate that clients of the local KMS trust.

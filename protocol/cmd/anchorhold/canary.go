@@ -15,30 +15,45 @@ import (
 	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/internal/canary"
 	"anchorhold/protocol/jobfile"
+	"anchorhold/protocol/policy"
 	"anchorhold/protocol/receipt"
 )
 
-const canaryHelp = `Canary shows that the key opens for the enclave and for nobody else. Run it with the credentials of the parent's role, on a job file that was sealed
-for it just now, from synthetic records.
+const canaryHelp = `Canary shows that the key opens for the enclave and for nobody else. Run it with the credentials of the
+parent's role, on a job file that was sealed for it just now, from synthetic records.
 
-First the parent runs the job, and the receipt proves that the enclave opened its data key. Then the same ciphertext is tried in every way that
-leads around attestation: Decrypt without a document, with a genuine one that holds no key, with forged ones; ReEncrypt, CreateGrant, key
-generation, DeriveSharedSecret, ReplicateKey, PutKeyPolicy.
+First STS is asked whose the credentials are: they must be those of --role. Then the parent runs the job,
+and the receipt proves that the enclave opened its data key. Then the same ciphertext is tried in every
+way that leads around attestation: Decrypt without a document, with a genuine one that holds no key, with
+forged ones; ReEncrypt, CreateGrant, key generation, DeriveSharedSecret, ReplicateKey, PutKeyPolicy.
 
-Nothing is changed, also where a way is open: the grant is a dry run, and the policies sent are such that KMS never takes. What cannot be tried
-without harm (disabling or deleting the key, importing material) is not tried; key-policy lint judges it.
+An attempt is refused as it should be when AWS names the key policy as what refused it (a resource-based
+policy, in its words). A refusal for want of an IAM permission, by another policy or for a reason that is
+not known proves nothing about the key, and is inconclusive. So allow the role kms:* on the key in its
+IAM policy for the time of the run: the key policy must refuse without IAM's help. Attempts with forged
+documents are also refused as they should be when KMS rejects the document.
 
---document brings a genuine attestation document that must not open, with a public key in it: of a debug enclave, of another image, an old one.
-The role can have such made on its instance; the canary cannot.
+Nothing is changed, also where a way is open: the grant is a dry run, and the policies sent are such that
+KMS never takes. What cannot be tried without harm (disabling or deleting the key, importing material) is
+not tried; key-policy lint judges it.
 
---own-key names a key that the role may encrypt under: without it, ReEncrypt is tried towards the same key, which a policy may deny for that
-reason alone.
+--document brings a genuine attestation document that must not open, with a public key in it: of a debug
+enclave, of another image, an old one. The role can have such made on its instance; the canary cannot.
 
-Exit codes: 0 all is refused as it should be, 1 the enclave did not open the job, or KMS could not be asked, 3 ALARM: a way is open, 4 something
-was refused for another reason than expected: find out which before you rely on it.`
+--own-key names a key that the role may encrypt under: without it, ReEncrypt is tried towards the same
+key, which a policy may deny for that reason alone.
+
+Exit codes: 0 the enclave opened the job and the key policy refuses every attempt; 1 the credentials are
+not the role's, the enclave did not open the job, or KMS or STS could not be asked; 3 ALARM: a way is
+open; 4 something was refused for another reason than expected: find out which before you rely on it; 5
+inconclusive: no way was found open, and at least one attempt proves nothing. Of 3, 4 and 5 the first
+that holds.
+
+` + endpointHelp + ` With --root the run is NOT AWS, and any endpoint is used.`
 
 type canaryFlags struct {
 	submitFlags
+	awsFlags
 	role, ownKey, root string
 	documents          []string
 	asJSON             bool
@@ -54,10 +69,11 @@ func (a *app) canary() *cobra.Command {
 		Args:    cli.ExactArgs("JOB"),
 		RunE:    func(cmd *cobra.Command, args []string) error { return a.runCanary(cmd.Context(), f, args[0]) },
 	}
-	f.register(cmd)
+	f.submitFlags.register(cmd)
+	f.awsFlags.register(cmd)
 	cmd.Flags().StringVar(&f.role, "role", "", "`ARN` of the parent's role, whose credentials are used")
 	cmd.Flags().StringVar(&f.ownKey, "own-key", "", "`ARN` of a key that the role may encrypt under, for ReEncrypt")
-	cmd.Flags().StringVar(&f.root, "root", "", "root certificate `FILE`, PEM or DER, instead of AWS's")
+	cmd.Flags().StringVar(&f.root, "root", "", "root certificate `FILE`, PEM or DER, instead of AWS's: NOT AWS, for tests")
 	cmd.Flags().StringSliceVar(&f.documents, "document", nil, "attestation document `FILE` that must not open, may be repeated")
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the outcomes as JSON")
 	cli.Required(cmd, "parent", "role")
@@ -104,7 +120,7 @@ func (a *app) runCanary(ctx context.Context, f canaryFlags, path string) error {
 		}
 		documents = append(documents, text)
 	}
-	client, err := newKMS(ctx, job.key.Info)
+	client, caller, err := a.canaryClients(ctx, f, job.key.Info)
 	if err != nil {
 		return err
 	}
@@ -120,12 +136,7 @@ func (a *app) runCanary(ctx context.Context, f canaryFlags, path string) error {
 	if err != nil {
 		return err
 	}
-	if f.asJSON {
-		err = cli.WriteJSON(a.out, map[string]any{"key": target.Key, "verdict": canary.Worst(outcomes), "outcomes": outcomes})
-	} else {
-		a.printOutcomes(outcomes)
-	}
-	if err != nil {
+	if err := a.printCanary(f, caller, target.Key, outcomes); err != nil {
 		return err
 	}
 	switch canary.Worst(outcomes) {
@@ -133,8 +144,28 @@ func (a *app) runCanary(ctx context.Context, f canaryFlags, path string) error {
 		return refuse(errors.New("ALARM: the key opens without attestation, or is governed by the parent's role"))
 	case canary.Odd:
 		return errFindings
+	case canary.Inconclusive:
+		return errUnproven
 	}
 	return nil
+}
+
+// canaryClients makes the client for KMS, once STS has said that the credentials are the role's.
+func (a *app) canaryClients(ctx context.Context, f canaryFlags, arn string) (client *awsKMS, caller string, err error) {
+	key, err := policy.ParseKeyARN(arn)
+	if err != nil {
+		return nil, "", err
+	}
+	rules := a.endpoints(f.awsFlags, f.root != "")
+	identifier, err := rules.STS(ctx, key)
+	if err != nil {
+		return nil, "", err
+	}
+	if caller, err = canary.CheckCaller(ctx, identifier, f.role); err != nil {
+		return nil, "", err
+	}
+	client, err = newKMS(ctx, arn, rules)
+	return client, caller, err
 }
 
 // openedByEnclave has the parent run the job and returns the document that signs its receipt. A receipt of an earlier run says nothing about
@@ -182,10 +213,28 @@ func (a *app) openedByEnclave(ctx context.Context, f canaryFlags, path string, h
 	return file.Document, nil
 }
 
-func (a *app) printOutcomes(outcomes []canary.Outcome) {
-	var rows [][]string
+// printCanary prints what was shown: that the enclave opened the job, and how each attempt ended.
+func (a *app) printCanary(f canaryFlags, caller, key string, outcomes []canary.Outcome) error {
+	counts := canary.Count(outcomes)
+	if f.asJSON {
+		return cli.WriteJSON(a.out, map[string]any{
+			"key": key, "caller": caller, "not_aws": f.root != "", "enclave": "opened", "verdict": canary.Worst(outcomes), "counts": counts, "outcomes": outcomes,
+		})
+	}
+	rows := [][]string{{"opened", "Decrypt by the enclave, as its attested receipt of this job shows", ""}}
 	for _, o := range outcomes {
-		rows = append(rows, []string{string(o.Verdict), o.Attempt, safe(o.Code)})
+		code := safe(o.Code)
+		if o.By != "" {
+			code += " by " + o.By
+		}
+		rows = append(rows, []string{string(o.Verdict), o.Attempt, code})
 	}
 	a.table(rows)
+	verdict := fmt.Sprintf("%s: the enclave opened the job; of %d attempts %d refused by the key policy or the document check, %d inconclusive, %d odd, %d open",
+		canary.Worst(outcomes), len(outcomes), counts[canary.Refused], counts[canary.Inconclusive], counts[canary.Odd], counts[canary.Open])
+	if f.root != "" {
+		verdict += "; NOT AWS"
+	}
+	_, err := fmt.Fprintln(a.out, verdict)
+	return err
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/pem"
 	"io"
 	"net/http/httptest"
 	"os"
@@ -29,8 +28,8 @@ func newDesk(t *testing.T) *desk {
 		t.Fatal(err)
 	}
 	w := standin.New(compiled)
-	kms, parent := httptest.NewTLSServer(w.KMS()), httptest.NewServer(w.Parent())
-	t.Cleanup(kms.Close)
+	deskKMS.Serve(w.KMS())
+	parent := httptest.NewServer(w.Parent())
 	t.Cleanup(parent.Close)
 	d := &desk{dir: t.TempDir(), parent: parent.URL}
 	pins, err := pinsfile.Encode(w.Pins(time.Now().AddDate(0, 0, 30)))
@@ -39,14 +38,14 @@ func newDesk(t *testing.T) *desk {
 	}
 	for name, data := range map[string][]byte{
 		"policy.cbor": compiled, "pins.yaml": pins, "root.pem": w.CA.RootPEM(), "a.ndjson": []byte(`{"resourceType":"Patient"}` + "\n"),
-		"kms.pem": pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: kms.Certificate().Raw}),
+		"kms.pem": deskKMS.Root,
 	} {
 		if err := os.WriteFile(d.path(name), data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_KMS": kms.URL, "AWS_CA_BUNDLE": d.path("kms.pem"), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+		"AWS_CA_BUNDLE": d.path("kms.pem"), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
 		"AWS_SECRET_ACCESS_KEY": "example", "AWS_EC2_METADATA_DISABLED": "true",
 	} {
 		t.Setenv(name, value)

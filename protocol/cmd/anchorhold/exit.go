@@ -15,10 +15,14 @@ const (
 	exitUsage    = 2
 	exitRefused  = 3
 	exitRejected = 4
+	exitUnproven = 5
 )
 
 // errRejected says that a result is verified and written, and lacks records that the enclave rejected.
 var errRejected = errors.New("records were rejected")
+
+// errUnproven says that the canary found no way open, and that some attempts prove nothing.
+var errUnproven = errors.New("some attempts prove nothing")
 
 // refusedError is a verification that failed.
 type refusedError struct{ error }
@@ -39,6 +43,8 @@ func exitCode(err error) int {
 		return exitRefused
 	case errors.Is(err, errRejected), errors.Is(err, errFindings):
 		return exitRejected
+	case errors.Is(err, errUnproven):
+		return exitUnproven
 	}
 	return exitFailed
 }

@@ -24,13 +24,19 @@ allows, is a finding too: never-applies, idle-allow where only denials hold it b
 where the search gave up. Lint does not see IAM policies and service control policies. A policy that it
 cannot judge in full is refused.
 
-Exit codes: 0 no finding, 3 findings of severity critical or high, or a policy that cannot be judged; 4 findings of medium or low only.`
+Where AWS does not document what a statement means, lint assumes that an Allow acts and a Deny does not,
+and reports the statement as not reliable.
+
+Exit codes: 0 no finding, 3 findings of severity critical or high, or a policy that cannot be judged; 4 findings of medium or low only.
+
+` + endpointHelp
 
 // errFindings says that a policy has findings, none of which lets records out.
 var errFindings = errors.New("findings of medium or low severity")
 
 type lintFlags struct {
-	key             string
+	awsFlags
+	key, policy     string
 	asJSON, asSARIF bool
 }
 
@@ -50,13 +56,15 @@ func (a *app) keyPolicyLint() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return a.lint(cmd.Context(), f, args) },
 	}
 	cmd.Flags().StringVar(&f.key, "key", "", "judge the live key `ARN`")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "compiled policy `FILE` of the enclave: with one that is NOT AWS, --key may be in a local KMS")
+	f.register(cmd)
 	cmd.Flags().BoolVar(&f.asJSON, "json", false, "print the findings as JSON")
 	cmd.Flags().BoolVar(&f.asSARIF, "sarif", false, "print the findings as SARIF 2.1.0")
 	return cmd
 }
 
 func (a *app) lint(ctx context.Context, f lintFlags, args []string) error {
-	name, source, key, err := a.lintInput(ctx, f.key, args)
+	name, source, key, err := a.lintInput(ctx, f, args)
 	if err != nil {
 		return err
 	}
@@ -83,14 +91,10 @@ func (a *app) lint(ctx context.Context, f lintFlags, args []string) error {
 }
 
 // lintInput reads what is to be judged.
-func (a *app) lintInput(ctx context.Context, arn string, args []string) (name string, source []byte, key *keylint.Key, err error) {
-	if arn != "" {
-		client, err := newKMS(ctx, arn)
-		if err != nil {
-			return "", nil, nil, err
-		}
-		key, err := keylint.Read(ctx, client.client, arn)
-		return arn, nil, key, err
+func (a *app) lintInput(ctx context.Context, f lintFlags, args []string) (name string, source []byte, key *keylint.Key, err error) {
+	if f.key != "" {
+		key, err := a.lintLive(ctx, f)
+		return f.key, nil, key, err
 	}
 	if source, err = readSmall(args[0]); err != nil {
 		return "", nil, nil, err
@@ -100,6 +104,23 @@ func (a *app) lintInput(ctx context.Context, arn string, args []string) (name st
 		return "", nil, nil, refuse(fmt.Errorf("%s: the policy cannot be judged: %w", args[0], err))
 	}
 	return args[0], source, &keylint.Key{Policy: policy}, nil
+}
+
+// lintLive reads a key of KMS.
+func (a *app) lintLive(ctx context.Context, f lintFlags) (*keylint.Key, error) {
+	notAWS := false
+	if f.policy != "" {
+		_, pol, err := readPolicy(f.policy)
+		if err != nil {
+			return nil, err
+		}
+		notAWS = pol.NotAWS()
+	}
+	client, err := newKMS(ctx, f.key, a.endpoints(f.awsFlags, notAWS))
+	if err != nil {
+		return nil, err
+	}
+	return keylint.Read(ctx, client.client, f.key)
 }
 
 func (a *app) printFindings(findings []keylint.Finding) {

@@ -6,11 +6,12 @@ import (
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 	"github.com/aws/smithy-go"
+	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/internal/endpoint"
 	"anchorhold/protocol/internal/sealing"
 	"anchorhold/protocol/policy"
 )
@@ -23,17 +24,36 @@ type awsKMS struct{ client *kms.Client }
 
 var _ sealing.KeyMaker = (*awsKMS)(nil)
 
-// newKMS connects to KMS in the Region of the key.
-func newKMS(ctx context.Context, arn string) (*awsKMS, error) {
+// endpointHelp is part of the help of each command that talks to AWS.
+const endpointHelp = `The Region is that of the key. An endpoint from the environment or the shared configuration file
+(AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS, endpoint_url) is refused unless it is https and the Region's
+host, its FIPS or dual-stack host, or a VPC endpoint that --vpc-endpoint names; a policy that is NOT AWS
+may use any. Standard error says which endpoint is used.`
+
+// awsFlags choose the endpoints of AWS; every command that talks to it has them.
+type awsFlags struct{ vpc []string }
+
+func (f *awsFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringSliceVar(&f.vpc, "vpc-endpoint", nil, "`HOST` of a VPC endpoint for KMS (or STS) to use, may be repeated")
+}
+
+// endpoints are the rules for what a command may talk to. Which endpoints are used goes to standard
+// error.
+func (a *app) endpoints(f awsFlags, notAWS bool) endpoint.Rules {
+	return endpoint.Rules{NotAWS: notAWS, VPC: f.vpc, Report: func(s string) { a.notice("%s", s) }}
+}
+
+// newKMS makes a client for KMS in the Region of the key.
+func newKMS(ctx context.Context, arn string, rules endpoint.Rules) (*awsKMS, error) {
 	key, err := policy.ParseKeyARN(arn)
 	if err != nil {
 		return nil, err
 	}
-	cfg, err := config.LoadDefaultConfig(ctx, config.WithRegion(key.Region))
+	client, err := rules.KMS(ctx, key)
 	if err != nil {
-		return nil, fmt.Errorf("AWS configuration: %w", err)
+		return nil, err
 	}
-	return &awsKMS{kms.NewFromConfig(cfg)}, nil
+	return &awsKMS{client}, nil
 }
 
 // DataKey makes one data key. The answer must name the key that was asked: another one would be outside its key policy.

@@ -26,6 +26,7 @@ type rolloutState struct {
 func (a *app) rolloutStatus() *cobra.Command {
 	var f rolloutFlags
 	var parent submitFlags
+	var aws awsFlags
 	var key string
 	var folders []string
 	cmd := &cobra.Command{
@@ -37,12 +38,14 @@ parent says wait or run. The two are joined by the job files' headers. That the 
 job that was sealed and not yet submitted it does not know. Without --jobs, whether jobs have drained stays unknown.
 
 Exit codes: 0 the next step may be taken, or none is left; 3 the key has a policy that is not of this plan, or lint has findings; 4 the next
-step has to wait.`,
+step has to wait.
+
+` + endpointHelp,
 		Example: `  anchorhold rollout status --key arn:aws:kms:us-east-1:111122223333:key/… --old old.pins --new new.pins --policy old.cbor \
                            --tenant clinic --admin ROLE --sealer ROLE --parent ROLE --jobs sealed/ --parent-url https://parent.example --token-file token`,
 		Args: cli.ExactArgs(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := a.rolloutState(cmd.Context(), f, key, folders, parent)
+			s, err := a.rolloutState(cmd.Context(), f, key, folders, parent, aws)
 			if err != nil {
 				return err
 			}
@@ -51,18 +54,23 @@ step has to wait.`,
 	}
 	cmd.Flags().StringVar(&key, "key", "", "`ARN` of the KMS key")
 	f.register(cmd, "key")
+	aws.register(cmd)
 	cmd.Flags().StringSliceVar(&folders, "jobs", nil, "`DIR` with job files, may be repeated")
 	cmd.Flags().StringVar(&parent.parent, "parent-url", "", "`URL` of the parent, to ask for its jobs")
 	cmd.Flags().StringVar(&parent.token, "token-file", "", "`FILE` that holds the bearer token for the parent")
 	return cmd
 }
 
-func (a *app) rolloutState(ctx context.Context, f rolloutFlags, arn string, folders []string, parent submitFlags) (*rolloutState, error) {
+func (a *app) rolloutState(ctx context.Context, f rolloutFlags, arn string, folders []string, parent submitFlags, aws awsFlags) (*rolloutState, error) {
 	steps, err := f.steps()
 	if err != nil {
 		return nil, err
 	}
-	client, err := newKMS(ctx, arn)
+	_, pol, err := readPolicy(f.policy)
+	if err != nil {
+		return nil, err
+	}
+	client, err := newKMS(ctx, arn, a.endpoints(aws, pol.NotAWS()))
 	if err != nil {
 		return nil, err
 	}

@@ -23,7 +23,8 @@ after its receipt has verified. The parent is trusted with nothing.
 
 or step by step: seal, submit, open. What a file says without any proof: inspect. What it proves: verify.
 
-Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by verification, 4 verified but records were rejected, or lesser findings.`
+Exit codes: 0 fine, 1 failed, 2 usage, 3 refused by verification, 4 verified but records were rejected, or lesser findings,
+5 nothing was found and not everything could be proved (canary).`
 
 // app is what commands share.
 type app struct {
@@ -44,7 +45,7 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitFine
 	}
-	if !errors.Is(err, errRejected) && !errors.Is(err, errFindings) { // the command has said so already
+	if !errors.Is(err, errRejected) && !errors.Is(err, errFindings) && !errors.Is(err, errUnproven) { // the command has said so already
 		fmt.Fprintf(stderr, "anchorhold: %s\n", harmless(err.Error()))
 	}
 	if cli.IsUsage(err) {

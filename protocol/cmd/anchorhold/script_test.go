@@ -2,17 +2,35 @@ package main
 
 import (
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"anchorhold/protocol/protocoltest/standin"
 )
 
 // The tests run the real binary: this one, started again under the name anchorhold.
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"anchorhold": main})
+	testscript.Main(withDeskKMS{m}, map[string]func(){"anchorhold": main})
+}
+
+// deskKMS is the KMS of tests that run commands in this process. There is one for all, since Go reads
+// HTTPS_PROXY once.
+var deskKMS *standin.Front
+
+type withDeskKMS struct{ *testing.M }
+
+func (m withDeskKMS) Run() int {
+	deskKMS = standin.NewFront(kmsHost)
+	defer deskKMS.Close()
+	if err := os.Setenv("HTTPS_PROXY", deskKMS.URL); err != nil {
+		panic(err)
+	}
+	return m.M.Run()
 }
 
 func TestScripts(t *testing.T) {

@@ -46,11 +46,12 @@ one of text, base64 and file, a path relative to the file:
 --crosswalk asks for a second sealed stream, which says what each surrogate stands for. --earlier-crosswalk gives the enclave that of an
 earlier job, as open writes it: what it names keeps its surrogates, and the new crosswalk begins with it, so the last one is always whole.
 
-AWS credentials and endpoints come from the usual places (AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_ENDPOINT_URL_KMS, AWS_CA_BUNDLE, …).
-The Region is that of the key. The role needs kms:GenerateDataKey and nothing else.`
+AWS credentials come from the usual places (AWS_PROFILE, AWS_ACCESS_KEY_ID, AWS_CA_BUNDLE, …). The role
+needs kms:GenerateDataKey and nothing else. ` + endpointHelp
 
 // sealFlags are shared by seal and run.
 type sealFlags struct {
+	awsFlags
 	policy, pins, image, tenant, pipeline, key string
 	reply, crosswalk, earlier, parameters      string
 	notAfter, referenceDate                    string
@@ -59,6 +60,7 @@ type sealFlags struct {
 }
 
 func (f *sealFlags) register(cmd *cobra.Command) {
+	f.awsFlags.register(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.policy, "policy", "", "compiled policy `FILE`")
 	flags.StringVar(&f.pins, "pins", "", "pins `FILE`: the images that you accept")
@@ -294,7 +296,7 @@ func (a *app) sealJob(ctx context.Context, f sealFlags, out string, paths []stri
 	}
 	in := records.NewReader(ctx, sources, a.in, limits)
 	defer in.Close()
-	kms, err := newKMS(ctx, approved.Key)
+	kms, err := newKMS(ctx, approved.Key, a.endpoints(f.awsFlags, approved.NotAWS()))
 	if err != nil {
 		return nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
-	"encoding/pem"
 	"net/http/httptest"
 	"os"
 	"strconv"
@@ -28,10 +27,9 @@ var worlds = newRegistry[*testscript.TestScript, *standin.World]()
 // startWorld starts KMS, enclave and parent and writes what an owner has: world [notaws]
 func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	source := standin.PolicyYAML
-	kms := httptest.NewUnstartedServer(nil)
-	kms.StartTLS()
+	kms := standin.NewFront(kmsHost)
 	ts.Defer(kms.Close)
-	root := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: kms.Certificate().Raw})
+	root := kms.Root
 	if len(args) > 0 && args[0] == "notaws" {
 		source += "test:\n  kms-host: kms.us-east-1.anchorhold.test\n  tls-roots: |\n    " +
 			strings.ReplaceAll(strings.TrimSpace(string(root)), "\n", "\n    ") + "\n"
@@ -41,7 +39,7 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	w := standin.New(compiled)
 	worlds.set(ts, w)
 	ts.Defer(func() { worlds.drop(ts) })
-	kms.Config.Handler = w.KMS()
+	kms.Serve(w.KMS())
 	parent := httptest.NewServer(w.Parent())
 	ts.Defer(parent.Close)
 	write(ts, "policy.yaml", []byte(source))
@@ -50,7 +48,7 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	write(ts, "root.pem", w.CA.RootPEM())
 	writePins(ts, w)
 	for name, value := range map[string]string{
-		"AWS_ENDPOINT_URL_KMS": kms.URL, "AWS_CA_BUNDLE": ts.MkAbs("kms-ca.pem"), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
+		"HTTPS_PROXY": kms.URL, "AWS_CA_BUNDLE": ts.MkAbs("kms-ca.pem"), "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",
 		"AWS_SECRET_ACCESS_KEY": "example", "ADMIN": "arn:aws:iam::111122223333:role/key-admin", "SEALER": "arn:aws:iam::111122223333:role/sealing",
 		"PARENTROLE": "arn:aws:iam::444455556666:role/parent", "AWS_EC2_METADATA_DISABLED": "true", "AWS_MAX_ATTEMPTS": "1", "PARENT": parent.URL, "KEY": standin.Key,
 		"TODAY": time.Now().UTC().Format(day), "YESTERDAY": time.Now().UTC().AddDate(0, 0, -1).Format(day), "TOMORROW": time.Now().UTC().AddDate(0, 0, 1).Format(day),
@@ -59,7 +57,12 @@ func startWorld(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-const day = "2006-01-02"
+const (
+	day = "2006-01-02"
+
+	// kmsHost is AWS's: the programs under test take no other for a policy that is not NOT AWS.
+	kmsHost = "kms.us-east-1.amazonaws.com"
+)
 
 // writePins writes pins that fit, and pins that must never be accepted.
 func writePins(ts *testscript.TestScript, w *standin.World) {

@@ -1,7 +1,11 @@
-// Package canary tries, with the credentials of the parent's role, every way to a data key that leads around attestation, and tells whether
-// each is refused for the reason that it should be. The main call is [Target.Attempts].
+// Package canary tries, with the credentials of the parent's role, every way to a data key that leads
+// around attestation, and says whether the key policy refuses each. The main calls are [CheckCaller] and
+// [Target.Attempts].
 //
-// Refusals prove something only beside a ciphertext that the enclave does open: the caller shows that in the same run.
+// Refusals prove something only if the enclave does open the ciphertext, which the caller shows in the
+// same run; if the credentials are the role's; and if AWS names the key policy as what refuses. A
+// refusal for want of an IAM permission would end with that permission, which whoever administers the
+// role can give: such an attempt is inconclusive, and so is one whose reason is not known.
 //
 // No attempt changes anything, also where it succeeds: a grant is asked for by a dry run, and the policies that come with PutKeyPolicy and
 // ReplicateKey would lock their author out, which KMS never accepts. What cannot be tried without harm is not tried: disabling the key,
@@ -36,16 +40,21 @@ type Verdict string
 
 // Verdicts.
 const (
-	Refused Verdict = "refused" // as it should be
-	Open    Verdict = "OPEN"    // it succeeded: alarm
-	Odd     Verdict = "odd"     // refused for another reason than expected: the next attempt may succeed
+	Refused      Verdict = "refused"      // as it should be
+	Inconclusive Verdict = "inconclusive" // refused, and not known to be by the key policy: proves nothing
+	Odd          Verdict = "odd"          // refused for another reason than expected: the next attempt may succeed
+	Open         Verdict = "OPEN"         // it succeeded: alarm
 )
+
+// order are the verdicts, worst last.
+var order = []Verdict{Refused, Inconclusive, Odd, Open}
 
 // An Outcome is one attempt and how it ended.
 type Outcome struct {
 	Attempt string   `json:"attempt"`
 	Verdict Verdict  `json:"verdict"`
 	Code    string   `json:"code,omitempty"` // KMS's exception
+	By      string   `json:"by,omitempty"`   // whose policy refused, when the code is AccessDeniedException
 	Want    []string `json:"want"`
 }
 
@@ -59,11 +68,13 @@ type attempt struct {
 // granted are answers that KMS gives to who is authorized, in place of doing it: to a dry run, and to a policy that locks its author out.
 var granted = []string{"DryRunOperationException", "MalformedPolicyDocumentException"}
 
+const accessDenied = "AccessDeniedException"
+
 var (
 	// denied is what the key policy does.
-	denied = []string{"AccessDeniedException"}
+	denied = []string{accessDenied}
 	// unproven is what KMS says to documents that it does not accept; AWS does not document the code.
-	unproven = []string{"AccessDeniedException", "ValidationException", "InvalidParameterException"}
+	unproven = []string{accessDenied, "ValidationException", "InvalidParameterException"}
 )
 
 // Attempts makes all attempts, one after the other, and returns how each ended. The error is that of ctx.
@@ -86,14 +97,7 @@ func (t *Target) Attempts(ctx context.Context) ([]Outcome, error) {
 			o.Verdict = Open
 		case errors.As(err, &api):
 			o.Code = api.ErrorCode()
-			switch {
-			case slices.Contains(granted, o.Code):
-				o.Verdict = Open
-			case slices.Contains(a.want, o.Code):
-				o.Verdict = Refused
-			default:
-				o.Verdict = Odd
-			}
+			o.Verdict, o.By = t.judge(a, o.Code, api.ErrorMessage())
 		default:
 			o.Verdict, o.Code = Odd, "no answer from KMS"
 		}
@@ -102,18 +106,29 @@ func (t *Target) Attempts(ctx context.Context) ([]Outcome, error) {
 	return outcomes, nil
 }
 
-// Worst sums outcomes up: Open before Odd before Refused.
+// Worst sums outcomes up: Open before Odd before Inconclusive before Refused. No outcome at all is
+// Inconclusive.
 func Worst(outcomes []Outcome) Verdict {
-	worst := Refused
-	for _, o := range outcomes {
-		if o.Verdict == Open {
-			return Open
-		}
-		if o.Verdict == Odd {
-			worst = Odd
-		}
+	if len(outcomes) == 0 {
+		return Inconclusive
 	}
-	return worst
+	worst := 0
+	for _, o := range outcomes {
+		worst = max(worst, slices.Index(order, o.Verdict))
+	}
+	return order[worst]
+}
+
+// Count says how many outcomes have each verdict.
+func Count(outcomes []Outcome) map[Verdict]int {
+	n := make(map[Verdict]int, len(order))
+	for _, v := range order {
+		n[v] = 0
+	}
+	for _, o := range outcomes {
+		n[o.Verdict]++
+	}
+	return n
 }
 
 // plain clears a secret that KMS should not have given; that it did is what counts.

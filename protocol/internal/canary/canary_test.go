@@ -81,7 +81,7 @@ func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	}
 }
 
-// A scripted KMS gives every request the same answer.
+// A scripted KMS gives every request the same answer; ACTION in it becomes the action of the request.
 type scripted struct {
 	status int
 	body   string
@@ -100,6 +100,11 @@ func (s scripted) Do(r *http.Request) (*http.Response, error) {
 		}
 		s.asked(strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "TrentService."), body)
 	}
+	operation := strings.TrimPrefix(r.Header.Get("X-Amz-Target"), "TrentService.")
+	if operation == "ReEncrypt" {
+		operation = "ReEncryptFrom"
+	}
+	s.body = strings.ReplaceAll(s.body, "ACTION", "kms:"+operation)
 	return &http.Response{
 		StatusCode: s.status, Header: http.Header{"Content-Type": {"application/x-amz-json-1.1"}}, Body: io.NopCloser(strings.NewReader(s.body)),
 	}, nil
@@ -114,7 +119,7 @@ func TestVerdicts(t *testing.T) {
 	}{
 		"dry run":    {scripted{status: 400, body: `{"__type":"DryRunOperationException","message":"would have succeeded"}`}, canary.Open},
 		"lockout":    {scripted{status: 400, body: `{"__type":"MalformedPolicyDocumentException","message":"not again"}`}, canary.Open},
-		"denied":     {scripted{status: 400, body: `{"__type":"AccessDeniedException","Message":"no"}`}, canary.Refused},
+		"denied":     {refusal("on resource: " + targetKey + " with an explicit deny in a resource-based policy"), canary.Refused},
 		"granted":    {scripted{status: 200, body: `{}`}, canary.Open},
 		"disabled":   {scripted{status: 400, body: `{"__type":"DisabledException","message":"off"}`}, canary.Odd},
 		"throttled":  {scripted{status: 400, body: `{"__type":"ThrottlingException","message":"slow"}`}, canary.Odd},
@@ -147,7 +152,7 @@ func target(answer scripted, document []byte) *canary.Target {
 				return aws.Credentials{AccessKeyID: "AKIDEXAMPLE", SecretAccessKey: "example"}, nil
 			}),
 		}),
-		Key: "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", Ciphertext: bytes.Repeat([]byte{1}, 99),
+		Key: targetKey, Ciphertext: bytes.Repeat([]byte{1}, 99),
 		Context: map[string]string{"anchorhold:image": "x", "anchorhold:tenant": "clinic"}, Role: "arn:aws:iam::444455556666:role/parent", Document: document,
 	}
 }
