@@ -6,20 +6,18 @@ import (
 	"time"
 )
 
-// calendarUnit returns the singular of a word for a duration: the words of
-// FHIRPath (2.6), and those of UCUM up to the week. Month and year of UCUM are
-// averages, to which nothing in a calendar corresponds.
-func calendarUnit(unit string) string {
-	if u, ok := ucumDurations[unit]; ok {
+// calendarUnit returns the singular of the word for a duration: of a calendar, or of UCUM up to the week. A year and a
+// month of UCUM are averages, to which nothing in a calendar corresponds, unless FHIR maps them.
+func (q Quantity) calendarUnit() string {
+	u := ucumDurations[q.unit]
+	switch {
+	case q.mapped || u != "" && u != "year" && u != "month":
 		return u
 	}
-	return calendarWord(unit)
+	return calendarWord(q.unit)
 }
 
-var ucumDurations = map[string]string{
-	"wk": "week", "d": "day", "h": "hour", "min": "minute", "s": "second", "ms": "millisecond",
-}
-
+// calendarWord is the singular of one of FHIRPath's words for a duration (2.6), or "".
 func calendarWord(unit string) string {
 	switch s := strings.TrimSuffix(unit, "s"); s {
 	case "year", "month", "week", "day", "hour", "minute", "second", "millisecond":
@@ -31,7 +29,7 @@ func calendarWord(unit string) string {
 // add returns t moved by a duration. The result is absent when it lies outside
 // years 1 to 9999; it's an error when q is no duration of a calendar.
 func (t Temporal) add(q Quantity) (Item, error) {
-	unit := calendarUnit(q.unit)
+	unit := q.calendarUnit()
 	if unit == "" {
 		return nil, errDuration
 	}
