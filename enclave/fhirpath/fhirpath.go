@@ -56,7 +56,7 @@ type Env struct {
 type Expression struct {
 	root     *expr
 	gives    static
-	warnings []string
+	warnings []Warning
 }
 
 // Compile parses and checks an expression. Its errors are *CompileError.

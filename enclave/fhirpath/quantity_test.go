@@ -300,14 +300,14 @@ func TestHugeDecimalsAreTold(t *testing.T) {
 // What can be empty because of a unit is said when the expression is compiled.
 func TestWarningsOfUnits(t *testing.T) {
 	for expression, want := range map[string]string{
-		"Condition.where(onset > 89 years)":                    "> at byte 22 is empty for a quantity in a unit that does not convert to years",
-		"Condition.onset <= 1 'a'":                             "<= at byte 16 is empty for a quantity in a unit that does not convert to 'a'",
-		"89 years < Condition.onset":                           "< at byte 9 is empty for a quantity in a unit that does not convert to years",
-		"Condition.onset = -(1 'mg')":                          "= at byte 16 is empty for a quantity in a unit that does not convert to 'mg'",
-		"Condition.onset > 89":                                 "> at byte 16 is empty for a quantity with a unit, where the other side is a number or has a unit of another kind",
-		"Condition.onset != Condition.abatement":               "!= at byte 16 is empty where the units of the two quantities measure different things",
-		"1 'a' > 1 day":                                        "> at byte 6 is always empty: 'a' and day do not compare",
-		"Condition.where(descendants().exists($this > 1 'g'))": "> at byte 43 is empty for a quantity in a unit that does not convert to 'g'",
+		"Condition.where(onset > 89 years)":                    "22: comparison > is empty for a quantity in a unit that does not convert to years",
+		"Condition.onset <= 1 'a'":                             "16: comparison <= is empty for a quantity in a unit that does not convert to 'a'",
+		"89 years < Condition.onset":                           "9: comparison < is empty for a quantity in a unit that does not convert to years",
+		"Condition.onset = -(1 'mg')":                          "16: comparison = is empty for a quantity in a unit that does not convert to 'mg'",
+		"Condition.onset > 89":                                 "16: comparison > is empty for a quantity with a unit, where the other side is a number or has a unit of another kind",
+		"Condition.onset != Condition.abatement":               "16: comparison != is empty where the units of the two quantities measure different things",
+		"1 'a' > 1 day":                                        "6: comparison > is always empty: 'a' and day do not compare",
+		"Condition.where(descendants().exists($this > 1 'g'))": "43: comparison > is empty for a quantity in a unit that does not convert to 'g'",
 		"Condition.onset ~ 1 'a'":                              "",
 		"Condition.onset = 'a'":                                "",
 		"1 week > 1 day":                                       "",
@@ -320,7 +320,11 @@ func TestWarningsOfUnits(t *testing.T) {
 			t.Errorf("%s: %v", expression, err)
 			continue
 		}
-		if got := strings.Join(x.Warnings(), "\n"); got != want {
+		got := ""
+		for _, w := range x.Warnings() {
+			got += fmt.Sprintf("%d: %s", w.Offset, w.Text)
+		}
+		if got != want {
 			t.Errorf("%s: got %q, want %q", expression, got, want)
 		}
 	}

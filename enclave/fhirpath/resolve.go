@@ -59,7 +59,7 @@ type resolver struct {
 	total   bool // inside aggregate()
 	index   bool // inside the arguments of a function that counts items
 
-	warnings *[]string
+	warnings *[]Warning
 }
 
 func (r *resolver) resolve(e *expr, this static) (static, error) {

@@ -5,9 +5,15 @@ import (
 	"slices"
 )
 
+// A Warning is about an expression that compiles.
+type Warning struct {
+	Offset int // bytes from the start of the expression
+	Text   string
+}
+
 // Warnings name the comparisons that are empty for some quantities because of their unit: then a condition doesn't hold
-// and a rule that depends on it leaves the element alone, without an error. Each begins with the operator and its place.
-func (x *Expression) Warnings() []string { return x.warnings }
+// and a rule that depends on it leaves the element alone, without an error.
+func (x *Expression) Warnings() []Warning { return x.warnings }
 
 // warnOfUnits adds the warning for a comparison, if it needs one.
 func (r *resolver) warnOfUnits(e *expr, a, b static) {
@@ -31,7 +37,7 @@ func (r *resolver) warnOfUnits(e *expr, a, b static) {
 	default:
 		return
 	}
-	*r.warnings = append(*r.warnings, fmt.Sprintf("%s at byte %d %s", e.name, e.pos, what))
+	*r.warnings = append(*r.warnings, Warning{e.pos, fmt.Sprintf("comparison %s %s", e.name, what)})
 }
 
 func fitsNot(q Quantity) string {

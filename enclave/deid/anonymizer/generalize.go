@@ -62,7 +62,7 @@ func (c *compiler) caseExpression(f ruleFaults, name, source string) *fhirpath.E
 		f.add("case %s: %s", quoted(name), fmt.Sprintf("%s expression %s at byte %d: %s", e.Kind, quoted(source), e.Offset, e.Reason))
 	}
 	if x != nil {
-		c.warnOfUnits(f, "case "+quoted(name), x)
+		c.warnOfUnits(f, "case "+quoted(name), 0, x)
 	}
 	return x
 }
