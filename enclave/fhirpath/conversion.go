@@ -137,12 +137,12 @@ func addQuantities(a, b Quantity) (Item, error) {
 		a.value = sum
 		return a, nil
 	}
-	a, b = alike(a, b)
-	x, y, fit, err := scales(a, b, false)
+	c, d := alike(a, b)
+	x, y, fit, err := scales(c, d, false)
 	if !fit {
 		return nil, err
 	}
-	unit, fine := a, x
+	unit, fine := a, x // as it was written: what FHIR had stays comparable with both kinds of units
 	if y.Cmp(x) < 0 {
 		unit, fine = b, y
 	}

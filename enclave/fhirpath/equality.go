@@ -157,11 +157,27 @@ func (ev *evaluator) has(e *expr, list []Item, i Item) (bool, error) {
 	return false, nil
 }
 
+// repeated is has for items that are kept when they can't be compared: a set with both answers no question wrong.
+func (ev *evaluator) repeated(e *expr, list []Item, i Item) (bool, error) {
+	for _, other := range list {
+		t, err := ev.equal(e, other, i)
+		switch err {
+		case nil, errUnit, errQuantity, errValue:
+		default:
+			return false, err
+		}
+		if err == nil && t == yes {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // distinct keeps the first of equal items.
 func (ev *evaluator) distinct(e *expr, in []Item) ([]Item, error) {
 	var out []Item
 	for _, i := range in {
-		found, err := ev.has(e, out, i)
+		found, err := ev.repeated(e, out, i)
 		if err != nil {
 			return nil, err
 		}
@@ -187,7 +203,7 @@ func (ev *evaluator) unite(e *expr, in []Item) ([]Item, error) {
 			}
 			continue
 		}
-		found, err := ev.has(e, values, i)
+		found, err := ev.repeated(e, values, i)
 		if err != nil {
 			return nil, err
 		}

@@ -9,6 +9,9 @@ import (
 
 // mulQuantities multiplies, or divides, with the units.
 func mulQuantities(a, b Quantity, divide bool) (Item, error) {
+	if a.calendar || b.calendar {
+		a, b = a.bare(), b.bare()
+	}
 	switch x, y := alike(a, b); {
 	case divide && (x.calendar || y.calendar) && isNumber(y) == isNumber(x):
 		return ratio(x, y)
@@ -18,13 +21,23 @@ func mulQuantities(a, b Quantity, divide bool) (Item, error) {
 		return a.times(b, divide, a)
 	case isNumber(a) && !divide:
 		return a.times(b, false, b)
-	case x.calendar || y.calendar:
-		return nil, errUnit
+	case a.calendar || b.calendar:
+		return nil, errUnit // there are no products of calendar durations
 	}
 	if unit, ok := productUnit(a.unit, b.unit, divide); ok {
 		return a.times(b, divide, Quantity{unit: unit})
 	}
 	return mulUnits(a, b, divide)
+}
+
+// bare is a quantity whose unit is a mere number, such as %, without it.
+func (q Quantity) bare() Quantity {
+	if m, ok := parseUnit(q.unit); ok && !q.calendar && m.dimension == (dimension{}) && !isNumber(q) {
+		if i, err := (Quantity{unit: "1"}).with(m.factor.Mul(m.factor, q.rat())); i != nil && err == nil {
+			return i.(Quantity)
+		}
+	}
+	return q
 }
 
 func isNumber(q Quantity) bool { return !q.calendar && q.unit == "1" }

@@ -14,6 +14,12 @@ import (
 // tidy makes a tree what upstream's reader makes of the same JSON: strings without space around them, values in the JSON type of
 // their element, nothing that is empty. An element that R4 doesn't define is an error: no rule could find it.
 func tidy(n *fhirpath.Node) error {
+	switch {
+	case n.Type() == nil:
+		return &placeError{n, errUnknown}
+	case !n.Repeats() && n.Index() > 0:
+		return &placeError{n, errRepeated}
+	}
 	drop := func(c *fhirpath.Node) bool { return empty(c) && (!c.IsResource() || c.Kind() == 'n') }
 	some := false
 	for c := range n.All() {
@@ -24,12 +30,6 @@ func tidy(n *fhirpath.Node) error {
 	}
 	if some {
 		n.Remove(drop)
-	}
-	switch {
-	case n.Type() == nil:
-		return &placeError{n, errUnknown}
-	case !n.Repeats() && n.Index() > 0:
-		return &placeError{n, errRepeated}
 	}
 	if !n.HasValue() {
 		return nil

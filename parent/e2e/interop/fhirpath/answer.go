@@ -152,9 +152,14 @@ func canonical(v any) string {
 }
 
 // places is how many digits after the point count: the engines compute quotients to different ones.
-const places = 9
+const places = 12
 
-func number(r *big.Rat) string {
+// quotientPlaces are enough for quantities in base units, which can be small; those are compared by their ratio.
+const quotientPlaces = 40
+
+func number(r *big.Rat) string { return digits(r, places) }
+
+func digits(r *big.Rat, places int) string {
 	s := r.FloatString(places)
 	s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
 	if s == "-0" {
@@ -165,7 +170,8 @@ func number(r *big.Rat) string {
 
 var momentForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$`)
 
-// moment writes a date with a time in UTC. The other engine gives one without an offset the machine's, written -00:00.
+// moment writes a date with a time in UTC, without the Z: whether a result of arithmetic has an offset is not compared, for the other
+// engine gives every one the machine's, written -00:00.
 func moment(s string) string {
 	s = strings.TrimSuffix(s, "-00:00")
 	if strings.HasSuffix(s, "T") && len(s) < len("2006-01-02T00") {
@@ -175,9 +181,9 @@ func moment(s string) string {
 	if m == nil {
 		return trimFraction(s)
 	}
-	layout, out := "2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999Z"
+	layout, out := "2006-01-02T15:04:05.999999999Z07:00", "2006-01-02T15:04:05.999999999"
 	if m[1] == "" {
-		layout, out = "2006-01-02T15:04Z07:00", "2006-01-02T15:04Z"
+		layout, out = "2006-01-02T15:04Z07:00", "2006-01-02T15:04"
 	}
 	t, err := time.Parse(layout, s)
 	if err != nil {
@@ -186,8 +192,9 @@ func moment(s string) string {
 	return t.UTC().Format(out)
 }
 
-var fractionForm = regexp.MustCompile(`^((?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d)\.0+$`)
+var fractionForm = regexp.MustCompile(`^((?:\d{4}-\d\d-\d\dT)?\d\d:\d\d:\d\d(?:\.\d*[1-9])?)\.?0+$`)
 
+// trimFraction takes the zeros off the end of a fraction of a second.
 func trimFraction(s string) string { return fractionForm.ReplaceAllString(s, "$1") }
 
 var quantityForm = regexp.MustCompile(`^(-?[0-9.]+(?:e[+-]?\d+)?) (.*)$`)
@@ -206,7 +213,7 @@ func quantity(s string) string {
 	if !strings.HasPrefix(unit, "'") {
 		unit = strings.TrimSuffix(unit, "s") // years is year
 	}
-	return "quantity " + number(r) + " " + unit
+	return "quantity " + digits(r, quotientPlaces) + " " + unit
 }
 
 // What compare says of two answers.
@@ -226,9 +233,33 @@ func compare(ours, theirs answer) difference {
 		return differ
 	}
 	for i := range ours.items {
-		if ours.items[i] != theirs.items[i] {
+		if ours.items[i] != theirs.items[i] && !sameQuantity(ours.items[i], theirs.items[i]) {
 			return differ
 		}
 	}
 	return same
+}
+
+// sameQuantity reports whether two quantities are the same in different units: the unit of a product can be written in many ways.
+func sameQuantity(a, b string) bool {
+	x, ok := strings.CutPrefix(a, "quantity ")
+	y, ok2 := strings.CutPrefix(b, "quantity ")
+	if !ok || !ok2 || len(x) > 200 || len(y) > 200 {
+		return false
+	}
+	ratio, err := fhirpath.Compile("(("+literal(x)+") / ("+literal(y)+") - 1 '1').abs() < 0.000001 '1'", fhirpath.Options{})
+	if err != nil {
+		return false
+	}
+	items, err := ratio.Evaluate(nil, fhirpath.Env{})
+	return err == nil && len(items) == 1 && items[0] == fhirpath.Boolean(true)
+}
+
+// literal puts parentheses around a negative number, whose sign is an operator.
+func literal(quantity string) string {
+	number, unit, _ := strings.Cut(quantity, " ")
+	if len(number) > 60 {
+		number = number[:60]
+	}
+	return number + " " + unit
 }

@@ -50,9 +50,12 @@ func systematic(resources []resource) []testCase {
 		quantities := paths(resource.node, func(t *fhirpath.Type) bool { return t.Is("Quantity") })
 		for _, q := range quantities {
 			for _, b := range append(append([]string{}, units...), quantities...) {
-				for _, o := range operatorsList {
-					add(r, "%s %s %s", q, o, b)
-					add(r, "%s %s %s", b, o, q)
+				for i, o := range operatorsList {
+					if i%2 == 0 {
+						add(r, "%s %s %s", q, o, b)
+					} else {
+						add(r, "%s %s %s", b, o, q)
+					}
 				}
 			}
 		}

@@ -9,7 +9,8 @@ import (
 	"strings"
 )
 
-// A known difference is a block of differences.txt: lines of "key: value" and an empty line. An answer is matched as it is printed.
+// A known difference is a block of differences.txt: lines of "key: value" and an empty line. Patterns are regular expressions; an answer
+// is matched as it is printed. "define NAME: PATTERN" lets later patterns say <NAME>.
 type known struct {
 	name                     string
 	expression, ours, theirs *regexp.Regexp // nil matches all
@@ -31,6 +32,8 @@ func readDifferences(path string) (differences, error) {
 	defer f.Close()
 	var list differences
 	var at *known
+	macros := strings.NewReplacer()
+	var pairs []string
 	line := 0
 	scanner := bufio.NewScanner(f)
 	for scanner.Scan() {
@@ -44,11 +47,16 @@ func readDifferences(path string) (differences, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s:%d: want key: value", path, line)
 		}
+		if rest, ok := strings.CutPrefix(key, "define "); ok {
+			pairs = append(pairs, "<"+rest+">", "(?:"+macros.Replace(value)+")")
+			macros = strings.NewReplacer(pairs...)
+			continue
+		}
 		if at == nil {
 			at = &known{}
 			list = append(list, at)
 		}
-		if err := at.set(key, value); err != nil {
+		if err := at.set(key, macros.Replace(value)); err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, line, err)
 		}
 	}
