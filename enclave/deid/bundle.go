@@ -107,6 +107,7 @@ func (t *transformer) Frame(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdi
 func (t *transformer) Entry(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict) {
 	return t.work(dst, b, s, func() (int, code.Record) {
 		if t.b[t.i] != '{' {
+			t.why("entry is not an object")
 			return -1, code.ResourceMalformed
 		}
 		t.entry = true
@@ -135,6 +136,7 @@ func (t *transformer) Entry(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdi
 			}
 		}
 		if len(t.out) == start+1 {
+			t.why("entry has no resource, request or response")
 			return -1, code.ResourceMalformed // FHIR: an entry has a resource, a request or a response
 		}
 		t.out = append(t.out, '}')

@@ -43,6 +43,7 @@ func (t *transformer) top() (int, code.Record) {
 	t.facts.asked, t.facts.dated, t.facts.nowhere = false, false, 0
 	kind, ok := t.findText("resourceType")
 	if !ok {
+		t.why("resourceType is missing or not a string")
 		return t.refuse(-1, code.ResourceMalformed)
 	}
 	index, ok := t.engine.kinds[string(kind)]
@@ -54,6 +55,7 @@ func (t *transformer) top() (int, code.Record) {
 		return t.refuse(index, code.ResourceTypeNotAllowed)
 	}
 	if id, ok := t.find("id"); ok && id.b[id.i] != '"' {
+		t.why("id is not a string")
 		return t.refuse(index, code.ResourceMalformed)
 	}
 	t.kind = kind

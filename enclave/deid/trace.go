@@ -20,3 +20,10 @@ func (t *transformer) applied(n *node, in, out int, kept bool) bool {
 	}
 	return kept
 }
+
+// why says why the record is rejected, where its code says less.
+func (t *transformer) why(reason string) {
+	if t.trace != nil {
+		t.trace(stream.Touch{Rule: -1, Reason: reason})
+	}
+}

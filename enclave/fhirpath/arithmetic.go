@@ -61,22 +61,26 @@ func number1(i Item) (Decimal, bool) {
 	return Decimal{}, false
 }
 
-// quantities returns both sides as Quantity, when one of them is.
-func quantities(a, b Item) (x, y Quantity, ok bool) {
-	x, i := a.(Quantity)
-	y, j := b.(Quantity)
-	if !i && !j {
-		return x, y, false
+// quantities returns both sides as Quantity, when one of them is. It's an error when one is a FHIR Quantity that isn't
+// one of FHIRPath and the other side is a Quantity or a number: then any answer could be wrong.
+func quantities(a, b Item) (x, y Quantity, ok bool, err error) {
+	x, i := quantity1(a)
+	y, j := quantity1(b)
+	if i && unmapped(b) || j && unmapped(a) || unmapped(a) && unmapped(b) {
+		return x, y, false, errQuantity
 	}
-	if !i {
-		d, ok := number1(a)
-		return Quantity{value: d, unit: "1"}, y, ok
+	_, n := a.(Quantity)
+	_, m := b.(Quantity)
+	return x, y, i && j && (n || m), nil
+}
+
+// quantity1 takes a number for a Quantity without unit.
+func quantity1(i Item) (Quantity, bool) {
+	if q, ok := i.(Quantity); ok {
+		return q, true
 	}
-	if !j {
-		d, ok := number1(b)
-		return x, Quantity{value: d, unit: "1"}, ok
-	}
-	return x, y, true
+	d, ok := number1(i)
+	return Quantity{value: d, unit: "1"}, ok
 }
 
 // result is an Integer where both sides were, and empty on overflow.
@@ -94,6 +98,14 @@ func result(d Decimal, ok, whole bool) (Item, error) {
 	return i, nil
 }
 
+// operandsError is what is wrong with operands that are no quantities.
+func operandsError(err error) error {
+	if err == nil {
+		err = errOperands
+	}
+	return err
+}
+
 func plus(a, b Item) (Item, error) {
 	if x, y, whole, ok := numbers(a, b); ok {
 		d, ok := x.add(y)
@@ -109,10 +121,11 @@ func plus(a, b Item) (Item, error) {
 			return t.add(q)
 		}
 	}
-	if x, y, ok := quantities(a, b); ok {
-		return addQuantities(x, y)
+	x, y, ok, err := quantities(a, b)
+	if !ok {
+		return nil, operandsError(err)
 	}
-	return nil, errOperands
+	return addQuantities(x, y)
 }
 
 func minus(a, b Item) (Item, error) {
@@ -136,10 +149,11 @@ func times(a, b Item) (Item, error) {
 		d, ok := x.mul(y)
 		return result(d, ok, whole)
 	}
-	if x, y, ok := quantities(a, b); ok {
-		return mulQuantities(x, y, false)
+	x, y, ok, err := quantities(a, b)
+	if !ok {
+		return nil, operandsError(err)
 	}
-	return nil, errOperands
+	return mulQuantities(x, y, false)
 }
 
 // divided is always a Decimal.
@@ -148,10 +162,11 @@ func divided(a, b Item) (Item, error) {
 		d, ok := x.quo(y)
 		return result(d, ok, false)
 	}
-	if x, y, ok := quantities(a, b); ok {
-		return mulQuantities(x, y, true)
+	x, y, ok, err := quantities(a, b)
+	if !ok {
+		return nil, operandsError(err)
 	}
-	return nil, errOperands
+	return mulQuantities(x, y, true)
 }
 
 // div is always an Integer.

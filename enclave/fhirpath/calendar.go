@@ -6,20 +6,18 @@ import (
 	"time"
 )
 
-// calendarUnit returns the singular of a word for a duration: the words of
-// FHIRPath (2.6), and those of UCUM up to the week. Month and year of UCUM are
-// averages, to which nothing in a calendar corresponds.
-func calendarUnit(unit string) string {
-	if u, ok := ucumDurations[unit]; ok {
+// calendarUnit returns the singular of the word for a duration: of a calendar, or of UCUM up to the week. A year and a
+// month of UCUM are averages, to which nothing in a calendar corresponds, unless FHIR maps them.
+func (q Quantity) calendarUnit() string {
+	u := ucumDurations[q.unit]
+	switch {
+	case q.mapped || u != "" && u != "year" && u != "month":
 		return u
 	}
-	return calendarWord(unit)
+	return calendarWord(q.unit)
 }
 
-var ucumDurations = map[string]string{
-	"wk": "week", "d": "day", "h": "hour", "min": "minute", "s": "second", "ms": "millisecond",
-}
-
+// calendarWord is the singular of one of FHIRPath's words for a duration (2.6), or "".
 func calendarWord(unit string) string {
 	switch s := strings.TrimSuffix(unit, "s"); s {
 	case "year", "month", "week", "day", "hour", "minute", "second", "millisecond":
@@ -31,8 +29,8 @@ func calendarWord(unit string) string {
 // add returns t moved by a duration. The result is absent when it lies outside
 // years 1 to 9999; it's an error when q is no duration of a calendar.
 func (t Temporal) add(q Quantity) (Item, error) {
-	unit := calendarUnit(q.unit)
-	if unit == "" {
+	unit := q.calendarUnit()
+	if unit == "" || t.kind == timeType && (unit == "week" || unit == "day") { // as for years and months: no time has them
 		return nil, errDuration
 	}
 	if unit == "second" || unit == "millisecond" {
@@ -71,10 +69,11 @@ func (t Temporal) addSeconds(d Decimal, milli bool) (Item, error) {
 		return t.addDuration(int(whole.Int64()), time.Second)
 	}
 	nanos := new(big.Int).Quo(new(big.Int).Mul(d.unscaled, pow10(9)), pow10(d.scale))
-	if nanos.BitLen() > 62 {
+	days, rest := new(big.Int).QuoRem(nanos, big.NewInt(int64(24*time.Hour)), new(big.Int))
+	if days.BitLen() > 40 {
 		return nil, nil
 	}
-	r, err := t.move(time.Duration(nanos.Int64()))
+	r, err := t.move(int(days.Int64()), time.Duration(rest.Int64()))
 	if m, ok := r.(Temporal); ok && m.nano != 0 {
 		for m.digits = max(m.digits, 3); m.nano%int(pow10(9-m.digits).Int64()) != 0; m.digits++ {
 		}
@@ -96,10 +95,8 @@ func (t Temporal) addDuration(n int, unit time.Duration) (Item, error) {
 			n, unit = n/60, time.Minute
 		}
 	}
-	if absolute(n) > int(1<<62/unit) { // more than a Duration holds
-		return nil, nil
-	}
-	return t.move(time.Duration(n) * unit)
+	perDay := int(24 * time.Hour / unit)
+	return t.move(n/perDay, time.Duration(n%perDay)*unit)
 }
 
 func absolute(n int) int { return max(n, -n) }
@@ -107,8 +104,6 @@ func absolute(n int) int { return max(n, -n) }
 // addDays adds days; of a month 30 count as one, of a year 365.
 func (t Temporal) addDays(n int) (Item, error) {
 	switch {
-	case t.kind == timeType:
-		return t, nil
 	case t.prec == year:
 		return t.addMonths(n / 365 * 12)
 	case t.prec == month:
@@ -140,8 +135,15 @@ func (t Temporal) addMonths(n int) (Item, error) {
 	return t, nil
 }
 
-func (t Temporal) move(d time.Duration) (Item, error) {
-	return t.checked(t.instant().Add(d))
+// move adds days and what is less than one: a time.Duration holds 292 years only. Of a Time the days go round.
+func (t Temporal) move(days int, rest time.Duration) (Item, error) {
+	switch {
+	case t.kind == timeType:
+		days = 0
+	case absolute(days) > 9999*366:
+		return nil, nil
+	}
+	return t.checked(t.instant().AddDate(0, 0, days).Add(rest))
 }
 
 // checked is t at another moment. A Time turns over at midnight.

@@ -60,6 +60,37 @@ func parseDecimal(s string) (Decimal, bool) {
 	return Decimal{n, len(fraction)}.shifted(exponent)
 }
 
+// sameNumber compares two numbers of JSON without computing them: 1e300 and 10.0e299 are the same.
+func sameNumber(a, b string) bool {
+	x, p, ok := significant(a)
+	y, q, ok2 := significant(b)
+	return ok && ok2 && x == y && (p == q || x == "")
+}
+
+// significant returns the digits of a number without zeros at either end, with its sign, and the power of ten of the last.
+func significant(s string) (digits string, power int, ok bool) {
+	sign := ""
+	if strings.HasPrefix(s, "-") {
+		sign, s = "-", s[1:]
+	}
+	if i := strings.IndexAny(s, "eE"); i >= 0 {
+		e, err := strconv.Atoi(s[i+1:])
+		if err != nil || absolute(e) > 1<<30 {
+			return "", 0, false
+		}
+		s, power = s[:i], e
+	}
+	whole, fraction, _ := strings.Cut(s, ".")
+	digits = strings.TrimLeft(whole+fraction, "0")
+	power -= len(fraction)
+	all := len(digits)
+	digits = strings.TrimRight(digits, "0")
+	if digits == "" {
+		return "", 0, true
+	}
+	return sign + digits, power + all - len(digits), true
+}
+
 // shifted is d times ten to the power e.
 func (d Decimal) shifted(e int) (Decimal, bool) {
 	d.scale -= e

@@ -5,15 +5,20 @@
 // Evaluate returns nodes of that tree, each with its place in the bytes, and
 // computed values. De-identification rules name what they change in this way.
 //
-// It follows FHIRPath N1 (2.0.0) and the R4 page of FHIR on it. Functions
-// lists what is supported; anything else is a CompileError that names it and
-// its place. In particular there's no resolve(), memberOf(), conformsTo() or
-// subsumes(), which would need more than the resource; no lowBoundary() and
-// highBoundary(), whose published cases contradict their text; no Long numbers.
-// now(), today() and timeOfDay() read a time that the caller gives, or don't
-// compile. Units are converted where UCUM says a factor (ucum.go), and others
-// compare only with themselves: a question that can't be answered is an error,
-// never a guess. Regular expressions are those of RE2.
+// It follows FHIRPath N1 (2.0.0), the R4 page of FHIR on it and, where N1 is
+// silent or was corrected, FHIRPath 3.0; README.md lists every such place and
+// every deviation. Functions lists what is supported; anything else is a
+// CompileError that names it and its place. In particular there's no resolve(),
+// memberOf(), conformsTo() or subsumes(), which would need more than the
+// resource, and no Long numbers. now(), today() and timeOfDay() read a time that
+// the caller gives, or don't compile. Regular expressions are those of RE2.
+//
+// Units are converted where UCUM says a factor (ucum.go), and others compare
+// only with themselves. A FHIR Quantity is one of FHIRPath if it has a code of
+// UCUM and no comparator; its units of time count as calendar durations, too. A
+// question that can't be answered is an error, never a guess. Quantities of
+// different kinds compare as empty, as FHIRPath wants it: a condition then does
+// not hold, and Warnings names each comparison to which that can happen.
 //
 // What an element is called decides what it is: a choice is written value, not
 // valueQuantity, and a name that R4 doesn't have is an error, because a

@@ -39,17 +39,18 @@ func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
 		return yes, nil
 	}
 	x, y, err := values(a, b)
+	// Of two elements nothing need be computed: where a value can't be, its text says whether they are the same.
+	if isNode && (err != nil || (x == a || x == nil) && (y == b || y == nil)) {
+		return ev.equalNodes(e, n, m)
+	}
 	if err != nil {
 		return no, err
-	}
-	if isNode && (x == a || x == nil) && (y == b || y == nil) {
-		return ev.equalNodes(e, n, m)
 	}
 	if err := ev.compared(e, x, y); err != nil {
 		return no, err
 	}
 	t, err := equalValues(x, y, e.exact)
-	if err == errUnit && isNode {
+	if (err == errUnit || err == errQuantity) && isNode {
 		return ev.equalNodes(e, n, m) // elements are the same or not, whatever their units mean
 	}
 	return t, err
@@ -70,7 +71,11 @@ func equalValues(x, y Item, exact bool) (truth, error) {
 	if c, d, _, ok := numbers(x, y); ok {
 		return truthOf(c.cmp(d) == 0), nil
 	}
-	if p, q, ok := quantities(x, y); ok {
+	p, q, ok, err := quantities(x, y)
+	if err != nil {
+		return no, err
+	}
+	if ok {
 		cmp, known, err := orderQuantities(p, q)
 		if !known {
 			return unknown, err
@@ -101,7 +106,7 @@ func (ev *evaluator) equalNodes(e *expr, n, m *Node) (truth, error) {
 	if err := ev.compared(e, String(n.text), String(m.text)); err != nil {
 		return no, err
 	}
-	if n.kind != m.kind || n.text != m.text || len(n.fields) != len(m.fields) {
+	if !n.sameText(m) || len(n.fields) != len(m.fields) {
 		return no, nil
 	}
 	all := yes
@@ -125,6 +130,11 @@ func (ev *evaluator) equalNodes(e *expr, n, m *Node) (truth, error) {
 	return all, nil
 }
 
+// sameText compares what was written. Numbers too large for a Decimal are the same number or not all the same.
+func (n *Node) sameText(m *Node) bool {
+	return n.kind == m.kind && (n.text == m.text || n.kind == '0' && sameNumber(n.text, m.text))
+}
+
 func (n *Node) field(member string) *field {
 	for i := range n.fields {
 		if n.fields[i].member == member {
@@ -145,11 +155,27 @@ func (ev *evaluator) has(e *expr, list []Item, i Item) (bool, error) {
 	return false, nil
 }
 
+// repeated is has for items that are kept when they can't be compared: a set with both answers no question wrong.
+func (ev *evaluator) repeated(e *expr, list []Item, i Item) (bool, error) {
+	for _, other := range list {
+		t, err := ev.equal(e, other, i)
+		switch err {
+		case nil, errUnit, errQuantity, errValue:
+		default:
+			return false, err
+		}
+		if err == nil && t == yes {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
 // distinct keeps the first of equal items.
 func (ev *evaluator) distinct(e *expr, in []Item) ([]Item, error) {
 	var out []Item
 	for _, i := range in {
-		found, err := ev.has(e, out, i)
+		found, err := ev.repeated(e, out, i)
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +204,7 @@ func (ev *evaluator) unite(e *expr, in []Item) ([]Item, error) {
 			}
 			continue
 		}
-		found, err := ev.has(e, values, i)
+		found, err := ev.repeated(e, values, i)
 		if err != nil {
 			return nil, err
 		}
@@ -189,117 +215,12 @@ func (ev *evaluator) unite(e *expr, in []Item) ([]Item, error) {
 	return out, nil
 }
 
-// equivalence is ~ and !~, which are never unknown (6.1.2). Order doesn't count.
-func (ev *evaluator) equivalence(e *expr, a, b []Item, sense bool) ([]Item, error) {
-	ok, err := ev.equivalentAll(e, a, b)
-	return truthOf(ok == sense).items(), err
-}
-
-func (ev *evaluator) equivalentAll(e *expr, a, b []Item) (bool, error) {
-	if len(a) != len(b) {
-		return false, nil
-	}
-	used := make([]bool, len(b))
-next:
-	for _, i := range a {
-		for j := range b {
-			if used[j] {
-				continue
-			}
-			ok, err := ev.equivalent(e, i, b[j])
-			if err != nil {
-				return false, err
-			}
-			if ok {
-				used[j] = true
-				continue next
-			}
-		}
-		return false, nil
-	}
-	return true, nil
-}
-
-func (ev *evaluator) equivalent(e *expr, a, b Item) (bool, error) {
-	if err := ev.spend(e, 1); err != nil {
-		return false, err
-	}
-	x, y, err := values(a, b)
-	if err != nil {
-		return false, err
-	}
-	n, isNode := a.(*Node)
-	m, ok := b.(*Node)
-	if isNode && ok && (x == a || x == nil) && (y == b || y == nil) {
-		return ev.equivalentNodes(e, n, m)
-	}
-	switch v := x.(type) {
-	case nil:
-		return false, nil
-	case String:
-		w, ok := y.(String)
-		if !ok {
-			return false, nil
-		}
-		if err := ev.spend(e, (len(v)+len(w))/64); err != nil {
-			return false, err
-		}
-		return folded(v) == folded(w), nil
-	case Temporal:
-		t, err := equalValues(x, y, e.exact)
-		return t == yes, err
-	}
-	if y == nil {
-		return false, nil
-	}
-	if c, d, _, ok := numbers(x, y); ok {
-		return c.equivalent(d), nil
-	}
-	if p, q, ok := quantities(x, y); ok {
-		return equivalentQuantities(p, q)
-	}
-	t, err := equalValues(x, y, e.exact)
-	return t == yes, err
-}
-
-func (ev *evaluator) equivalentNodes(e *expr, n, m *Node) (bool, error) {
-	if n == m {
-		return true, nil
-	}
-	if err := ev.compared(e, String(n.text), String(m.text)); err != nil {
-		return false, err
-	}
-	if n.kind != m.kind || n.text != m.text || len(n.fields) != len(m.fields) {
-		return false, nil
-	}
-	for i := range n.fields {
-		f := &n.fields[i]
-		if err := ev.spend(e, len(m.fields)); err != nil {
-			return false, err
-		}
-		g := m.field(f.member)
-		if g == nil {
-			return false, nil
-		}
-		ok, err := ev.equivalentAll(e, items(f.nodes), items(g.nodes))
-		if err != nil || !ok {
-			return false, err
-		}
-	}
-	return true, nil
-}
-
 func items(nodes []*Node) []Item {
 	out := make([]Item, len(nodes))
 	for i, n := range nodes {
 		out[i] = n
 	}
 	return out
-}
-
-// folded is a string without case and with single spaces.
-func folded(s String) string {
-	return strings.Join(strings.Fields(strings.ToLower(string(s))), " ")
 }
 
 // ordering makes an operator of < and its like (6.2).
@@ -329,7 +250,11 @@ func order(x, y Item, exact bool) (cmp int, known bool, err error) {
 	if c, d, _, ok := numbers(x, y); ok {
 		return c.cmp(d), true, nil
 	}
-	if p, q, ok := quantities(x, y); ok {
+	p, q, ok, err := quantities(x, y)
+	if err != nil {
+		return 0, false, err
+	}
+	if ok {
 		return orderQuantities(p, q)
 	}
 	switch v := x.(type) {

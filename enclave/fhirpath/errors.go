@@ -58,6 +58,7 @@ var (
 	errOperands = errors.New("operands do not fit together")
 	errValue    = errors.New("value is not of the type of its element")
 	errUnit     = errors.New("unit is not known here")
+	errQuantity = errors.New("quantity has a comparator or no code of UCUM")
 	errDuration = errors.New("quantity is not a calendar duration")
 	errPattern  = errors.New("regular expression is not supported")
 	errCoding   = errors.New("text is not of that encoding")

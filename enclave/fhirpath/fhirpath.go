@@ -58,8 +58,9 @@ type Env struct {
 
 // An Expression is ready to be evaluated, by many goroutines at a time.
 type Expression struct {
-	root  *expr
-	gives static
+	root     *expr
+	gives    static
+	warnings []Warning
 }
 
 // Compile parses and checks an expression. Its errors are *CompileError.
@@ -68,7 +69,8 @@ func Compile(source string, o Options) (*Expression, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := resolver{options: o}
+	x := &Expression{root: e}
+	r := resolver{options: o, warnings: &x.warnings}
 	this := anything
 	if o.Type != "" {
 		t := r4().types[o.Type]
@@ -77,11 +79,10 @@ func Compile(source string, o Options) (*Expression, error) {
 		}
 		this = static{types: []*Type{t}}
 	}
-	gives, err := r.resolve(e, this)
-	if err != nil {
+	if x.gives, err = r.resolve(e, this); err != nil {
 		return nil, err
 	}
-	return &Expression{e, gives}, nil
+	return x, nil
 }
 
 // Types returns the types that results can be of, as far as the expression

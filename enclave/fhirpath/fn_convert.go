@@ -64,14 +64,13 @@ func conversionFunctions() []function {
 	return list
 }
 
-// inUnit converts to the unit of the argument, by adding to nothing of it.
+// inUnit converts to the unit of the argument.
 func (c *call) inUnit(q Quantity) (Item, error) {
 	unit, ok, err := c.textArg(0)
 	if err != nil || !ok {
 		return nil, err
 	}
-	zero := Quantity{value: decimalOf(0), unit: unit, calendar: calendarWord(unit) != ""}
-	return addQuantities(zero, q)
+	return q.in(unit)
 }
 
 func toBoolean(i Item) Item {

@@ -83,7 +83,7 @@ func iif(c *call) ([]Item, error) {
 	if len(c.in) > 1 {
 		return nil, errSingle
 	}
-	sc := scope{this: c.in, total: c.sc.total}
+	sc := scope{c.in, c.sc.index, c.sc.total} // $index stays that of the items around
 	r, err := c.ev.eval(c.e.args[0], sc)
 	if err != nil {
 		return nil, err
@@ -131,7 +131,7 @@ func sorted(c *call) ([]Item, error) {
 		r := []Item{item}
 		if key != nil {
 			var err error
-			if r, err = c.ev.eval(key, scope{this: r, total: c.sc.total}); err != nil {
+			if r, err = c.ev.eval(key, scope{r, i, c.sc.total}); err != nil {
 				return nil, err
 			}
 		}

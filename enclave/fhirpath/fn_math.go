@@ -28,7 +28,7 @@ func mathFunctions() []function {
 			}
 			return logarithm(d, base.float())
 		})},
-		{name: "power", min: 1, max: 1, takes: plain, eval: power},
+		{name: "power", min: 1, max: 1, takes: plain, eval: toPower},
 		{name: "precision", gives: i, eval: digits},
 		{name: "comparable", min: 1, max: 1, takes: numbersOnly, gives: b, eval: comparableUnits},
 	}
@@ -124,8 +124,8 @@ func logarithm(d Decimal, base float64) (Item, error) {
 	return float(math.Log(d.float()) / math.Log(base))
 }
 
-// power is exact for whole exponents, and an Integer when both sides are.
-func power(c *call) ([]Item, error) {
+// toPower is exact for whole exponents, and an Integer when both sides are.
+func toPower(c *call) ([]Item, error) {
 	i, err := single(c.in)
 	if err != nil || i == nil {
 		return nil, err
@@ -210,14 +210,14 @@ func comparableUnits(c *call) ([]Item, error) {
 	if err != nil || b == nil {
 		return nil, err
 	}
-	x, y, ok := quantities(a, b)
+	x, y, ok, err := quantities(a, b)
 	if !ok {
-		return nil, errNumber
+		if err == nil {
+			err = errNumber
+		}
+		return nil, err
 	}
-	if sameUnit(x, y) {
-		return yes.items(), nil
-	}
-	m, ok := x.measure(false)
-	n, ok2 := y.measure(false)
-	return truthOf(ok && ok2 && m.dimension == n.dimension).items(), nil
+	x, y = alike(x, y)
+	_, _, fit, _ := scales(x, y, false) // a unit that isn't known fits none
+	return truthOf(fit).items(), nil
 }

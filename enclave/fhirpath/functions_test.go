@@ -113,6 +113,30 @@ var filterRows = []row{
 	{"name.trace('x', given).count()", "2"},
 }
 
+// $index is the place among the items of the nearest function that counts them, and iif() counts none.
+var indexRows = []row{
+	{"(5 | 6 | 7).select(iif($index = 1, 'b', $index.toString()))", "'0', 'b', '2'"},
+	{"(5 | 6 | 7).select(iif(true, iif($index > 0, $this, 0), 9))", "0, 6, 7"},
+	{"(5 | 6 | 7).where(iif($index = 1, true, false))", "6"},
+	{"(5 | 6 | 7).where($index.select($index) = 0)", "5, 6, 7"},
+	{"(5 | 6 | 7).where(iif($index = 2, (1 | 2).where($index = 1).exists(), false))", "7"},
+	{"(5 | 6 | 7).all(iif($index = 0, $this = 5, $this > 5))", "true"},
+	{"(5 | 6 | 7).exists(iif($index = 2, $this = 7, false))", "true"},
+	{"(5 | 6).select((1 | 2).select(iif($index = 0, $this, $this * 10)))", "1, 20, 1, 20"},
+	{"(5 | 6).select((1 | 2).select($this).combine($index))", "1, 2, 0, 1, 2, 1"},
+	{"(5 | 6 | 7).aggregate(iif($index = 0, $this, $total + $this * $index), 0)", "25"},
+	{"(5 | 6 | 7).select($index.iif($this > 0, $index * 10, $index))", "0, 10, 20"},
+	{"name.select(iif($index = 1, use, {}))", "/name[1].use"},
+	{"name.select(given.skip(iif($index = 0, 1, 0)).first())", "/name[0].given[1], /name[1].given[0]"},
+	{"(1 | 2).repeat(iif($index = 0 and $this < 4, $this + 2, {}))", "3, 5"},
+	{"(7 | 6 | 5).sort(iif($index = 0, 0, $this))", "7, 5, 6"},
+	{"(5 | 6).select(trace('x', iif($index = 0, $this, 0)))", "5, 6"},
+	{"(5 | 6).select((3 | 4)[$index])", "3, 4"},
+	{"iif($index = 0, 1, 2)", "!$index outside"},
+	{"name.first().iif($index = 0, 1, 2)", "!$index outside"},
+	{"name.select(given).iif(true, $index)", "!$index outside"},
+}
+
 var treeRows = []row{
 	{"managingOrganization.children()", "/managingOrganization.reference"},
 	{"birthDate.descendants().count()", "3"},
@@ -211,8 +235,9 @@ var observationRows = []row{
 	{"component[0].value = 107 'mm[Hg]'", "true"},
 	{"component[1].value = 5 '[iU]'", "true"},
 	{"component[1].value = 5 'mg'", "!unit is not known"},
+	{"component[1].value ~ 5 'mg'", "!unit is not known"},
 	{"component.value.distinct().count()", "4"},
-	{"component[2].value < 6 'mg'", "!do not fit together"},
+	{"component[2].value < 6 'mg'", "!has a comparator"},
 	{"effective > @2016-03-28T10:20:30+01:00", "true"},
 	{"effective = @2016-03-28T09:20:30.5Z", "true"},
 	{"effective.toDate()", "2016-03-28"},

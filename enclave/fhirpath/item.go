@@ -76,36 +76,3 @@ func primitive(n *Node) (Item, bool) {
 		return String(n.text), quoted
 	}
 }
-
-// nodeQuantity reads value and unit of a FHIR Quantity. One with a comparator
-// is no number, so it stays a node.
-func nodeQuantity(n *Node) (Quantity, bool) {
-	var q Quantity
-	var unit, code string
-	found := false
-	for i := range n.fields {
-		f := &n.fields[i]
-		if len(f.nodes) != 1 || !f.nodes[0].HasValue() {
-			continue
-		}
-		switch text := f.nodes[0].text; f.name {
-		case "value":
-			q.value, found = parseDecimal(text)
-		case "comparator":
-			return q, false
-		case "unit":
-			unit = text
-		case "code":
-			code = text
-		}
-	}
-	switch {
-	case code != "":
-		q.unit = code
-	case unit != "":
-		q.unit = unit
-	default:
-		q.unit = "1"
-	}
-	return q, found
-}

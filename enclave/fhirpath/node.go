@@ -19,6 +19,7 @@ type Node struct {
 	index  int    // in the array of JSON, or -1
 	typ    *Type  // nil for what R4 does not define
 	many   bool   // R4 lets the element repeat
+	null   bool   // it stands in a JSON array of nulls alone
 	kind   jsontext.Kind
 	text   string // of a primitive: string without quotes, number as written
 	fields []field
@@ -75,6 +76,9 @@ func (n *Node) HasValue() bool {
 	}
 	return false
 }
+
+// Null reports whether n stands in a JSON array that held nothing but nulls when it was read.
+func (n *Node) Null() bool { return n.null }
 
 // Kind is that of the JSON value: one of " 0 t f {, and n where there is none.
 func (n *Node) Kind() jsontext.Kind { return n.kind }

@@ -116,8 +116,7 @@ func negated(i Item) Item {
 	case Decimal:
 		return v.neg()
 	case Quantity:
-		v.value = v.value.neg()
-		return v
+		return v.neg()
 	}
 	return i
 }
@@ -149,17 +148,7 @@ func (e *expr) typeTest(in []Item) ([]Item, error) {
 	return e.filter(in), nil
 }
 
-// filter is ofType().
-func (e *expr) filter(in []Item) []Item {
-	var out []Item
-	for _, i := range in {
-		if e.ofType(i) {
-			out = append(out, i)
-		}
-	}
-	return out
-}
-
+// ofType is what is asks: whether an item is of a type or specializes it.
 func (e *expr) ofType(i Item) bool {
 	for _, t := range e.types {
 		if u := i.Type(); u == t || !e.exact && u.is(t) {
@@ -167,6 +156,43 @@ func (e *expr) ofType(i Item) bool {
 		}
 	}
 	return false
+}
+
+// filter is ofType() and as.
+func (e *expr) filter(in []Item) []Item {
+	var out []Item
+	for _, i := range in {
+		if e.selects(i) {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// selects reports whether ofType() and as keep an item. There the primitives of FHIR are types of their own (R4, 2.9.1.5):
+// a code is no string. A System type keeps the elements that have such a value (R4, 2.9.1.2), and they stay elements, so
+// that a rule can change them.
+func (e *expr) selects(i Item) bool {
+	u := i.Type()
+	for _, t := range e.types {
+		if u == t || !e.exact && !t.primitive() && u.is(t) || t.space == systemSpace && hasValueOf(i, t) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasValueOf reports whether i is an element with a value of a System type.
+func hasValueOf(i Item, t *Type) bool {
+	n, ok := i.(*Node)
+	if !ok || n.typ == nil || n.typ.value() != t {
+		return false
+	}
+	if t == quantityType {
+		_, ok = nodeQuantity(n)
+		return ok
+	}
+	return n.HasValue()
 }
 
 func (ev *evaluator) membership(e *expr, item, list []Item) ([]Item, error) {

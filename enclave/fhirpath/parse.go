@@ -132,28 +132,38 @@ func (p *parser) expression(min int) (*expr, error) {
 			return left, nil
 		}
 		p.next()
-		e := &expr{op: opBinary, pos: t.pos, name: t.text, args: []*expr{left}}
 		if t.text == "is" || t.text == "as" {
-			e.op = opType
-			e.space, e.literal, err = p.typeName()
-		} else {
-			var right *expr
-			right, err = p.expression(level + 1)
-			e.args = append(e.args, right)
+			left, err = p.typeOf(left, t)
+			continue
 		}
-		if err == nil {
-			left, err = made(e)
+		var right *expr
+		if right, err = p.expression(level + 1); err == nil {
+			left, err = made(&expr{op: opBinary, pos: t.pos, name: t.text, args: []*expr{left, right}})
 		}
 	}
 	return nil, err
 }
 
-// typeName reads Name or Space.Name.
+// typeOf reads the type behind is or as. What follows it is of the result: a is boolean.not() is (a is boolean).not().
+func (p *parser) typeOf(left *expr, t token) (*expr, error) {
+	e := &expr{op: opType, pos: t.pos, name: t.text, args: []*expr{left}}
+	var err error
+	if e.space, e.literal, err = p.typeName(); err != nil {
+		return nil, err
+	}
+	if e, err = made(e); err != nil {
+		return nil, err
+	}
+	return p.suffixes(e)
+}
+
+// typeName reads Name or Space.Name. What is called after a point is a function of the result.
 func (p *parser) typeName() (space string, name Item, err error) {
 	first, err := p.identifier()
-	if err != nil || !p.accept(".") {
+	if err != nil || !p.tokens[0].is(".") || len(p.tokens) > 2 && p.tokens[2].is("(") {
 		return "", String(first.text), err
 	}
+	p.next()
 	second, err := p.identifier()
 	return first.text, String(second.text), err
 }
@@ -206,6 +216,15 @@ func (p *parser) lowest() bool {
 
 func (p *parser) postfix() (*expr, error) {
 	e, err := p.term()
+	if err != nil {
+		return nil, err
+	}
+	return p.suffixes(e)
+}
+
+// suffixes reads the names, calls and indexes that follow e.
+func (p *parser) suffixes(e *expr) (*expr, error) {
+	var err error
 	for err == nil {
 		switch t := p.tokens[0]; {
 		case p.accept("."):

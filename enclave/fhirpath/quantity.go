@@ -5,15 +5,24 @@ import (
 	"strings"
 )
 
-// A Quantity is a number with a unit: one of UCUM, or a calendar duration
-// ("3 months"), which is no fixed stretch of time.
+// A Quantity is a number with a unit: a unit of UCUM, or a calendar duration ("3 months").
 type Quantity struct {
 	value    Decimal
 	unit     string
 	calendar bool
+
+	// mapped: the quantity was read from a FHIR Quantity in a UCUM unit of time. FHIR maps those to calendar durations
+	// (R4, 2.9.1.3), so it counts as one where the other operand is one, and as its UCUM unit among UCUM units.
+	mapped bool
+
+	// exact is the number itself where value had to be rounded, else nil.
+	exact *big.Rat
 }
 
 const ucumSystem = "http://unitsofmeasure.org"
+
+// maxExact bounds, in bits, the terms of a number that is kept exact: sums of sums in units with odd factors grow.
+const maxExact = 4096
 
 // String prints a literal: 5 'mg', 3 months.
 func (q Quantity) String() string {
@@ -45,55 +54,83 @@ func parseQuantity(s string) (Quantity, bool) {
 	return Quantity{}, false
 }
 
-// measure returns the unit of q in base units. With average, a calendar month
-// and year count as those of UCUM; otherwise they compare with each other only.
-func (q Quantity) measure(average bool) (measure, bool) {
-	if !q.calendar {
-		return parseUnit(q.unit)
-	}
-	word := calendarWord(q.unit)
-	switch {
-	case average && word == "year":
-		return parseUnit("a")
-	case average && word == "month":
-		return parseUnit("mo")
-	case word == "year":
-		return measure{big.NewRat(12, 1), dimension{calendarMonths: 1}}, true
-	case word == "month":
-		return measure{big.NewRat(1, 1), dimension{calendarMonths: 1}}, true
-	}
-	for ucum, w := range ucumDurations {
-		if w == word {
-			return parseUnit(ucum)
+// nodeQuantity reads value and code of a FHIR Quantity. It's false for one that FHIR does not map to a Quantity of
+// FHIRPath (R4, 2.9.1.3): one with a comparator is no number, and a code of another system, or the text of unit alone,
+// is no unit of UCUM.
+func nodeQuantity(n *Node) (Quantity, bool) {
+	var q Quantity
+	var system string
+	found := false
+	for i := range n.fields {
+		f := &n.fields[i]
+		if len(f.nodes) != 1 || !f.nodes[0].HasValue() {
+			continue
+		}
+		switch text := f.nodes[0].text; f.name {
+		case "value":
+			q.value, found = parseDecimal(text)
+		case "comparator":
+			return q, false
+		case "system":
+			system = text
+		case "code":
+			q.unit = text
 		}
 	}
-	return measure{}, false // unreachable
+	q.mapped = ucumDurations[q.unit] != ""
+	return q, found && system == ucumSystem && q.unit != ""
 }
 
-// sameUnit needs no table.
-func sameUnit(a, b Quantity) bool {
-	if a.calendar && b.calendar {
-		return calendarWord(a.unit) == calendarWord(b.unit)
-	}
-	return a.calendar == b.calendar && a.unit == b.unit
+// unmapped reports whether i is a FHIR Quantity that nodeQuantity doesn't read.
+func unmapped(i Item) bool {
+	n, ok := i.(*Node)
+	return ok && n.typ.Is("Quantity")
 }
 
-// common returns two numbers in one unit. They are absent when the units
-// measure different things; it's an error when a unit isn't known here: then
-// any answer could be wrong.
-func common(a, b Quantity, average bool) (x, y *big.Rat, err error) {
-	if sameUnit(a, b) {
-		return a.value.rat(), b.value.rat(), nil
+// alike turns a quantity that was read from FHIR into a calendar duration where the other one is such, or was read, too.
+func alike(a, b Quantity) (x, y Quantity) {
+	x, y = a, b
+	if a.mapped && (b.calendar || b.mapped) {
+		x = a.inCalendar()
 	}
-	m, ok := a.measure(average)
-	n, ok2 := b.measure(average)
-	if !ok || !ok2 {
-		return nil, nil, errUnit
+	if b.mapped && (a.calendar || a.mapped) {
+		y = b.inCalendar()
 	}
-	if m.dimension != n.dimension {
-		return nil, nil, nil
+	return x, y
+}
+
+func (q Quantity) inCalendar() Quantity {
+	q.unit, q.calendar, q.mapped = ucumDurations[q.unit], true, false
+	return q
+}
+
+// rat is the number without rounding.
+func (q Quantity) rat() *big.Rat {
+	if q.exact != nil {
+		return q.exact
 	}
-	return m.of(a.value), n.of(b.value), nil
+	return q.value.rat()
+}
+
+// with is q with another number. It's absent when the number is too large.
+func (q Quantity) with(r *big.Rat) (Item, error) {
+	d, ok := fromRat(r)
+	if !ok {
+		return nil, nil
+	}
+	q.value, q.exact = d, nil
+	if r.Num().BitLen()+r.Denom().BitLen() <= maxExact && d.rat().Cmp(r) != 0 {
+		q.exact = r
+	}
+	return q, nil
+}
+
+func (q Quantity) neg() Quantity {
+	q.value = q.value.neg()
+	if q.exact != nil {
+		q.exact = new(big.Rat).Neg(q.exact)
+	}
+	return q
 }
 
 func (d Decimal) rat() *big.Rat { return new(big.Rat).SetFrac(d.unscaled, pow10(d.scale)) }
@@ -103,98 +140,8 @@ func fromRat(r *big.Rat) (Decimal, bool) {
 		return Decimal{}, false
 	}
 	d, ok := parseDecimal(r.FloatString(quotientScale))
-	return d.trimmed(), ok
-}
-
-// orderQuantities compares; known is false when the units don't fit together.
-func orderQuantities(a, b Quantity) (cmp int, known bool, err error) {
-	x, y, err := common(a, b, false)
-	if x == nil {
-		return 0, false, err
-	}
-	return x.Cmp(y), true, nil
-}
-
-func equivalentQuantities(a, b Quantity) (bool, error) {
-	if sameUnit(a, b) {
-		return a.value.equivalent(b.value), nil
-	}
-	x, y, err := common(a, b, true)
-	if x == nil {
-		return false, err
-	}
-	d, ok := fromRat(x)
-	e, ok2 := fromRat(y)
-	return ok && ok2 && d.equivalent(e), nil
-}
-
-// addQuantities returns a+b in the unit of a, absent when the units don't fit.
-func addQuantities(a, b Quantity) (Item, error) {
-	if !sameUnit(a, b) {
-		x, y, err := common(a, b, false)
-		if x == nil {
-			return nil, err
-		}
-		m, _ := a.measure(false)
-		d, ok := fromRat(y.Quo(y, m.factor))
-		if !ok {
-			return nil, nil
-		}
-		b.value = d
-	}
-	sum, ok := a.value.add(b.value)
 	if !ok {
-		return nil, nil
+		return Decimal{}, false
 	}
-	a.value = sum
-	return a, nil
-}
-
-// mulQuantities multiplies, or divides, with the units.
-func mulQuantities(a, b Quantity, divide bool) (Item, error) {
-	compute := Decimal.mul
-	if divide {
-		compute = Decimal.quo
-	}
-	unit := ""
-	switch {
-	case divide && sameUnit(a, b):
-		unit = "1"
-	case b.unit == "1":
-		unit = a.unit
-	case a.unit == "1" && !divide:
-		a, b, unit = b, a, b.unit
-	default:
-		return mulUnits(a, b, divide)
-	}
-	d, ok := compute(a.value, b.value)
-	if !ok {
-		return nil, nil
-	}
-	return Quantity{d, unit, a.calendar && unit == a.unit}, nil
-}
-
-func mulUnits(a, b Quantity, divide bool) (Item, error) {
-	m, ok := a.measure(false)
-	n, ok2 := b.measure(false)
-	if !ok || !ok2 || a.calendar || b.calendar {
-		return nil, errUnit
-	}
-	x, y, power := m.of(a.value), n.of(b.value), 1
-	if divide {
-		if y.Sign() == 0 {
-			return nil, nil
-		}
-		y.Inv(y)
-		power = -1
-	}
-	d, ok := fromRat(x.Mul(x, y))
-	if !ok {
-		return nil, nil
-	}
-	dim, ok := m.dimension.times(n.dimension, power)
-	if !ok {
-		return nil, errUnit
-	}
-	return Quantity{value: d, unit: dim.String()}, nil
+	return d.trimmed(), true
 }

@@ -47,12 +47,20 @@ func (r *Reader) Read(data []byte) (*Node, error) {
 	return r.r.document(r4().types["Resource"])
 }
 
+// Fault says where the last Read failed, as a JSON pointer, and why. The pointer is content: it's for whoever owns the resource.
+func (r *Reader) Fault() (pointer, reason string) {
+	if r.r.fault.node == nil {
+		return "", "JSON is malformed" // or a name is there twice
+	}
+	return r.r.fault.node.Pointer(), r.r.fault.reason
+}
+
 // Forget takes the last tree away. Texts that were taken from it stay good.
 func (r *Reader) Forget() {
 	if len(r.r.data) > decoderKept {
 		r.r.d = nil // it remembers names
 	}
-	r.r.data, r.r.all = nil, ""
+	r.r.data, r.r.all, r.r.fault = nil, "", fault{}
 	r.r.nodes.reset()
 	r.r.fields.reset()
 	r.r.lists.reset()
@@ -76,11 +84,24 @@ type reader struct {
 	d     *jsontext.Decoder
 	depth int
 	loose bool
+	fault fault
 
 	// Nodes, and the lists that they start with.
 	nodes  arena[Node]
 	fields arena[field]
 	lists  arena[*Node]
+}
+
+// fault is where and why reading has failed, if it's not for the JSON itself.
+type fault struct {
+	node   *Node
+	reason string
+}
+
+// malformed notes why n can't be read. The reason is of fixed words.
+func (r *reader) malformed(n *Node, reason string) error {
+	r.fault = fault{n, reason}
+	return ErrMalformed
 }
 
 const (
@@ -102,7 +123,7 @@ func (r *reader) document(t *Type) (*Node, error) {
 		return nil, err
 	}
 	if len(bytes.Trim(r.data[r.d.InputOffset():], whiteSpace)) != 0 {
-		return nil, ErrMalformed
+		return nil, r.malformed(n, "something follows the resource")
 	}
 	return n, nil
 }
@@ -122,12 +143,12 @@ func (r *reader) read(n *Node, t *Type) error {
 	switch kind := r.d.PeekKind(); kind {
 	case '{':
 		if t != nil && t.primitive() {
-			return ErrMalformed
+			return r.malformed(n, "is an object, and the element is a primitive")
 		}
 		return r.object(n)
 	case '"', '0', 't', 'f':
 		if t != nil && !t.primitive() {
-			return ErrMalformed
+			return r.malformed(n, "is a single value, and the element holds others")
 		}
 		v, err := r.d.ReadValue()
 		if err != nil {
@@ -137,7 +158,11 @@ func (r *reader) read(n *Node, t *Type) error {
 		n.value = r.span(len(v))
 		n.text = r.text(v)
 		return nil
-	default: // null where none may be, an array in an array, no JSON
+	case 'n':
+		return r.malformed(n, "is null where FHIR has none")
+	case '[':
+		return r.malformed(n, "is an array in an array")
+	default: // no JSON
 		return ErrMalformed
 	}
 }
@@ -178,7 +203,7 @@ func (r *reader) object(n *Node) error {
 	start := int(r.d.InputOffset()) - 1
 	if n.typ != nil && n.typ.name == "Resource" {
 		if n.typ = r.resourceType(start); n.typ == nil {
-			return ErrMalformed
+			return r.malformed(n, "resourceType is missing or names no resource of FHIR R4")
 		}
 	}
 	n.kind = '{'
@@ -291,10 +316,18 @@ func (r *reader) values(n *Node, at int, m *member, extra bool) error {
 	if _, err := r.d.ReadToken(); err != nil {
 		return ErrMalformed
 	}
-	i := 0
+	i, nulls := 0, 0
 	for ; r.d.PeekKind() != ']'; i++ {
+		if r.d.PeekKind() == 'n' {
+			nulls++
+		}
 		if err := r.one(n, at, i, i, m, extra); err != nil {
 			return err
+		}
+	}
+	if nulls == i && !extra {
+		for _, c := range n.fields[at].nodes[:i] {
+			c.null = true
 		}
 	}
 	if _, err := r.d.ReadToken(); err != nil {
@@ -314,7 +347,7 @@ func (r *reader) one(n *Node, at, i, index int, m *member, extra bool) error {
 	}
 	c := f.nodes[i]
 	if c.index != index && !r.loose {
-		return ErrMalformed // one half is an array, the other is not
+		return r.malformed(c, "one half is an array and the other is not")
 	}
 	c.index = max(c.index, index)
 	var t *Type
@@ -337,7 +370,7 @@ func (r *reader) one(n *Node, at, i, index int, m *member, extra bool) error {
 // extra reads the object of the member with the underscore into a primitive.
 func (r *reader) extra(c *Node, t *Type) error {
 	if r.d.PeekKind() != '{' || r.d.StackDepth() >= r.depth {
-		return ErrMalformed
+		return r.malformed(c, "what the member with the underscore holds is no object")
 	}
 	kind, value := c.kind, c.value
 	c.typ = t

@@ -58,6 +58,8 @@ type resolver struct {
 	options Options
 	total   bool // inside aggregate()
 	index   bool // inside the arguments of a function that counts items
+
+	warnings *[]Warning
 }
 
 func (r *resolver) resolve(e *expr, this static) (static, error) {
@@ -106,7 +108,7 @@ func (r *resolver) resolve(e *expr, this static) (static, error) {
 		if err != nil {
 			return operand, err
 		}
-		return r.typed(e, e.space, string(e.literal.(String)), e.name)
+		return r.typed(e, operand, e.space, string(e.literal.(String)))
 	default: // opEmpty
 		return static{}, nil
 	}
@@ -222,8 +224,8 @@ func (r *resolver) start(e *expr, in static, t *Type) (static, error) {
 	return out, nil
 }
 
-// typed resolves the type of is, as and ofType.
-func (r *resolver) typed(e *expr, space, typeName, operation string) (static, error) {
+// typed resolves the type of is, as and ofType, which are asked of in.
+func (r *resolver) typed(e *expr, in static, space, typeName string) (static, error) {
 	if space != "" && space != fhirSpace && space != systemSpace {
 		return anything, failure(e.pos, Semantic, "unknown name space %s", name(space))
 	}
@@ -231,10 +233,25 @@ func (r *resolver) typed(e *expr, space, typeName, operation string) (static, er
 	if e.types == nil {
 		return anything, failure(e.pos, Semantic, "unknown type %s", name(typeName))
 	}
-	if operation == "is" {
+	if e.name == "is" {
 		return of(booleanType), nil
 	}
-	return of(e.types...), nil
+	out := of(slices.Clone(e.types)...)
+	out.unordered = in.unordered
+	for _, t := range e.types {
+		if t.space != systemSpace {
+			continue
+		}
+		out.open = out.open || in.open // elements with such a value are kept, too
+		for _, u := range in.types {
+			if u.abstract() {
+				out.open = true
+			} else if u.value() == t {
+				out.add(of(u))
+			}
+		}
+	}
+	return out, nil
 }
 
 func (r *resolver) binary(e *expr, this static) (static, error) {
@@ -262,6 +279,9 @@ func (r *resolver) binary(e *expr, this static) (static, error) {
 		if !ordered(a, b) {
 			return a, failure(e.pos, Semantic, "operands of %s have no order", e.name)
 		}
+		r.warnOfUnits(e, a, b)
+	case "=", "!=":
+		r.warnOfUnits(e, a, b)
 	}
 	return of(booleanType), nil
 }

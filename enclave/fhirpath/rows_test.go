@@ -20,7 +20,7 @@ type row struct{ expression, want string }
 var tables = map[string][][]row{
 	"patient": {
 		existenceRows, subsetRows, combiningRows, filterRows, treeRows, typeRows, pathRows,
-		conversionRows, stringRows, patternRows, codingRows, mathRows,
+		conversionRows, stringRows, patternRows, codingRows, mathRows, boundaryRows, indexRows, partialDateRows,
 		logicRows, equalityRows, orderRows, arithmeticRows, dateRows, quantityRows, precedenceRows,
 	},
 	"observation": {observationRows},

@@ -12,19 +12,16 @@ import (
 // compare only with themselves; anything else with them is an error.
 
 // dimension is the powers of the base units.
-type dimension [8]int8
+type dimension [7]int8
 
-const calendarMonths = 7 // not of UCUM: keeps months and years apart from fixed time
-
-var baseUnits = [8]string{"g", "m", "s", "mol", "K", "C", "cd", "month"}
+var baseUnits = [7]string{"g", "m", "s", "mol", "K", "C", "cd"}
 
 // A measure is a unit as a factor of base units.
 type measure struct {
 	factor *big.Rat
 	dimension
+	average bool // the average year or month is in it
 }
-
-func (m measure) of(d Decimal) *big.Rat { return new(big.Rat).Mul(m.factor, d.rat()) }
 
 // times is d multiplied by the power of another.
 func (d dimension) times(other dimension, power int) (dimension, bool) {
@@ -124,6 +121,7 @@ func (p *unitParser) term() (measure, bool) {
 			return m, false
 		}
 		m.factor = new(big.Rat).Mul(m.factor, c.factor)
+		m.average = m.average || c.average
 		switch {
 		case p.take("."):
 			power = 1
@@ -170,23 +168,15 @@ func (p *unitParser) component() (measure, bool) {
 
 // power reads a unit and its exponent: s-2.
 func (p *unitParser) power(word string) (measure, bool) {
-	atom := strings.TrimRight(word, "0123456789")
-	exponent := 1
-	if digits := word[len(atom):]; digits != "" {
-		if c := atom[max(0, len(atom)-1):]; c == "-" || c == "+" {
-			atom, digits = atom[:len(atom)-1], c+digits
-		}
-		n, err := strconv.Atoi(digits)
-		if err != nil || absolute(n) > 20 {
-			return measure{}, false
-		}
-		exponent = n
+	atom, exponent, ok := splitPower(word)
+	if !ok {
+		return measure{}, false
 	}
 	m, ok := p.atom(atom)
 	if !ok {
 		return measure{}, false
 	}
-	r := measure{factor: big.NewRat(1, 1)}
+	r := measure{factor: big.NewRat(1, 1), average: m.average}
 	for range absolute(exponent) {
 		r.factor = new(big.Rat).Mul(r.factor, m.factor)
 	}
@@ -195,6 +185,20 @@ func (p *unitParser) power(word string) (measure, bool) {
 	}
 	r.dimension, ok = r.times(m.dimension, exponent)
 	return r, ok
+}
+
+// splitPower takes a unit and its exponent apart.
+func splitPower(word string) (atom string, exponent int, ok bool) {
+	atom = strings.TrimRight(word, "0123456789")
+	digits := word[len(atom):]
+	if digits == "" {
+		return atom, 1, true
+	}
+	if c := atom[max(0, len(atom)-1):]; c == "-" || c == "+" {
+		atom, digits = atom[:len(atom)-1], c+digits
+	}
+	n, err := strconv.Atoi(digits)
+	return atom, n, err == nil && absolute(n) <= 20
 }
 
 // atom reads a unit with its prefix.
@@ -240,5 +244,6 @@ func (p *unitParser) define(name, definition string) (measure, bool) {
 		return measure{}, false
 	}
 	m.factor = f.Mul(f, m.factor)
+	m.average = name == "a" || name == "mo"
 	return m, true
 }

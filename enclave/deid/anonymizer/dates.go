@@ -20,16 +20,32 @@ type date struct {
 func parseDate(n *fhirpath.Node) (date, error) {
 	text, _ := n.Text()
 	d, ok := cutDate(text)
-	if !ok || d.year == 0 || typeName(n) == "date" && len(text) > len("2006-01-02") {
+	switch {
+	case !ok && zoneAlone(text):
+		return date{}, errZone
+	case !ok || d.year == 0:
 		return date{}, errDate
-	}
-	if d.hasMonth && (d.month < 1 || d.month > 12) {
-		return date{}, errDate
+	case typeName(n) == "date" && len(text) > len("2006-01-02"):
+		return date{}, errClock
+	case d.hasMonth && (d.month < 1 || d.month > 12):
+		return date{}, errCalendar
 	}
 	if t := time.Date(d.year, time.Month(d.month), d.day, 0, 0, 0, 0, time.UTC); d.hasDay && (t.Day() != d.day || d.day == 0) {
-		return date{}, errDate
+		return date{}, errCalendar
 	}
 	return d, nil
+}
+
+// zoneAlone reports whether a zone follows the day of a date, or a part of it, without a time between.
+func zoneAlone(s string) bool {
+	for _, n := range []int{len("2006"), len("2006-01"), len("2006-01-02")} {
+		if len(s) > n && strings.ContainsRune("Z+-", rune(s[n])) && isZone(s[n:]) {
+			if _, ok := cutDate(s[:n]); ok {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // cutDate takes YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDT, a time and a zone apart. Of the time only the form is read here: hh, hh:mm or

@@ -20,7 +20,7 @@
 //     numbers; enablePartial… other than true and false, dateShiftFixedOffsetInDays other than whole; spans that are no decimal numbers
 //     of at most 28 digits (NaN, Infinity, 1,000).
 //   - Expressions that package fhirpath doesn't support: now(), today() and timeOfDay(), because nothing here reads a clock; resolve(),
-//     memberOf(), htmlChecks(), toLong(), lowBoundary(), highBoundary(), defineVariable() and any(); nodesByType and nodesByName of what is
+//     memberOf(), htmlChecks(), toLong(), defineVariable() and any(); nodesByType and nodesByName of what is
 //     not a string in quotes; regular expressions that RE2 can't match alike (looking around, back references, classes without a class),
 //     and replacements that can match nothing or name what stands around a match. A word boundary in text beyond ASCII fails the record.
 //   - generalize whose path selects nothing but complex elements, and a replaceWith that is an array or fits none of the types that the
@@ -36,11 +36,17 @@
 //   - substitute writes numbers and booleans in the JSON type of the element, upstream as strings. A string that is a date with a time is
 //     written as it stands, upstream in the form of the machine's country. A replacement of another type than the element at hand fails the
 //     record; upstream writes it under the element's name.
+//   - generalize writes the value of a case in the JSON type of the element: 1990 is "1990" in a date. A value that reads as none of that
+//     type is a case that fails; upstream writes it as it is, which no reader of FHIR takes.
+//   - Where a condition compares a quantity that has no code of UCUM, the job fails: upstream leaves the element as it is. A comparison
+//     of quantities of different kinds is empty, as upstream; a warning names each that can be.
 //   - Numbers that no rule changes keep their text; upstream writes 1e2 as 100.
 //   - A date that is none fails the record where a rule needs it; upstream reads no record with one.
 //   - Labels are added to meta whatever stands there; upstream reads meta again for that and fails when lastUpdated is hashed or encrypted.
 //   - Rules have steps for a record and bytes that they may add (budget.go), and JSON has levels and values (the policy's limits): a record that takes
 //     more is rejected, and the job goes on.
+//
+// Not different: generalize fails the job at an element with an extension, whatever processingErrors says. A warning says how to avoid it.
 //
 // # What the system around it does not do
 //

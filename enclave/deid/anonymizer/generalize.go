@@ -3,6 +3,9 @@ package anonymizer
 import (
 	"errors"
 	"fmt"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
 
 	"anchorhold/enclave/fhirpath"
 )
@@ -15,6 +18,7 @@ func (c *compiler) generalize(f ruleFaults, r *rule, v *value) {
 	if o := v.get("otherValues"); o != nil && c.oneOf(o, f.label+": otherValues", "redact", "keep") == "keep" {
 		r.others = keep
 	}
+	c.warnOfExtensions(f)
 	cases := v.get("cases")
 	switch {
 	case cases == nil:
@@ -57,28 +61,33 @@ func (c *compiler) caseExpression(f ruleFaults, name, source string) *fhirpath.E
 	if e, ok := errors.AsType[*fhirpath.CompileError](err); ok {
 		f.add("case %s: %s", quoted(name), fmt.Sprintf("%s expression %s at byte %d: %s", e.Kind, quoted(source), e.Offset, e.Reason))
 	}
+	if x != nil {
+		c.warnOfUnits(f, "case "+quoted(name), 0, x)
+	}
 	return x
+}
+
+// warnOfExtensions says that generalize ends the job at an element with an extension, unless an earlier rule has taken all of them.
+func (c *compiler) warnOfExtensions(f ruleFaults) {
+	for _, r := range c.engine.rules {
+		if r.lookup == "nodesByType" && r.key == "Extension" && r.expression == nil {
+			return
+		}
+	}
+	c.warn("%s: generalize fails the job at an element with an extension, whatever processingErrors says, as upstream's tool does: "+
+		"a rule for nodesByType('Extension') before it prevents that", f.label)
 }
 
 // quoted is a piece of a configuration in a message.
 func quoted(s string) string { return fmt.Sprintf("%.80q", s) }
 
-// A caseError is a case that fails on a value: the one failure that processingErrors can have skipped, upstream as here.
-type caseError struct{ err error }
-
-func (e *caseError) Error() string { return e.err.Error() }
-
-func (e *caseError) Unwrap() error { return e.err }
-
-func isCase(err error) bool {
-	_, ok := errors.AsType[*caseError](err)
-	return ok
-}
-
 // generalize gives a primitive the value of the first case whose condition is true, or empty, as upstream has it.
 func (r *record) generalize(n *fhirpath.Node, u *rule) (ops, error) {
 	if !n.Type().Primitive() {
-		return 0, errNotApplicable
+		if p := n.Parent(); p != nil && p.Type().Primitive() {
+			return 0, errExtension
+		}
+		return 0, errComplex
 	}
 	if !n.HasValue() {
 		return 0, nil
@@ -117,7 +126,8 @@ func isFalse(i fhirpath.Item) bool {
 	return false
 }
 
-// assign gives n the single value of a result, none for an empty one.
+// assign gives n the single value of a result, none for an empty one. The value is written in the JSON type of the element: upstream
+// writes that of the result, which no reader of FHIR takes.
 func assign(n *fhirpath.Node, result []fhirpath.Item) error {
 	if len(result) == 0 {
 		n.ClearValue()
@@ -126,26 +136,38 @@ func assign(n *fhirpath.Node, result []fhirpath.Item) error {
 	if len(result) > 1 {
 		return errCase
 	}
+	text := ""
 	switch v := result[0].(type) {
 	case *fhirpath.Node:
-		text, ok := v.Text()
-		if !ok {
+		var ok bool
+		if text, ok = v.Text(); !ok {
 			n.ClearValue()
 			return nil
 		}
-		n.SetValue(v.Kind(), text)
-	case fhirpath.Boolean:
-		if v {
-			n.SetValue('t', "true")
-		} else {
-			n.SetValue('f', "false")
-		}
-	case fhirpath.Integer, fhirpath.Decimal:
-		n.SetValue('0', fmt.Sprint(v))
-	case fhirpath.String, fhirpath.Temporal:
-		n.SetValue('"', fmt.Sprint(v))
+	case fhirpath.Boolean, fhirpath.Integer, fhirpath.Decimal, fhirpath.String, fhirpath.Temporal:
+		text = fmt.Sprint(v)
 	default:
 		return errCase // a quantity or a type is no value of a primitive
 	}
+	kind, ok := kindOf(n.Type(), text)
+	if !ok {
+		return errCaseType
+	}
+	n.SetValue(kind, text)
 	return nil
+}
+
+// kindOf returns the JSON type that an element's values have; it's false for a text that isn't one of them.
+func kindOf(t *fhirpath.Type, text string) (jsontext.Kind, bool) {
+	switch t.Value() {
+	case "Boolean":
+		if text == "true" || text == "false" {
+			return jsontext.Kind(text[0]), true
+		}
+		return 0, false
+	case "Integer", "Decimal":
+		v := jsontext.Value(text)
+		return '0', v.Kind() == '0' && v.IsValid() && strings.TrimSpace(text) == text
+	}
+	return '"', true
 }

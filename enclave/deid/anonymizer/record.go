@@ -3,7 +3,6 @@ package anonymizer
 import (
 	"crypto/hmac"
 	"crypto/sha256"
-	"fmt"
 
 	"anchorhold/enclave/deid/stream"
 	"anchorhold/enclave/fhirpath"
@@ -30,18 +29,6 @@ const (
 	visited uint8 = 1 << iota // a rule has processed it
 	gone                      // a replacement has taken it away
 )
-
-// ruleError says which rule has failed. The reason holds nothing of the record.
-type ruleError struct {
-	rule *rule
-	err  error
-}
-
-func (e *ruleError) Error() string {
-	return fmt.Sprintf("rule %d (%s): %v", e.rule.number, e.rule.path, e.err)
-}
-
-func (e *ruleError) Unwrap() error { return e.err }
 
 func (r *record) env() fhirpath.Env { return fhirpath.Env{Budget: r.worker.steps} }
 
@@ -89,7 +76,7 @@ func (r *record) rules(n *fhirpath.Node) (ops, error) {
 		}
 		nodes, err := r.match(u, n, index)
 		if err != nil {
-			return 0, &ruleError{u, err}
+			return 0, &ruleError{u, &placeError{n, err}}
 		}
 		for _, m := range nodes {
 			o, err := r.process(m, u)
@@ -145,7 +132,7 @@ func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
 	had := n.HasValue()
 	done, err := r.apply(n, u)
 	if err != nil {
-		return 0, err
+		return 0, &placeError{n, err}
 	}
 	r.mark(n, u.number)
 	if (had || done != 0) && n.Mark&gone == 0 {

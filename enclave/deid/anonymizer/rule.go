@@ -162,12 +162,14 @@ func (c *compiler) place(of map[string]int, key string) int {
 func (c *compiler) expression(f ruleFaults, source string, offset int, typ string) *fhirpath.Expression {
 	x, err := fhirpath.Compile(source, options(typ, false))
 	if err == nil {
+		c.warnOfUnits(f, "path", offset, x)
 		return x
 	}
 	var e *fhirpath.CompileError
 	if errors.As(err, &e) && e.Kind == fhirpath.Semantic {
 		if x, lax := fhirpath.Compile(source, options(typ, true)); lax == nil {
 			c.warn("%s: %s: the rule may match nothing", f.label, e.Reason)
+			c.warnOfUnits(f, "path", offset, x)
 			return x
 		}
 	}
@@ -177,6 +179,14 @@ func (c *compiler) expression(f ruleFaults, source string, offset int, typ strin
 		f.add("path: %v", err) // unreachable
 	}
 	return nil
+}
+
+// warnOfUnits warns of comparisons that are empty for quantities in some units: where a condition is empty, the rule leaves the
+// element as it is.
+func (c *compiler) warnOfUnits(f ruleFaults, where string, offset int, x *fhirpath.Expression) {
+	for _, w := range x.Warnings() {
+		c.warn("%s: %s: at byte %d: %s", f.label, where, w.Offset+offset, w.Text)
+	}
 }
 
 // settingsOf are the keys that rules of a method may have beside path and method.

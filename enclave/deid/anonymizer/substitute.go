@@ -106,19 +106,11 @@ func (v *value) primitive(t *fhirpath.Type) (kind jsontext.Kind, text string, ok
 	default:
 		return 0, "", false
 	}
-	switch t.Value() {
-	case "Boolean":
-		switch {
-		case strings.EqualFold(text, "true"):
-			return 't', "true", true
-		case strings.EqualFold(text, "false"):
-			return 'f', "false", true
-		}
-		return 0, "", false
-	case "Integer", "Decimal":
-		return '0', text, jsontext.Value(text).Kind() == '0' && jsontext.Value(text).IsValid() && strings.TrimSpace(text) == text
+	if t.Value() == "Boolean" {
+		text = strings.ToLower(text)
 	}
-	return '"', text, true
+	kind, ok = kindOf(t, text)
+	return kind, text, ok
 }
 
 // substitute puts the replacement in the place of n. Elements that earlier rules have changed stay, and so do those that hold them.

@@ -31,8 +31,8 @@ func (t *trace) begin(n *fhirpath.Node) {
 	}
 }
 
-// end tells of all values, and of the rule that has failed.
-func (t *trace) end(tell func(stream.Touch), at map[*fhirpath.Node]stream.Span, start int, err error) {
+// end tells of all values.
+func (t *trace) end(tell func(stream.Touch), at map[*fhirpath.Node]stream.Span, start int) {
 	for i, n := range t.values {
 		touch := stream.Touch{Rule: t.rules[n] - 1, In: t.spans[i]}
 		if out, ok := at[n]; ok {
@@ -40,8 +40,37 @@ func (t *trace) end(tell func(stream.Touch), at map[*fhirpath.Node]stream.Span, 
 		}
 		tell(touch)
 	}
+}
+
+// tellWhy tells why a record is rejected, and where.
+func (w *worker) tellWhy(err error) {
+	if w.trace == nil || err == nil {
+		return
+	}
+	touch := stream.Touch{Rule: -1, Reason: err.Error()}
 	if e, ok := errors.AsType[*ruleError](err); ok {
-		tell(stream.Touch{Rule: e.rule.number - 1, Reason: e.Error()})
+		touch.Rule = e.rule.number - 1
+	}
+	if e, ok := errors.AsType[*placeError](err); ok {
+		touch.Pointer = e.node.Pointer()
+	}
+	switch {
+	case errors.Is(err, errMalformed):
+	case isCase(err) && w.engine.settings.skip:
+		return // an empty resource takes its place
+	case isCase(err):
+		touch.Reason += "\nprocessingErrors is raise: the job fails with the record"
+	default:
+		touch.Reason += "\nthe job fails with the record"
+	}
+	w.trace(touch)
+}
+
+// tellFault is tellWhy for a record that can't be read.
+func (w *worker) tellFault() {
+	if w.trace != nil {
+		pointer, reason := w.reader.Fault()
+		w.trace(stream.Touch{Rule: -1, Reason: reason, Pointer: pointer})
 	}
 }
 

@@ -14,6 +14,12 @@ import (
 // tidy makes a tree what upstream's reader makes of the same JSON: strings without space around them, values in the JSON type of
 // their element, nothing that is empty. An element that R4 doesn't define is an error: no rule could find it.
 func tidy(n *fhirpath.Node) error {
+	switch {
+	case n.Type() == nil:
+		return &placeError{n, errUnknown}
+	case !n.Repeats() && n.Index() > 0:
+		return &placeError{n, errRepeated}
+	}
 	drop := func(c *fhirpath.Node) bool { return empty(c) && (!c.IsResource() || c.Kind() == 'n') }
 	some := false
 	for c := range n.All() {
@@ -24,9 +30,6 @@ func tidy(n *fhirpath.Node) error {
 	}
 	if some {
 		n.Remove(drop)
-	}
-	if n.Type() == nil || !n.Repeats() && n.Index() > 0 {
-		return errMalformed
 	}
 	if !n.HasValue() {
 		return nil
@@ -41,17 +44,17 @@ func tidy(n *fhirpath.Node) error {
 	switch n.Type().Value() {
 	case "Boolean":
 		if text != "true" && text != "false" {
-			return errMalformed
+			return &placeError{n, errBoolean}
 		}
 		kind = jsontext.Kind(text[0])
 	case "Integer":
 		if _, err := strconv.ParseInt(text, 10, 32); err != nil {
-			return errMalformed
+			return &placeError{n, errInteger}
 		}
 		kind = '0'
 	case "Decimal":
 		if v := jsontext.Value(text); v.Kind() != '0' || !v.IsValid() {
-			return errMalformed
+			return &placeError{n, errDecimal}
 		}
 		kind = '0'
 	}
@@ -109,7 +112,7 @@ func (w *writer) object(n *fhirpath.Node) {
 		w.b = quote(w.b, n.Type().Name())
 	}
 	for member, nodes := range n.Members() {
-		if slices.ContainsFunc(nodes, hasMain) {
+		if slices.ContainsFunc(nodes, inMain) {
 			name("", member)
 			w.list(nodes, hasMain, w.main)
 		}
@@ -123,6 +126,9 @@ func (w *writer) object(n *fhirpath.Node) {
 
 // hasMain: something of n stands in the member without the underscore.
 func hasMain(n *fhirpath.Node) bool { return n.HasValue() || !n.Type().Primitive() }
+
+// inMain: the member without the underscore is written for n. An array of nulls alone stays, next to the one that says why.
+func inMain(n *fhirpath.Node) bool { return hasMain(n) || n.Repeats() && n.Null() }
 
 func hasExtra(n *fhirpath.Node) bool { return n.Type().Primitive() && holds(n) }
 

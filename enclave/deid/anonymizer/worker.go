@@ -23,21 +23,6 @@ const (
 	EncryptKey      = "encrypt-key"
 )
 
-// Failures of a rule on a record. They hold nothing of either.
-var (
-	errNumber        = errors.New("value is no number of at most 28 digits")
-	errAge           = errors.New("age is not a whole number of years")
-	errDate          = errors.New("value is not a date")
-	errRange         = errors.New("shifted date is out of the calendar")
-	errReplace       = errors.New("replacement does not fit the element")
-	errCase          = errors.New("case does not give a single value")
-	errNotApplicable = errors.New("generalize is for primitive elements")
-	errLabel         = errors.New("meta cannot take a security label")
-)
-
-// errMalformed is a record that is not FHIR R4.
-var errMalformed = errors.New("record is not FHIR R4")
-
 // worker anonymizes the records of one job. It belongs to one goroutine.
 type worker struct {
 	engine   *Engine
@@ -136,10 +121,12 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 	case errors.Is(err, fhirpath.ErrTooDeep):
 		return dst, stream.Verdict{Type: -1, Code: code.JSONTooDeep}
 	case err != nil:
+		w.tellFault()
 		return dst, stream.Verdict{Type: -1, Code: code.ResourceMalformed}
 	}
 	kind := w.engine.kinds[root.Type().Name()]
-	if tidy(root) != nil {
+	if err := tidy(root); err != nil {
+		w.tellWhy(err)
 		return dst, stream.Verdict{Type: kind, Code: code.ResourceMalformed}
 	}
 	mark := s.Mark()
@@ -161,7 +148,7 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 		out.object(root)
 	case isCostly(err): // before all that a rule may have made of it
 		v.Code = code.RecordTooCostly
-	case errors.Is(err, errDate), errors.Is(err, errMalformed):
+	case errors.Is(err, errMalformed):
 		v.Code = code.ResourceMalformed
 	case w.engine.settings.skip && isCase(err):
 		s.Rollback(mark)
@@ -170,7 +157,8 @@ func (w *worker) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdict
 		v.Code, v.Stop = code.ProcessingFailed, true
 	}
 	if w.trace != nil {
-		r.told.end(w.trace, out.at, len(dst), err)
+		r.told.end(w.trace, out.at, len(dst))
+		w.tellWhy(err)
 	}
 	return out.b, v
 }

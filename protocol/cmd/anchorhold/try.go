@@ -216,7 +216,7 @@ func (a *app) tryJob(ctx context.Context, t *trial, paths []string) (bool, error
 			return false, a.whyStopped(err, run, places, in)
 		}
 		a.printDiff(run, places, in)
-		return a.tellReport(report, places), nil
+		return a.tellReport(report, places, whyRejected(run, in, nil)), nil
 	}
 	report, err := stream.Process(ctx, t.engine.Stream(), bytes.NewReader(in), a.out, o)
 	if code.Of(err) == code.RecordRejected { // once more, to see why
@@ -226,10 +226,14 @@ func (a *app) tryJob(ctx context.Context, t *trial, paths []string) (bool, error
 	if err != nil {
 		return false, a.whyStopped(err, run, places, in)
 	}
-	return a.tellReport(report, places), nil
+	reasons, err := t.whyRejected(ctx, o, in, report)
+	if err != nil {
+		return false, err
+	}
+	return a.tellReport(report, places, reasons), nil
 }
 
-// whyStopped says which record has failed a job, and why.
+// whyStopped says which record has failed a job, where and why.
 func (a *app) whyStopped(err error, run *traced, places places, in []byte) error {
 	lines := recordLines(in)
 	if len(run.pieces) == 0 || len(run.pieces) > len(lines) || code.Of(err) != code.RecordRejected {
@@ -238,18 +242,30 @@ func (a *app) whyStopped(err error, run *traced, places places, in []byte) error
 	last := run.pieces[len(run.pieces)-1]
 	for _, t := range last.touches {
 		if t.Reason != "" { // of rules for which a Bundle is a record: one piece a line
-			return fmt.Errorf("%s: %s\nprocessingErrors is raise: the job fails with the record", places.name(lines[len(run.pieces)-1]), t.Reason)
+			where := ""
+			if t.Pointer != "" {
+				where = safe(t.Pointer) + ": "
+			}
+			return fmt.Errorf("%s: %s%s", places.name(lines[len(run.pieces)-1]), where, t.Reason)
 		}
 	}
 	return err
 }
 
 // tellReport says what came out, and reports whether records were rejected.
-func (a *app) tellReport(r *stream.Report, places places) bool {
+func (a *app) tellReport(r *stream.Report, places places, reasons map[rejected]stream.Touch) bool {
 	for _, j := range r.Rejects {
+		why := reasons[rejectedAt(j)]
+		pointer := j.Pointer
+		if why.Pointer != "" {
+			pointer = why.Pointer
+		}
 		where := ""
-		if j.Pointer != "" {
-			where = " at " + j.Pointer
+		if pointer != "" {
+			where = " at " + safe(pointer)
+		}
+		if why.Reason != "" {
+			where += ": " + why.Reason
 		}
 		a.notice("%s: rejected: %s%s", places.name(j.Line), j.Code, where)
 	}
