@@ -121,40 +121,10 @@ func (t *tool) deidentify(ctx context.Context, dir, out string) error {
 
 // process returns an output line for each line of in, empty where the record was rejected.
 func (t *tool) process(ctx context.Context, in []byte) ([][]byte, error) {
-	var out [][]byte
 	if t.engine == nil {
 		return slices.Collect(bytes.Lines(in)), nil
 	}
 	o := stream.Options{ReferenceDate: score.ReferenceDate, Values: t.values, MaxRecord: 64 << 20}
 	copy(o.SurrogateKey[:], testKey("surrogates"))
-	// Line by line would give each record a job of its own. A reject is found by its line number instead.
-	var b bytes.Buffer
-	report, err := t.engine.Process(ctx, bytes.NewReader(in), &b, o)
-	if err != nil {
-		return nil, err
-	}
-	if report.RejectsOmitted > 0 {
-		return nil, fmt.Errorf("%d rejected records more than the report names: use fewer people", report.RejectsOmitted)
-	}
-	rejected := map[int64]bool{}
-	for _, r := range report.Rejects {
-		rejected[r.Line] = rejected[r.Line] || r.Pointer == "" || !strings.HasPrefix(r.Pointer, "/entry/")
-	}
-	kept := slices.Collect(bytes.Lines(b.Bytes()))
-	total := int64(bytes.Count(in, []byte("\n")))
-	for line := int64(1); line <= total; line++ {
-		if rejected[line] {
-			out = append(out, []byte("\n"))
-			continue
-		}
-		if len(kept) == 0 {
-			return nil, fmt.Errorf("line %d of the benchmark has no output and was not rejected", line)
-		}
-		out = append(out, kept[0])
-		kept = kept[1:]
-	}
-	if len(kept) > 0 {
-		return nil, fmt.Errorf("%d lines of output belong to no record", len(kept))
-	}
-	return out, nil
+	return score.Lines(ctx, t.engine, in, o)
 }
