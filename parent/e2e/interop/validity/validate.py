@@ -13,7 +13,7 @@ from fhir.resources.R4B import get_fhir_model_class
 def errors(line):
     try:
         model = get_fhir_model_class(json.loads(line)["resourceType"])
-    except KeyError:
+    except (KeyError, ValueError):  # R4B does not have every type of R4
         return None
     try:
         model.model_validate_json(line)
