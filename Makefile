@@ -8,7 +8,7 @@ FUZZTIME    ?= 3s
 
 POLICY      ?= eif/sample-policy.yaml
 
-.PHONY: build program eif docker-eif demo test check cover mutants bench interop e2e fuzz generate lint clean
+.PHONY: build program eif docker-eif demo test check cover mutants deid-score bench interop e2e fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
@@ -35,6 +35,9 @@ check: lint ## what CI runs
 
 lint:
 	scripts/lint.sh
+
+deid-score: ## the public de-identification benchmark: recall by letter, utility, precision; PEOPLE= (100)
+	scripts/deid-score.sh $(PEOPLE)
 
 bench: ## ratios against baselines of the same run
 	scripts/bench.sh
