@@ -95,6 +95,8 @@ func (c *compiler) declare(s *line) {
 			c.add(s.number, "%q stands twice", s.words[0])
 		}
 		c.engine.personal = c.list(s)
+	case kind == "harmless" && len(args) == 0:
+		c.harmless(s)
 	case kind == "profiles" && len(args) == 0:
 		c.addresses(s, &c.engine.profiles, false)
 	case kind == "type" && len(args) == 1:
@@ -133,7 +135,7 @@ type definition struct {
 
 // short reads `define NAME METHOD [arguments] [[LETTERS]]`.
 func (c *compiler) short(s *line, name string, w []string) {
-	if _, ok := methods[name]; ok || upper(name) || name == "modifier" || name == "extension" || name == "or" {
+	if _, ok := methods[name]; ok || upper(name) || name == "modifier" || name == "fixed" || name == "extension" || name == "or" {
 		c.add(s.number, "%q cannot be defined: it means something already", name)
 	}
 	if _, ok := c.defines[name]; ok {
@@ -372,9 +374,9 @@ func (c *compiler) shareLate(r *resource, s *line) {
 	own.computed = append(own.computed, common.computed...)
 }
 
-func put(m *map[string]*node, k string, n *node) {
+func put[V any](m *map[string]V, k string, n V) {
 	if *m == nil {
-		*m = map[string]*node{}
+		*m = map[string]V{}
 	}
 	(*m)[k] = n
 }

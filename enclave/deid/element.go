@@ -110,10 +110,13 @@ func (c *compiler) extension(n *node, l *line) {
 	c.extended = append(c.extended, numbered{l.number, child})
 }
 
-// rule reads [modifier] METHOD [arguments] [[LETTERS]].
+// rule reads [modifier] [fixed] METHOD [arguments] [[LETTERS]].
 func (c *compiler) rule(n *node, l *line, w []string) {
 	if len(w) > 0 && w[0] == "modifier" {
 		n.modifier, w = true, w[1:]
+	}
+	if len(w) > 0 && w[0] == "fixed" {
+		n.fixed, w = true, w[1:]
 	}
 	if len(w) > 0 && strings.HasPrefix(w[len(w)-1], "[") {
 		n.letters, w = c.letters(l, w[len(w)-1]), w[:len(w)-1]
@@ -144,6 +147,9 @@ func (c *compiler) rule(n *node, l *line, w []string) {
 		c.members(n, l)
 	case len(l.children) > 0:
 		c.add(l.children[0].number, "only a group has members")
+	}
+	if n.fixed && n.method != integer && n.method != decimal && n.method != quantity {
+		c.add(l.number, "fixed is for integer, decimal and quantity")
 	}
 	if n.method == mustBe && !n.modifier {
 		c.add(l.number, "must-be is for a modifier: nothing else takes its holder with it")

@@ -106,6 +106,8 @@ type node struct {
 	// modifier marks an element that changes what its holder says: when it
 	// cannot be kept the holder goes too.
 	modifier bool
+	// fixed marks a number of which FHIR says what it counts: a position, an amount, a price. It answers no question.
+	fixed bool
 	// head is the element's name as it is written: `"name":`.
 	head []byte
 	// letters name the identifiers of 164.514(b)(2)(i) that the rule is there for.
@@ -173,10 +175,12 @@ type Engine struct {
 	kinds     map[string]int
 	resources map[string]*resource
 	personal  map[string]bool // codes of questions that numbers answer by an age, a date of birth, a place
-	systems   addresses
-	profiles  addresses
-	rules     []stream.Rule
-	bundle    *bundleRules
+	// harmless are codes of questions, by their system, that no number answers by an age, a year or an identifier.
+	harmless map[string]map[string]bool
+	systems  addresses
+	profiles addresses
+	rules    []stream.Rule
+	bundle   *bundleRules
 	// requires says what the output takes, beyond the rules; empty for Safe Harbor.
 	requires string
 	keyed    bool     // surrogates are the same in every job with the same key

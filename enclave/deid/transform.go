@@ -44,6 +44,7 @@ type transformer struct {
 	// facts are what was found out about it.
 	facts struct {
 		asked, personal bool
+		questions       []question
 		dated           bool
 		oldest          int
 		nowhere         int // ZIP codes of nowhere so far
@@ -124,15 +125,18 @@ func (t *transformer) single(n *node) bool {
 			return false
 		}
 	case integer:
-		if len(v) > 9 || !only(v, digit) || number(v) > n.limit || t.tells(v) {
+		if len(v) > 9 || !only(v, digit) || number(v) > n.limit || t.tells(n, v, 1) {
 			return false
 		}
 	case decimal:
-		if !isNumber(v) || !measured(v) || n.limit > 0 && math.Abs(value(v)) > float64(n.limit) || t.tells(v) {
+		if !isNumber(v) || !measured(v) || n.limit > 0 && math.Abs(value(v)) > float64(n.limit) || t.tells(n, v, 1) {
 			return false
 		}
 	case span:
 		if !isNumber(v) || !measured(v) || math.Abs(value(v))/t.unitBeside(n) > ageCap {
+			return false
+		}
+		if t.datesAge(math.Abs(value(v)) / t.unitBeside(n)) {
 			return false
 		}
 	default:
