@@ -170,7 +170,8 @@ func (c *compiler) complete() {
 		c.faults.add(1, "shift has nobody whose dates they are: patients names the elements that say it")
 	}
 	for _, name := range c.engine.patients {
-		if !only([]byte(name), letter) || upper(name) {
+		holder, below, among := strings.Cut(name, ".")
+		if !only([]byte(holder+below), letter) || upper(name) || holder == "" || among && below == "" {
 			c.faults.add(1, "%q is not the name of an element that refers to a patient", name)
 		}
 	}
@@ -274,9 +275,9 @@ func isWide(a string) bool {
 func (c *compiler) shape(l *line) shape {
 	w := l.words[1:]
 	switch {
-	case len(w) == 1 && (w[0] == "code" || w[0] == "loinc" || w[0] == "snomed" || w[0] == "ucum"):
+	case len(w) == 1 && bareShapes[w[0]]:
 		return shape{kind: w[0]}
-	case len(w) == 2 && w[0] == "ucum" && len(w[1]) > 1 && w[1][0] == '@':
+	case len(w) == 2 && (w[0] == "ucum" || w[0] == "one-of") && len(w[1]) > 1 && w[1][0] == '@':
 		if set := c.sets[w[1][1:]]; set != nil {
 			return shape{kind: w[0], words: set}
 		}
@@ -294,9 +295,12 @@ func (c *compiler) shape(l *line) shape {
 			return shape{kind: w[0], min: lo, max: hi}
 		}
 	}
-	c.add(l.number, "shape %q is not code, loinc, snomed, ucum [@SET], digits MIN MAX or match REGEXP", strings.Join(w, " "))
+	c.add(l.number, "shape %q is not code, loinc, snomed, ndc, none, ucum [@SET], one-of @SET, digits MIN MAX or match REGEXP", strings.Join(w, " "))
 	return shape{}
 }
+
+// bareShapes are the shapes that take no argument, or need none.
+var bareShapes = map[string]bool{"code": true, "loinc": true, "snomed": true, "ndc": true, "none": true, "ucum": true}
 
 func small(w string) (int, bool) {
 	if len(w) == 0 || len(w) > 9 || !only([]byte(w), digit) {

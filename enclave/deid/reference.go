@@ -145,9 +145,16 @@ func (t *transformer) isKind(b []byte) bool {
 
 func lastSegment(b []byte) []byte { return b[bytes.LastIndexByte(b, '/')+1:] }
 
-// search maps `identifier=system|value`. Without a bar any system would do,
-// and no surrogate can mean that.
+// search maps Type?identifier=system|value.
 func (t *transformer) search(kind, query []byte) bool {
+	t.out = append(t.out, kind...)
+	t.out = append(t.out, '?')
+	return t.searched(query)
+}
+
+// searched maps `identifier=system|value`. Without a bar any system would do,
+// and no surrogate can mean that.
+func (t *transformer) searched(query []byte) bool {
 	token, ok := bytes.CutPrefix(query, []byte("identifier="))
 	if !ok || bytes.IndexByte(token, '&') >= 0 {
 		return false
@@ -159,8 +166,7 @@ func (t *transformer) search(kind, query []byte) bool {
 	if !ok || len(value) == 0 || bytes.ContainsAny(value, `|,\`) {
 		return false
 	}
-	t.out = append(t.out, kind...)
-	t.out = append(t.out, "?identifier="+surrogateSystem+"|"...)
+	t.out = append(t.out, "identifier="+surrogateSystem+"|"...)
 	t.put(stream.Identifier, system, value)
 	return true
 }

@@ -19,6 +19,7 @@ const (
 	shifted           // the same, moved by the offset of the record's patient
 	clock             // a time of day
 	place             // the name of a city or town
+	state             // a State of the US, as its code
 	zip               // a US ZIP code
 	zip3              // a US ZIP code, of which three digits stay
 	zipPadded         // the same with two zeros behind, or five zeros and why
@@ -64,6 +65,7 @@ var methods = map[string]struct {
 	"shift":       {shifted, none, "C", true},
 	"clock":       {clock, none, "C", true},
 	"place":       {place, none, "B", true},
+	"state":       {state, none, "B", false},
 	"zip-code":    {zip, none, "B", true},
 	"zip3":        {zip3, words, "B", false},
 	"zip3-padded": {zipPadded, words, "B", false},
