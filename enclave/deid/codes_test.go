@@ -79,6 +79,13 @@ func TestDrugCodesInAllForms(t *testing.T) {
 	}
 }
 
+// Of HL7 v2 only tables that HL7 fills: in those of a site, codes are rooms, employers and plans.
+func TestTablesOfHL7v2(t *testing.T) {
+	for table, want := range map[string]bool{"v2-0074": true, "v2-0203": true, "v2-0487": true, "v2-0303": false, "v2-0139": false, "v2-0072": false, "v2-0289": false} {
+		testCodes(t, "http://terminology.hl7.org/CodeSystem/"+table, map[string]bool{"LAB": want})
+	}
+}
+
 func TestCodesOfClaimsAndTumours(t *testing.T) {
 	const cms = "https://www.cms.gov/Medicare/"
 	for system, codes := range map[string]map[string]bool{

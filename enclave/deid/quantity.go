@@ -268,6 +268,7 @@ func (t *transformer) age(n *node, a amount, unit string) bool {
 		if n.method == ageHigh || len(a.comparator) > 0 && a.comparator[0] == '<' {
 			return false // "under 95" would tell more than "90 or older"
 		}
+		t.facts.done |= coarsened
 		a.value, a.comparator, unit = []byte("90"), []byte(">="), "a"
 	} else if !measured(a.value) {
 		return false

@@ -136,11 +136,15 @@ func (c *compiler) harmless(s *line) {
 			c.add(l.number, "more than the address of a system: its codes are listed below it")
 			continue
 		}
-		if c.engine.harmless[system] != nil {
+		codes := c.engine.harmless[system]
+		if codes != nil && !c.adding {
 			c.add(l.number, "%q stands twice in the list", system)
 			continue
 		}
-		put(&c.engine.harmless, system, c.list(l))
+		for code := range c.list(l) {
+			put(&codes, code, true)
+		}
+		put(&c.engine.harmless, system, codes)
 	}
 	if len(s.children) == 0 {
 		c.add(s.number, "empty list")

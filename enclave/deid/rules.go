@@ -38,6 +38,7 @@ const (
 	canonical         // a canonical address that is listed
 	mediaType         // a media type of a set, without its parameters
 	contained         // contained resources, by the rules of their types
+	deferred          // the meta element of a resource that gets labels: written at its end
 )
 
 // dated reports whether a method is for dates.
@@ -119,6 +120,7 @@ type node struct {
 	from       string // the date that ageFrom or yearFrom tells of
 	profile    string // what claim writes where the record claims none of its set
 	late       late
+	masks      bool // where its value goes, the reason why it is absent is written
 	set        map[string]bool
 	children   map[string]*node
 	extensions map[string]*node
@@ -129,9 +131,12 @@ type node struct {
 type late struct {
 	computed      []*node
 	padded, claim *node
+	labeled       *labeled
 }
 
-func (l *late) any() bool { return l.computed != nil || l.padded != nil || l.claim != nil }
+func (l *late) any() bool {
+	return l.computed != nil || l.padded != nil || l.claim != nil || l.labeled != nil
+}
 
 // name is the element's name.
 func (n *node) name() string { return string(n.head[1 : len(n.head)-2]) }
@@ -179,10 +184,17 @@ type Engine struct {
 	personal  map[string]bool // codes of questions that numbers answer by an age, a date of birth, a place
 	// harmless are codes of questions, by their system, that no number answers by an age, a year or an identifier.
 	harmless map[string]map[string]bool
-	systems  addresses
-	profiles addresses
-	rules    []stream.Rule
-	bundle   *bundleRules
+	issuers  map[string]bool // systems of identifiers that stay
+	options  map[string]bool
+	// identifierType is the rule for the type of an identifier, where the rules let it stay.
+	identifierType *node
+	extends        string   // the preset that the rules extend, or none
+	foreign        bool     // what they extend is not the preset as it is here
+	additions      []string // what they add to it
+	systems        addresses
+	profiles       addresses
+	rules          []stream.Rule
+	bundle         *bundleRules
 	// requires says what the output takes, beyond the rules; empty for Safe Harbor.
 	requires string
 	keyed    bool     // surrogates are the same in every job with the same key

@@ -107,6 +107,7 @@ type shape struct {
 	min, max int             // of digits
 	match    *regexp.Regexp  // of match
 	words    map[string]bool // annotations of ucum, or all that there is
+	narrow   bool            // what "code" does not take is not taken
 }
 
 // fits reports whether a code has the shape.
@@ -116,6 +117,9 @@ func (s shape) fits(b []byte) bool {
 	}
 	if s.kind == "ndc" {
 		return ndc(b)
+	}
+	if s.narrow && (digits(b) > maxDigits || dayShaped(b) || numeral(b)) {
+		return false
 	}
 	if dateShaped(b) {
 		return false

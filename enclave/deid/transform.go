@@ -48,6 +48,8 @@ type transformer struct {
 		dated           bool
 		oldest          int
 		nowhere         int // ZIP codes of nowhere so far
+		masked          int // reasons for absent values so far
+		done            deed
 	}
 }
 
@@ -228,7 +230,11 @@ func (t *transformer) members(n *node, kept bool) bool {
 			}
 			continue
 		}
-		m := t.mark()
+		if child.method == deferred {
+			t.skip()
+			continue
+		}
+		m, in := t.mark(), t.i
 		if kept {
 			t.out = append(t.out, ',')
 		}
@@ -249,6 +255,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 				t.leave()
 				return false
 			}
+			kept = child.masks && t.mask(child, in, kept) || kept
 		}
 	}
 	if n.late.any() {
@@ -276,6 +283,7 @@ func (t *transformer) unknown(name []byte) {
 	}
 	if string(name) != "resourceType" { // the engine writes that
 		t.sink.Unknown(t.row, name)
+		t.facts.done |= removed
 	}
 	t.skip()
 }
