@@ -178,7 +178,7 @@ func TestNumbersThatAnswerPersonalQuestions(t *testing.T) {
 		}
 	}
 	for _, in := range []string{
-		`{"resourceType":"Observation","code":{"coding":[{"system":"http://loinc.org","code":"4548-4"}]},"valueInteger":9500}`,
+		`{"resourceType":"Observation","code":{"coding":[{"system":"http://loinc.org","code":"8867-4"}]},"valueInteger":95}`,
 		`{"resourceType":"Observation","code":{"coding":[{"system":"http://loinc.org","code":"30525-0"}]},"component":[{"valueQuantity":{"value":120,"unit":"kg",` + ucumIs + `,"code":"kg"}}]}`,
 	} {
 		if out := one(t, in); out != in {
@@ -282,17 +282,18 @@ func TestZIPCodesInAnySpelling(t *testing.T) {
 
 // A rule file of somebody else's has the same guards, whatever words it keeps.
 func TestUnitsOfOtherRuleFiles(t *testing.T) {
-	e, err := deid.Compile([]byte("anchorhold: rules/v1\ntargets\n  Patient\npersonal\n  30525-0\nresource Patient\n  a quantity yr Yrs Y annos\n  code one-of 30525-0\n  b decimal\n"))
+	e, err := deid.Compile([]byte("anchorhold: rules/v1\ntargets\n  Patient\npersonal\n  30525-0\nresource Patient\n  a quantity yr Yrs Y annos\n  code one-of 30525-0\n  b fixed decimal\n  c decimal\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	for in, want := range map[string]bool{
 		`"a":{"value":95,"unit":"yr"}`: false, `"a":{"value":95,"unit":"Yrs"}`: false, `"a":{"value":95,"unit":"Y"}`: false, `"a":{"value":42,"unit":"Yrs"}`: true,
 		`"a":{"value":95,"unit":"annos"}`: true, `"a":{"value":95,"unit":"annos"},"code":"30525-0"`: false, `"b":95`: true, `"b":95,"code":"30525-0"`: false,
+		`"c":95`: false, `"c":1931`: false, `"c":1e2`: false, `"c":-95`: false, `"c":89`: true,
 		`"b":1e2,"code":"30525-0"`: false, `"b":-95,"code":"30525-0"`: false, `"b":89,"code":"30525-0"`: true,
 	} {
 		out := checkOutput(t, e, patient(in))
-		number := strings.TrimLeft(strings.TrimPrefix(in, `"a":{"value":`), `"b:`)
+		number := strings.TrimLeft(strings.TrimPrefix(in, `"a":{"value":`), `"bc:`)
 		number = number[:strings.IndexAny(number+",", ",}")]
 		if strings.Contains(out, ":"+number) != want {
 			t.Errorf("%s: got %s, want the number to stay %t", in, out, want)

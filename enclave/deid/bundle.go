@@ -13,8 +13,10 @@ import (
 //     of a search says who was looked for. So does signature, of bytes that are no more.
 //   - fullUrl and references to it become surrogates that match, or the entries would no longer find each other.
 //   - search tells why an entry is there: mode and score stay.
-//   - request is what would be done with the resource: method and url stay, when the url is one of a resource, to surrogates; conditions
-//     (ifNoneExist, ifMatch, …) go, for they hold search terms, versions and times. A request without its url says nothing and goes.
+//   - request is what would be done with the resource: method and url stay, when the url is one of a resource, to surrogates.
+//     So does ifNoneExist, when it searches for one identifier: the surrogate is that of the identifier. Other conditions go,
+//     for they hold names, versions and times; what was to be created unless it exists is then created. A request without its
+//     url says nothing and goes.
 //   - response: the number of the status stays. location, etag, lastModified and outcome go.
 //   - link of an entry goes.
 
@@ -44,6 +46,7 @@ func wordSet(words string) map[string]bool {
 type bundleRules struct {
 	frame, entry, search           *node
 	fullURL, method, url, response *node
+	ifNoneExist                    *node
 }
 
 func (c *compiler) bundleRules() *bundleRules {
@@ -73,6 +76,7 @@ func (c *compiler) bundleRules() *bundleRules {
 		frame: frame, entry: &node{method: group}, search: search,
 		fullURL: &node{method: reference, letters: "NR"}, method: &node{method: oneOf, set: verbs},
 		url: &node{method: reference, letters: "NR"}, response: &node{method: oneOf},
+		ifNoneExist: &node{method: reference, letters: "NR"},
 	}
 	c.numberNode(frame, "Bundle", map[*node]bool{})
 	for _, e := range []struct {
@@ -82,6 +86,7 @@ func (c *compiler) bundleRules() *bundleRules {
 		{"", r.entry},
 		{".fullUrl", r.fullURL},
 		{".search", search},
+		{".request.ifNoneExist", r.ifNoneExist},
 		{".request.method", r.method},
 		{".request.url", r.url},
 		{".response.status", r.response},
@@ -184,6 +189,7 @@ func (t *transformer) request() bool {
 	in := t.i
 	verb, _ := t.findText("method")
 	url, _ := t.findText("url")
+	condition, conditional := t.findText("ifNoneExist")
 	t.skip()
 	ok := r.method.set[string(verb)]
 	if !ok {
@@ -198,8 +204,25 @@ func (t *transformer) request() bool {
 	} else {
 		ok = t.target(url)
 	}
-	t.out = append(t.out, `"}`...)
+	t.out = append(t.out, '"')
+	if ok && conditional {
+		t.condition(condition)
+	}
+	t.out = append(t.out, '}')
 	return t.applied(r.url, in, out, ok)
+}
+
+// condition appends the ifNoneExist of a request, where it searches for one identifier.
+func (t *transformer) condition(query []byte) {
+	in, m := t.i, t.mark()
+	t.out = append(t.out, `,"ifNoneExist":"`...)
+	out := len(t.out)
+	ok := t.searched(bytes.TrimPrefix(query, []byte{'?'}))
+	t.out = append(t.out, '"')
+	if !ok {
+		t.rollback(m)
+	}
+	t.applied(t.engine.bundle.ifNoneExist, in, out, ok)
 }
 
 // fullURL appends the surrogate of an entry's address.

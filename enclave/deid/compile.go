@@ -8,6 +8,7 @@ import (
 // Compile reads a rule file. Its error names every fault, with line numbers.
 func Compile(rules []byte) (*Engine, error) {
 	sections, f := parseLines(rules)
+	base, sections := resolve(sections, &f)
 	c := &compiler{
 		faults: f,
 		engine: &Engine{kinds: map[string]int{}, resources: map[string]*resource{}},
@@ -23,14 +24,17 @@ func Compile(rules []byte) (*Engine, error) {
 	// What is referred to comes first: sets, then lists and the names of types.
 	for _, sets := range []bool{true, false} {
 		for _, s := range sections {
-			if (s.words[0] == "set") == sets {
+			if c.adding = s.added; (s.words[0] == "set") == sets && c.extendable(s) {
 				c.declare(s)
 			}
 		}
 	}
 	for _, s := range sections {
-		c.define(s)
+		if c.adding = s.added; !s.added || s.words[0] == "resource" {
+			c.define(s)
+		}
 	}
+	c.adding = false
 	for _, p := range c.typedNodes {
 		p[0].children, p[0].extensions = p[1].children, p[1].extensions
 		p[0].late, p[0].shared = p[1].late, true
@@ -43,12 +47,14 @@ func Compile(rules []byte) (*Engine, error) {
 	}
 	c.share(sections)
 	c.complete()
+	c.options()
 	if len(c.engine.resources) == 0 && len(c.faults) == 0 {
 		c.faults.add(1, "no resource section: nothing would be allowed")
 	}
 	if err := c.faults.err(); err != nil {
 		return nil, err
 	}
+	c.engine.extends, c.engine.foreign = base, base != "" && !isPreset(base, rules)
 	c.number()
 	return c.engine, nil
 }
@@ -59,6 +65,7 @@ type compiler struct {
 	sets   map[string]map[string]bool
 	types  map[string]*node
 	common *node // what holds in every resource
+	adding bool  // what is read belongs to an extension of the rules
 	// defines are the words that a rule file makes, for rules of one line.
 	defines map[string]definition
 	// extended are the extensions, once their members are known.
@@ -91,10 +98,20 @@ func (c *compiler) declare(s *line) {
 	case kind == "systems" && len(args) == 0:
 		c.addresses(s, &c.engine.systems, true)
 	case kind == "personal" && len(args) == 0:
-		if c.engine.personal != nil {
+		if c.engine.personal != nil && !c.adding {
 			c.add(s.number, "%q stands twice", s.words[0])
 		}
-		c.engine.personal = c.list(s)
+		for code := range c.list(s) {
+			put(&c.engine.personal, code, true)
+		}
+	case kind == "identifiers" && len(args) == 0:
+		c.once(&line{number: s.number, words: s.words}, c.engine.issuers != nil)
+		c.engine.issuers = c.list(s)
+	case kind == "option" && len(args) == 1 && options[args[0]]:
+		c.once(s, c.engine.options[args[0]])
+		put(&c.engine.options, args[0], true)
+	case kind == "harmless" && len(args) == 0:
+		c.harmless(s)
 	case kind == "profiles" && len(args) == 0:
 		c.addresses(s, &c.engine.profiles, false)
 	case kind == "type" && len(args) == 1:
@@ -125,31 +142,6 @@ func (c *compiler) declare(s *line) {
 // requirements are what a rule file can say that its output takes, beyond the file itself.
 var requirements = map[string]bool{"expert-determination": true, "data-use-agreement": true}
 
-// definition is a word of a rule file: what it is short for.
-type definition struct {
-	words   []string
-	letters string
-}
-
-// short reads `define NAME METHOD [arguments] [[LETTERS]]`.
-func (c *compiler) short(s *line, name string, w []string) {
-	if _, ok := methods[name]; ok || upper(name) || name == "modifier" || name == "extension" || name == "or" {
-		c.add(s.number, "%q cannot be defined: it means something already", name)
-	}
-	if _, ok := c.defines[name]; ok {
-		c.add(s.number, "%q is defined twice", name)
-	}
-	d := definition{words: w}
-	if last := w[len(w)-1]; strings.HasPrefix(last, "[") {
-		d.letters, d.words = c.letters(s, last), w[:len(w)-1]
-	}
-	if len(d.words) == 0 || d.words[0] == "group" || upper(d.words[0]) || len(s.children) > 0 {
-		c.add(s.number, "%q is not defined by a method for one value", name)
-		return
-	}
-	c.defines[name] = d
-}
-
 func (c *compiler) once(s *line, before bool) {
 	if before {
 		c.add(s.number, "%q stands twice", s.words[0])
@@ -168,7 +160,8 @@ func (c *compiler) complete() {
 		c.faults.add(1, "shift has nobody whose dates they are: patients names the elements that say it")
 	}
 	for _, name := range c.engine.patients {
-		if !only([]byte(name), letter) || upper(name) {
+		holder, below, among := strings.Cut(name, ".")
+		if !only([]byte(holder+below), letter) || upper(name) || holder == "" || among && below == "" {
 			c.faults.add(1, "%q is not the name of an element that refers to a patient", name)
 		}
 	}
@@ -245,6 +238,7 @@ func (c *compiler) addresses(s *line, into *addresses, shapes bool) {
 		if len(l.children) > 0 {
 			c.add(l.children[0].number, "indented too deep")
 		}
+		c.narrow(l, &a, into, shapes)
 		if t, ok := strings.CutSuffix(a.text, "*"); ok {
 			a.text, a.prefix = t, true
 			into.prefixes = append(into.prefixes, a)
@@ -272,9 +266,9 @@ func isWide(a string) bool {
 func (c *compiler) shape(l *line) shape {
 	w := l.words[1:]
 	switch {
-	case len(w) == 1 && (w[0] == "code" || w[0] == "loinc" || w[0] == "snomed" || w[0] == "ucum"):
+	case len(w) == 1 && bareShapes[w[0]]:
 		return shape{kind: w[0]}
-	case len(w) == 2 && w[0] == "ucum" && len(w[1]) > 1 && w[1][0] == '@':
+	case len(w) == 2 && (w[0] == "ucum" || w[0] == "one-of") && len(w[1]) > 1 && w[1][0] == '@':
 		if set := c.sets[w[1][1:]]; set != nil {
 			return shape{kind: w[0], words: set}
 		}
@@ -292,9 +286,12 @@ func (c *compiler) shape(l *line) shape {
 			return shape{kind: w[0], min: lo, max: hi}
 		}
 	}
-	c.add(l.number, "shape %q is not code, loinc, snomed, ucum [@SET], digits MIN MAX or match REGEXP", strings.Join(w, " "))
+	c.add(l.number, "shape %q is not code, loinc, snomed, ndc, none, ucum [@SET], one-of @SET, digits MIN MAX or match REGEXP", strings.Join(w, " "))
 	return shape{}
 }
+
+// bareShapes are the shapes that take no argument, or need none.
+var bareShapes = map[string]bool{"code": true, "loinc": true, "snomed": true, "ndc": true, "none": true, "ucum": true}
 
 func small(w string) (int, bool) {
 	if len(w) == 0 || len(w) > 9 || !only([]byte(w), digit) {
@@ -322,8 +319,16 @@ func (c *compiler) define(s *line) {
 			c.add(s.number, "resource %q is not among the targets", name)
 			return
 		}
-		if c.engine.resources[name] != nil {
-			c.add(s.number, "resource %q is declared twice", name)
+		if r := c.engine.resources[name]; r != nil {
+			if s.added {
+				c.members(&r.node, s)
+			} else {
+				c.add(s.number, "resource %q is declared twice", name)
+			}
+			return
+		}
+		if s.added {
+			c.add(s.number, "resource %q is not one of the preset", name)
 			return
 		}
 		r := &resource{node: node{method: group, head: []byte(`{"resourceType":"` + name + `"`)}, index: i}
@@ -335,7 +340,7 @@ func (c *compiler) define(s *line) {
 // share gives every resource the rules of `resource *`.
 func (c *compiler) share(sections []*line) {
 	for _, s := range sections {
-		if s.words[0] != "resource" || len(s.words) != 2 {
+		if s.words[0] != "resource" || len(s.words) != 2 || s.added {
 			continue
 		}
 		r := c.engine.resources[s.words[1]]
@@ -372,9 +377,9 @@ func (c *compiler) shareLate(r *resource, s *line) {
 	own.computed = append(own.computed, common.computed...)
 }
 
-func put(m *map[string]*node, k string, n *node) {
+func put[V any](m *map[string]V, k string, n V) {
 	if *m == nil {
-		*m = map[string]*node{}
+		*m = map[string]V{}
 	}
 	(*m)[k] = n
 }

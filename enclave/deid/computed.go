@@ -101,6 +101,9 @@ func (t *transformer) late(n *node, kept bool) bool {
 			kept = t.claimed([]byte(c.profile))
 		}
 	}
+	if n.late.labeled != nil {
+		kept = t.labels(n.late.labeled, kept)
+	}
 	return kept
 }
 

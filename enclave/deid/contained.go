@@ -85,9 +85,11 @@ func (t *transformer) stays(s scanner) bool {
 		return false
 	}
 	outer, inside, trace, m := t.scanner, t.inside, t.trace, t.mark()
+	facts := t.facts
 	t.scanner, t.inside, t.trace = s, true, nil
 	ok := t.resource(r)
 	t.scanner, t.inside, t.trace, t.address.known = outer, inside, trace, false
+	t.facts.done, t.facts.masked, t.facts.nowhere = facts.done, facts.masked, facts.nowhere
 	t.out = t.out[:m.out]
 	t.sink.Undo(m.sink) // it is only tried
 	return ok

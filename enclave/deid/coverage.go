@@ -38,7 +38,11 @@ func (c *compiler) number() {
 	for _, name := range sorted(c.engine.resources) {
 		c.numberNode(&c.engine.resources[name].node, name, seen)
 	}
+	if n := c.engine.identifierType; n != nil {
+		c.numberNode(n, "Identifier.type", seen)
+	}
 	c.engine.bundle = c.bundleRules()
+	c.labels()
 }
 
 func (c *compiler) numberNode(n *node, path string, seen map[*node]bool) {

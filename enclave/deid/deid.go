@@ -9,6 +9,7 @@
 // input was, apart from required elements that the rules remove and say so.
 package deid
 
+//go:generate go run presets/generate.go
 //go:generate go run generate.go
 
 import (

@@ -110,10 +110,16 @@ func (c *compiler) extension(n *node, l *line) {
 	c.extended = append(c.extended, numbered{l.number, child})
 }
 
-// rule reads [modifier] METHOD [arguments] [[LETTERS]].
+// rule reads [modifier] [fixed] METHOD [arguments] [[LETTERS]].
 func (c *compiler) rule(n *node, l *line, w []string) {
 	if len(w) > 0 && w[0] == "modifier" {
 		n.modifier, w = true, w[1:]
+	}
+	if len(w) > 0 && w[0] == "fixed" {
+		n.fixed, w = true, w[1:]
+		if c.adding {
+			c.add(l.number, "an extension cannot say that a number is fixed")
+		}
 	}
 	if len(w) > 0 && strings.HasPrefix(w[len(w)-1], "[") {
 		n.letters, w = c.letters(l, w[len(w)-1]), w[:len(w)-1]
@@ -122,6 +128,7 @@ func (c *compiler) rule(n *node, l *line, w []string) {
 		c.add(l.number, "no method")
 		return
 	}
+	c.mayAdd(l, w[0])
 	w = c.defined(n, w)
 	word, args := w[0], w[1:]
 	if upper(word) {
@@ -145,12 +152,40 @@ func (c *compiler) rule(n *node, l *line, w []string) {
 	case len(l.children) > 0:
 		c.add(l.children[0].number, "only a group has members")
 	}
+	if n.fixed && n.method != integer && n.method != decimal && n.method != quantity {
+		c.add(l.number, "fixed is for integer, decimal and quantity")
+	}
 	if n.method == mustBe && !n.modifier {
 		c.add(l.number, "must-be is for a modifier: nothing else takes its holder with it")
 	}
 	if n.modifier && n.method == drop {
 		c.add(l.number, "a modifier that is always dropped would drop its holder always")
 	}
+}
+
+// definition is a word of a rule file: what it is short for.
+type definition struct {
+	words   []string
+	letters string
+}
+
+// short reads `define NAME METHOD [arguments] [[LETTERS]]`.
+func (c *compiler) short(s *line, name string, w []string) {
+	if _, ok := methods[name]; ok || upper(name) || name == "modifier" || name == "fixed" || name == "extension" || name == "or" {
+		c.add(s.number, "%q cannot be defined: it means something already", name)
+	}
+	if _, ok := c.defines[name]; ok {
+		c.add(s.number, "%q is defined twice", name)
+	}
+	d := definition{words: w}
+	if last := w[len(w)-1]; strings.HasPrefix(last, "[") {
+		d.letters, d.words = c.letters(s, last), w[:len(w)-1]
+	}
+	if len(d.words) == 0 || d.words[0] == "group" || upper(d.words[0]) || len(s.children) > 0 {
+		c.add(s.number, "%q is not defined by a method for one value", name)
+		return
+	}
+	c.defines[name] = d
 }
 
 // defined puts in the place of a word what the rule file says it is short for.

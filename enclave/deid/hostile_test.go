@@ -67,11 +67,11 @@ func TestTimesOverTheCapInAnyUnit(t *testing.T) {
 	}
 }
 
-// Codes have a form: most numbers that are no code do not pass for one. A mistyped check digit does not cost a diagnosis.
+// Codes have a form and a check digit: most numbers that are no code do not pass for one.
 func TestNumbersThatAreNoCodes(t *testing.T) {
 	for code, want := range map[string]bool{
 		"http://snomed.info/sct|44054006": true, "http://snomed.info/sct|22298006": true, "http://snomed.info/sct|428191000124101": true,
-		"http://snomed.info/sct|44054007": true, "http://snomed.info/sct|5558107203": false, "http://snomed.info/sct|123456789": false,
+		"http://snomed.info/sct|44054007": false, "http://snomed.info/sct|5558107203": false, "http://snomed.info/sct|123456789": false,
 		"http://snomed.info/sct|20010203": false, "http://snomed.info/sct|66801": false, "http://snomed.info/sct|044054006": false,
 		"http://snomed.info/sct|2970104019": false, // a description, not a concept
 		"http://loinc.org|29463-7":          true, "http://loinc.org|LA6576-8": true, "http://loinc.org|34133-9": true, "http://loinc.org|LP29684-5": true,

@@ -24,6 +24,8 @@ func (t *transformer) text(n *node, s []byte) bool {
 		return isClock(s) && t.quote(s)
 	case place:
 		return isPlace(s) && t.quote(s)
+	case state:
+		return t.state(s)
 	case zip, zip3, zipPadded:
 		return t.zip(n, s)
 	case linkID:

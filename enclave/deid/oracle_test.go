@@ -29,6 +29,7 @@ var (
 	zip3      = regexp.MustCompile(`^[0-9]{3}$`)
 	zip5      = regexp.MustCompile(`^[0-9]{5}(-?[0-9]{4})?$`)
 	zipPadded = regexp.MustCompile(`^[0-9]{3}00$`)
+	stateCode = regexp.MustCompile(`^(A[AEKLPRSZ]|C[AOT]|D[CE]|FL|G[AU]|HI|I[ADLN]|K[SY]|LA|M[ADEINOPST]|N[CDEHJMVY]|O[HKR]|P[AR]|RI|S[CD]|T[NX]|U[MT]|V[AIT]|W[AIVY])$`)
 	town      = regexp.MustCompile(`^[A-Za-z][A-Za-z .'-]{1,39}$`)
 )
 
@@ -67,6 +68,7 @@ var (
 	leafSurrogate = regexp.MustCompile(`^[b-df-hj-np-t]{32}$`)
 	leafReference = regexp.MustCompile(`^([A-Z][A-Za-z]+/|#|urn:anchorhold:surrogate:|[A-Z][A-Za-z]+\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32}$`)
 	leafCode      = regexp.MustCompile(`^[!-~]{1,64}$`)
+	leafNDC       = regexp.MustCompile(`^([0-9]{4}-[0-9]{4}|[0-9]{5}-[0-9]{3})-[0-9]{2}$|^[0-9]{5}-[0-9]{4}-[0-9]{1,2}$`) // 4-4-2, 5-3-2, 5-4-1 and 5-4-2
 	leafLink      = regexp.MustCompile(`^([b-df-hj-np-t]{32}|/?(L[PALG])?[0-9]{1,7}-[0-9])$`)
 	leafTail      = regexp.MustCompile(`^[A-Za-z0-9.|/-]{1,128}$`)
 	leafNumber    = regexp.MustCompile(`^-?([0-9]{1,7}|[0-9]{1,4}0+)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$`)
@@ -75,14 +77,15 @@ var (
 
 // bundleForms is what of a Bundle may stay under all presets (SPEC 3.5), beside id and identifier.
 var bundleForms = map[string]*regexp.Regexp{
-	"Bundle.type":                  regexp.MustCompile(`^[a-z]+(-response)?$`),
-	"Bundle.total":                 regexp.MustCompile(`^[0-9]{1,9}$`),
-	"Bundle.entry.fullUrl":         regexp.MustCompile(`^(https://anchorhold\.invalid/fhir/[A-Z][A-Za-z]+/|urn:anchorhold:surrogate:)[b-df-hj-np-t]{32}$`),
-	"Bundle.entry.search.mode":     regexp.MustCompile(`^(match|include|outcome)$`),
-	"Bundle.entry.search.score":    leafNumber,
-	"Bundle.entry.request.method":  regexp.MustCompile(`^[A-Z]{3,6}$`),
-	"Bundle.entry.request.url":     regexp.MustCompile(`^[A-Z][A-Za-z]+((/|\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32})?$`),
-	"Bundle.entry.response.status": regexp.MustCompile(`^[0-9]{3}$`),
+	"Bundle.type":                      regexp.MustCompile(`^[a-z]+(-response)?$`),
+	"Bundle.total":                     regexp.MustCompile(`^[0-9]{1,9}$`),
+	"Bundle.entry.fullUrl":             regexp.MustCompile(`^(https://anchorhold\.invalid/fhir/[A-Z][A-Za-z]+/|urn:anchorhold:surrogate:)[b-df-hj-np-t]{32}$`),
+	"Bundle.entry.search.mode":         regexp.MustCompile(`^(match|include|outcome)$`),
+	"Bundle.entry.search.score":        leafNumber,
+	"Bundle.entry.request.method":      regexp.MustCompile(`^[A-Z]{3,6}$`),
+	"Bundle.entry.request.url":         regexp.MustCompile(`^[A-Z][A-Za-z]+((/|\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32})?$`),
+	"Bundle.entry.request.ifNoneExist": regexp.MustCompile(`^identifier=urn:anchorhold:surrogate\|[b-df-hj-np-t]{32}$`),
+	"Bundle.entry.response.status":     regexp.MustCompile(`^[0-9]{3}$`),
 }
 
 // allows reports whether a leaf may stand where it does.
@@ -117,13 +120,15 @@ func (o *oracle) text(l leaf, v string) bool {
 		return leafSurrogate.MatchString(v)
 	case "code":
 		if l.name == "code" && (l.holder == "Coding" || l.holder == "Quantity" || r4()[l.holder].base == "Quantity") {
-			return leafCode.MatchString(v) && !month.MatchString(v)
+			return leafCode.MatchString(v) && !month.MatchString(v) || l.holder == "Coding" && leafNDC.MatchString(v)
 		}
 		return o.words[v]
 	case "uri", "canonical":
 		return o.address(l, v)
 	case "string":
 		switch l.holder + "." + l.name {
+		case "Address.state":
+			return stateCode.MatchString(v)
 		case "Identifier.value", "Resource.id", "DomainResource.id":
 			return leafSurrogate.MatchString(v)
 		case "Reference.reference":
@@ -133,7 +138,7 @@ func (o *oracle) text(l leaf, v string) bool {
 			return matches(o.forms.zip)
 		case "Address.city":
 			return matches(o.forms.city)
-		case "Address.state", "Address.country":
+		case "Address.country":
 			return o.words[v]
 		case "QuestionnaireResponse.item.linkId", "Questionnaire.item.linkId":
 			return leafLink.MatchString(v)

@@ -24,6 +24,7 @@ type line struct {
 	level    int
 	words    []string
 	children []*line
+	added    bool // a section of a file that extends another
 }
 
 // faults collects everything that is wrong with a rule file.

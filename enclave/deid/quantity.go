@@ -1,6 +1,7 @@
 package deid
 
 import (
+	"bytes"
 	"math"
 )
 
@@ -33,6 +34,9 @@ type amount struct {
 	value, comparator, unit, system, code []byte
 	// odd is set when a member is not what FHIR has there.
 	odd bool
+	// byCode and byUnit are what its two units measure, once isWeighed.
+	byCode, byUnit unitKind
+	isWeighed      bool
 }
 
 func (t *transformer) amount() (a amount) {
@@ -88,9 +92,10 @@ func (t *transformer) quantity(n *node) bool {
 		return false
 	}
 	coded := t.coded(a.system, a.code)
+	a.weigh()
 	if n.method != quantity || coded && string(a.system) == ucumSystem {
 		if unit := a.timeUnit(); unit != "" {
-			return !t.tellsByYear(n, &a) && t.age(n, a, unit)
+			return !t.tellsByYear(&a) && t.age(n, a, unit)
 		}
 		if n.method != quantity {
 			return false
@@ -102,7 +107,7 @@ func (t *transformer) quantity(n *node) bool {
 	if a.isLong() {
 		return t.age(n, a, "a")
 	}
-	if a.bare(coded) && t.tells(a.value) {
+	if t.tellsByYear(&a) || t.unitTells(n, &a, coded) {
 		return false
 	}
 	if !n.set[string(a.unit)] && !(coded && string(a.unit) == string(a.code)) {
@@ -121,24 +126,90 @@ func (t *transformer) quantity(n *node) bool {
 	return true
 }
 
+// unitTells reports whether a number in a unit that is none of time may be an age, an identifier or a position.
+func (t *transformer) unitTells(n *node, a *amount, coded bool) bool {
+	switch {
+	case t.unitless(n, a, coded):
+		return t.tells(n, a.value, a.byCode.number())
+	case a.byCode.angle || a.byUnit.angle:
+		return !t.harmless() // a degree of latitude is 111 km, and most States are larger
+	}
+	return a.bare(coded) && abs(value(a.value)) > ageCap && t.personal()
+}
+
+// unitless reports whether a is a number of nothing: no unit, or one that means 1, as {score} does. A percentage has a unit.
+// So has a number with a listed unit in words, but for words that mean no more than "one".
+func (t *transformer) unitless(n *node, a *amount, coded bool) bool {
+	u, k := a.code, a.byCode
+	if !coded {
+		if u, k = a.unit, a.byUnit; !n.set[string(u)] {
+			return true
+		}
+	} else if string(a.system) != ucumSystem {
+		return true // of other systems it is not known which codes mean a time
+	}
+	switch string(u) {
+	case "unit", "units", "each":
+		return true
+	}
+	return k.pure && bytes.IndexByte(u, '%') < 0 && !bytes.HasPrefix(u, []byte("[pp"))
+}
+
+// bare reports whether a is a number of nothing: no unit, or one that does not
+// say what is measured.
+func (a *amount) bare(coded bool) bool {
+	return !coded || string(a.system) != ucumSystem || a.byCode.pure
+}
+
 // isLong reports whether a is a time over the cap in a unit of any name.
 func (a *amount) isLong() bool {
-	for _, u := range [][]byte{a.code, a.unit} {
+	a.weigh()
+	for _, k := range [...]unitKind{a.byCode, a.byUnit} {
 		// "Over 89" is the bucket too, under another name.
-		if y := a.years(unitsPerYear(u)); y > ageCap || y == ageCap && string(a.comparator) == ">" {
+		if y := a.years(k.perYear); y > ageCap || y == ageCap && string(a.comparator) == ">" {
 			return true
 		}
 	}
 	return false
 }
 
-// unitsPerYear is how many of a unit make a year, +Inf for one that is no time.
-func unitsPerYear(u []byte) float64 {
-	if per, ok := perYear[string(u)]; ok {
-		return per
+// unitKind is what a unit measures.
+type unitKind struct {
+	perYear float64 // how many make a year, +Inf for a unit that is none of time
+	pure    bool    // it has no dimension: 1, %, {score}
+	factor  float64 // of a pure one, the number that it is
+	angle   bool
+}
+
+// number is by what a value in this unit is to be multiplied.
+func (k unitKind) number() float64 {
+	if k.pure && k.factor != 0 {
+		return k.factor
 	}
+	return 1
+}
+
+// weigh works the units of a out, once.
+func (a *amount) weigh() {
+	if a.isWeighed {
+		return
+	}
+	a.isWeighed = true
+	a.byCode = kindOf(a.code)
+	if a.byUnit = a.byCode; !bytes.Equal(a.code, a.unit) {
+		a.byUnit = kindOf(a.unit)
+	}
+}
+
+// kindOf works out a unit of UCUM, or of another name.
+func kindOf(u []byte) unitKind {
+	if per, ok := perYear[string(u)]; ok {
+		return unitKind{perYear: per}
+	}
+	k := unitKind{perYear: math.Inf(1)}
 	if len(u) == 0 || len(u) > maxCode {
-		return math.Inf(1)
+		k.pure = true
+		return k
 	}
 	var lower [maxCode]byte
 	for i, x := range u {
@@ -147,24 +218,31 @@ func unitsPerYear(u []byte) float64 {
 		}
 		lower[i] = x
 	}
-	if per, ok := timePerYear[string(lower[:len(u)])]; ok {
-		return per
+	word := lower[:len(u)]
+	if per, ok := timePerYear[string(word)]; ok {
+		return unitKind{perYear: per}
 	}
-	if d := measure(u); d.time == 1 && d.plain() && d.factor > 0 {
-		return secondsPerYear / d.factor
+	if string(word) == "degree" || string(word) == "degrees" || string(word) == "°" {
+		k.angle = true
+		return k
 	}
-	return math.Inf(1)
+	d := measure(u)
+	switch plain := d.plain(); {
+	case plain && d.time == 1 && d.factor > 0:
+		k.perYear = secondsPerYear / d.factor
+	case plain && d.time == 0:
+		k.pure, k.factor = true, d.factor
+	default:
+		k.angle = d.time == 0 && d.n == 1 && d.others[0].power == 1 && angles[string(d.others[0].atom)]
+	}
+	return k
 }
 
-// bare reports whether a is a number of nothing: no unit, or one that does not
-// say what is measured.
-func (a *amount) bare(coded bool) bool {
-	if !coded || string(a.system) != ucumSystem {
-		return true
-	}
-	d := measure(a.code)
-	return d.time == 0 && d.plain()
-}
+// angles are the atoms of UCUM that measure one.
+var angles = map[string]bool{"deg": true, "gon": true, "rad": true, "'": true, "''": true}
+
+// unitsPerYear is how many of a unit make a year, +Inf for one that is no time.
+func unitsPerYear(u []byte) float64 { return kindOf(u).perYear }
 
 // years is a time in years, without its sign: -95 tells what 95 does.
 func (a *amount) years(per float64) float64 { return math.Abs(value(a.value)) / per }
@@ -190,6 +268,7 @@ func (t *transformer) age(n *node, a amount, unit string) bool {
 		if n.method == ageHigh || len(a.comparator) > 0 && a.comparator[0] == '<' {
 			return false // "under 95" would tell more than "90 or older"
 		}
+		t.facts.done |= coarsened
 		a.value, a.comparator, unit = []byte("90"), []byte(">="), "a"
 	} else if !measured(a.value) {
 		return false

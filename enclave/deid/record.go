@@ -40,7 +40,7 @@ func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 // top rewrites the resource at hand, which is no contained one.
 func (t *transformer) top() (int, code.Record) {
 	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
-	t.facts.asked, t.facts.dated, t.facts.nowhere = false, false, 0
+	t.facts.asked, t.facts.dated, t.facts.nowhere, t.facts.masked, t.facts.done = false, false, 0, 0, 0
 	kind, ok := t.findText("resourceType")
 	if !ok {
 		t.why("resourceType is missing or not a string")

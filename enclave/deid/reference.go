@@ -32,30 +32,58 @@ func (t *transformer) put(k stream.Kind, scope, id []byte) {
 // alone make the identity: a logical reference often does not say the type of
 // what it means, and must meet the same surrogate.
 func (t *transformer) identifier() bool {
-	system, value := t.identified()
+	system, value, kind := t.identified()
 	if t.failed != "" || len(value) == 0 {
 		return false
 	}
-	t.out = append(t.out, `{"system":"`+surrogateSystem+`","value":"`...)
+	t.out = append(t.out, '{')
+	if kind.b != nil {
+		t.identifierKind(kind)
+	}
+	t.member("system", t.issuer(system))
+	t.out = append(t.out, `,"value":"`...)
 	t.put(stream.Identifier, system, value)
 	t.out = append(t.out, `"}`...)
 	return true
 }
 
-func (t *transformer) identified() (system, value []byte) {
+// issuer is the system of a surrogate: the engine's, unless the rules list that of the identifier.
+func (t *transformer) issuer(system []byte) []byte {
+	if t.engine.issuers[string(system)] {
+		return system
+	}
+	return []byte(surrogateSystem)
+}
+
+// identifierKind appends what stays of the type of an identifier.
+func (t *transformer) identifierKind(s scanner) {
+	m, outer := t.mark(), t.scanner
+	t.scanner = s
+	n := t.engine.identifierType
+	t.out = append(t.out, n.head...)
+	if !t.value(n) {
+		t.rollback(m)
+	}
+	t.scanner = outer
+}
+
+func (t *transformer) identified() (system, value []byte, kind scanner) {
 	for more := t.enter(); more; more = t.more() {
 		switch name := t.name(); {
 		case string(name) == "system" && t.b[t.i] == '"':
 			system = t.str()
 		case string(name) == "value" && t.b[t.i] == '"':
 			value = t.str()
+		case string(name) == "type" && t.b[t.i] == '{' && t.engine.identifierType != nil:
+			kind = t.scanner
+			t.skip()
 		default:
 			if t.unknown(name); t.failed != "" {
-				return nil, nil
+				return nil, nil, kind
 			}
 		}
 	}
-	return system, value
+	return system, value, kind
 }
 
 // reference keeps the target of a Reference, as a literal, search or logical
@@ -154,9 +182,16 @@ func (t *transformer) isKind(b []byte) bool {
 
 func lastSegment(b []byte) []byte { return b[bytes.LastIndexByte(b, '/')+1:] }
 
-// search maps `identifier=system|value`. Without a bar any system would do,
-// and no surrogate can mean that.
+// search maps Type?identifier=system|value.
 func (t *transformer) search(kind, query []byte) bool {
+	t.out = append(t.out, kind...)
+	t.out = append(t.out, '?')
+	return t.searched(query)
+}
+
+// searched maps `identifier=system|value`. Without a bar any system would do,
+// and no surrogate can mean that.
+func (t *transformer) searched(query []byte) bool {
 	token, ok := bytes.CutPrefix(query, []byte("identifier="))
 	if !ok || bytes.IndexByte(token, '&') >= 0 {
 		return false
@@ -168,8 +203,8 @@ func (t *transformer) search(kind, query []byte) bool {
 	if !ok || len(value) == 0 || bytes.ContainsAny(value, `|,\`) {
 		return false
 	}
-	t.out = append(t.out, kind...)
-	t.out = append(t.out, "?identifier="+surrogateSystem+"|"...)
+	t.out = append(t.out, "identifier="...)
+	t.out = append(append(t.out, t.issuer(system)...), '|')
 	t.put(stream.Identifier, system, value)
 	return true
 }

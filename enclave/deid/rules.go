@@ -19,6 +19,7 @@ const (
 	shifted           // the same, moved by the offset of the record's patient
 	clock             // a time of day
 	place             // the name of a city or town
+	state             // a State of the US, as its code
 	zip               // a US ZIP code
 	zip3              // a US ZIP code, of which three digits stay
 	zipPadded         // the same with two zeros behind, or five zeros and why
@@ -37,6 +38,7 @@ const (
 	canonical         // a canonical address that is listed
 	mediaType         // a media type of a set, without its parameters
 	contained         // contained resources, by the rules of their types
+	deferred          // the meta element of a resource that gets labels: written at its end
 )
 
 // dated reports whether a method is for dates.
@@ -64,6 +66,7 @@ var methods = map[string]struct {
 	"shift":       {shifted, none, "C", true},
 	"clock":       {clock, none, "C", true},
 	"place":       {place, none, "B", true},
+	"state":       {state, none, "B", false},
 	"zip-code":    {zip, none, "B", true},
 	"zip3":        {zip3, words, "B", false},
 	"zip3-padded": {zipPadded, words, "B", false},
@@ -106,6 +109,8 @@ type node struct {
 	// modifier marks an element that changes what its holder says: when it
 	// cannot be kept the holder goes too.
 	modifier bool
+	// fixed marks a number of which FHIR says what it counts: a position, an amount, a price. It answers no question.
+	fixed bool
 	// head is the element's name as it is written: `"name":`.
 	head []byte
 	// letters name the identifiers of 164.514(b)(2)(i) that the rule is there for.
@@ -115,6 +120,7 @@ type node struct {
 	from       string // the date that ageFrom or yearFrom tells of
 	profile    string // what claim writes where the record claims none of its set
 	late       late
+	masks      bool // where its value goes, the reason why it is absent is written
 	set        map[string]bool
 	children   map[string]*node
 	extensions map[string]*node
@@ -125,9 +131,12 @@ type node struct {
 type late struct {
 	computed      []*node
 	padded, claim *node
+	labeled       *labeled
 }
 
-func (l *late) any() bool { return l.computed != nil || l.padded != nil || l.claim != nil }
+func (l *late) any() bool {
+	return l.computed != nil || l.padded != nil || l.claim != nil || l.labeled != nil
+}
 
 // name is the element's name.
 func (n *node) name() string { return string(n.head[1 : len(n.head)-2]) }
@@ -173,10 +182,19 @@ type Engine struct {
 	kinds     map[string]int
 	resources map[string]*resource
 	personal  map[string]bool // codes of questions that numbers answer by an age, a date of birth, a place
-	systems   addresses
-	profiles  addresses
-	rules     []stream.Rule
-	bundle    *bundleRules
+	// harmless are codes of questions, by their system, that no number answers by an age, a year or an identifier.
+	harmless map[string]map[string]bool
+	issuers  map[string]bool // systems of identifiers that stay
+	options  map[string]bool
+	// identifierType is the rule for the type of an identifier, where the rules let it stay.
+	identifierType *node
+	extends        string   // the preset that the rules extend, or none
+	foreign        bool     // what they extend is not the preset as it is here
+	additions      []string // what they add to it
+	systems        addresses
+	profiles       addresses
+	rules          []stream.Rule
+	bundle         *bundleRules
 	// requires says what the output takes, beyond the rules; empty for Safe Harbor.
 	requires string
 	keyed    bool     // surrogates are the same in every job with the same key

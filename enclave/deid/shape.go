@@ -106,15 +106,29 @@ type shape struct {
 	kind     string
 	min, max int             // of digits
 	match    *regexp.Regexp  // of match
-	words    map[string]bool // annotations of ucum
+	words    map[string]bool // annotations of ucum, or all that there is
+	narrow   bool            // what "code" does not take is not taken
 }
 
 // fits reports whether a code has the shape.
 func (s shape) fits(b []byte) bool {
-	if len(b) == 0 || len(b) > maxCode || dateShaped(b) {
+	if len(b) == 0 || len(b) > maxCode {
+		return false
+	}
+	if s.kind == "ndc" {
+		return ndc(b)
+	}
+	if s.narrow && (digits(b) > maxDigits || dayShaped(b) || numeral(b)) {
+		return false
+	}
+	if dateShaped(b) {
 		return false
 	}
 	switch s.kind {
+	case "none":
+		return false
+	case "one-of":
+		return s.words[string(b)]
 	case "digits":
 		return len(b) >= s.min && len(b) <= s.max && only(b, digit)
 	case "loinc":
@@ -122,11 +136,16 @@ func (s shape) fits(b []byte) bool {
 	case "snomed":
 		return snomed(b)
 	case "match":
-		return only(b, digit|letter|dash) && s.match.Match(b)
+		return only(b, digit|letter|dash|joint) && s.match.Match(b)
 	case "ucum":
 		return only(b, digit|letter|ucum) && digits(b) <= maxDigits && !dayShaped(b) && ucumUnit(b, s.words)
 	}
-	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits && !dayShaped(b)
+	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits && !dayShaped(b) && !numeral(b)
+}
+
+// numeral reports whether b is a number over the cap in the place of a code: an age, or a year of birth.
+func numeral(b []byte) bool {
+	return b[0] != '0' && len(b) <= maxDigits && only(b, digit) && number(b) > ageCap
 }
 
 // addressTail reports whether b may follow a listed address.

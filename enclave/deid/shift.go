@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"strings"
 	"time"
 )
 
@@ -68,15 +69,63 @@ func (t *transformer) whose() {
 		return
 	}
 	for _, name := range t.engine.patients {
-		f, ok := t.find(name)
+		holder, below, among := strings.Cut(name, ".")
+		f, ok := t.find(holder)
 		if !ok {
 			continue
 		}
-		if id, ok := t.patient(f); ok {
+		var id []byte
+		if among {
+			id, ok = t.onlyPatient(f, below)
+		} else {
+			id, ok = t.patient(f)
+		}
+		if ok {
 			t.offset = offset{true, t.shifter.of(id)}
 		}
 		return // the first that is there decides, or the order of others would
 	}
+}
+
+// onlyPatient returns the id of the one patient among those that an array of objects refers to by their member below: the
+// participants of an appointment, the records that a person links. Two patients leave the record without one; so does a
+// reference that does not say of what it is, for it may be of a second.
+func (t *transformer) onlyPatient(f scanner, below string) (id []byte, ok bool) {
+	if f.b[f.i] != '[' {
+		return nil, false
+	}
+	for more := f.enter(); more; more = f.more() {
+		ref, there := f.find(below)
+		if f.skip(); !there || notPatient(t, ref) {
+			continue
+		}
+		one, known := t.patient(ref)
+		if !known || ok && !bytes.Equal(one, id) {
+			return nil, false
+		}
+		id, ok = one, true
+	}
+	return id, ok
+}
+
+// notPatient reports whether a Reference says that it is of another type.
+func notPatient(t *transformer, ref scanner) bool {
+	if kind, said := ref.findText("type"); said && string(kind) != "Patient" && t.isKind(kind) {
+		target, _ := ref.findText("reference")
+		of, _, literal := t.literal(target)
+		return !literal || string(of) != "Patient" // or two readers would see two things
+	}
+	target, ok := ref.findText("reference")
+	if !ok {
+		return false
+	}
+	path, _, search := bytes.Cut(target, []byte("?"))
+	if search {
+		kind := lastSegment(path)
+		return t.isKind(kind) && string(kind) != "Patient"
+	}
+	kind, _, ok := t.literal(path)
+	return ok && string(kind) != "Patient"
 }
 
 // patient returns the id that a Reference, or an array of one, gives.

@@ -57,7 +57,7 @@ func linear(t *testing.T, e *deid.Engine, name string, record func(n int) string
 var everyMethod = map[string]string{
 	"drop": "X drop", "group": "X group\n  a, b boolean", "boolean": "X boolean", "must-be": "X modifier must-be true", "integer": "X integer 5",
 	"decimal": "X decimal 5", "span": "X span unit", "one-of": "X one-of a b", "year": "X year or other", "day": "X day", "shift": "X shift or other",
-	"clock": "X clock", "place": "X place", "zip-code": "X zip-code", "zip3": "X zip3 021", "zip3-padded": "X zip3-padded 021", "surrogate": "X surrogate",
+	"state": "X state", "clock": "X clock", "place": "X place", "zip-code": "X zip-code", "zip3": "X zip3 021", "zip3-padded": "X zip3-padded 021", "surrogate": "X surrogate",
 	"identifier": "X identifier", "reference": "X reference", "link-id": "X link-id", "coding": "X coding", "quantity": "X quantity mg", "age": "X age",
 	"age-low": "X age-low", "age-high": "X age-high", "claim": "meta claim http://x.example/p", "canonical": "X canonical",
 	"media-type": "X media-type text/plain", "contained": "X contained",

@@ -1,55 +1,13 @@
 package deid
 
-// What one number tells depends on what else the record says. Both questions
-// below are asked rarely, and answered once for a record by reading all of it.
+// What one number tells depends on the years that stay in the record. They are found once for a record, by reading all of
+// it, and only for a record with a number that may be an age.
 
-// tells reports whether a number without a unit may be an age over the cap, or
-// stand for something that names a person: it is over 89, and the record has a
-// code that asks for such a thing.
-func (t *transformer) tells(number []byte) bool {
-	if len(t.engine.personal) == 0 || len(number) < 2 || !(abs(value(number)) > ageCap) {
-		return false
-	}
-	if f := &t.facts; !f.asked {
-		s := t.again()
-		f.asked, f.personal = true, t.asks(&s)
-	}
-	return t.facts.personal
-}
-
-// asks reports whether the value at hand holds a code of the list, as code or
-// as the id of a question, and moves behind it.
-func (t *transformer) asks(s *scanner) bool {
-	found := false
-	switch s.b[s.i] {
-	case '{':
-		for more := s.enter(); more; more = s.more() {
-			name := string(s.name())
-			if (name == "code" || name == "linkId") && s.b[s.i] == '"' {
-				code := s.str()
-				if len(code) > 0 && code[0] == '/' {
-					code = code[1:]
-				}
-				found = found || t.engine.personal[string(code)]
-				continue
-			}
-			found = t.asks(s) || found
-		}
-	case '[':
-		for more := s.enter(); more; more = s.more() {
-			found = t.asks(s) || found
-		}
-	default:
-		s.skip()
-	}
-	return found
-}
-
-// tellsByYear reports whether an age, with a year that stays in the record,
-// tells that somebody is over the cap on the reference date: 30 in 1960.
-func (t *transformer) tellsByYear(n *node, a *amount) bool {
-	if n.method == quantity {
-		return false // how long something took, or somebody's age: it has not been said
+// datesAge reports whether a time in years that may be somebody's age tells, with a year that stays in the record, that the
+// person is over the cap on the reference date: 30 in 1960.
+func (t *transformer) datesAge(years float64) bool {
+	if years == 0 || years > ageCap {
+		return false // one over the cap has a rule of its own
 	}
 	if f := &t.facts; !f.dated {
 		f.dated, f.oldest = true, t.year
@@ -58,12 +16,13 @@ func (t *transformer) tellsByYear(n *node, a *amount) bool {
 			t.years(&s, &r.node)
 		}
 	}
-	y := a.years(unitsPerYear(a.code))
-	if len(a.code) == 0 {
-		y = a.years(unitsPerYear(a.unit))
-	}
-	// One over the cap becomes a bucket, which tells no more with a year than without.
-	return y <= ageCap && y+float64(t.year-t.facts.oldest) > ageCap
+	return years+float64(t.year-t.facts.oldest) > ageCap
+}
+
+// tellsByYear is the same for a Quantity, by its code and by its unit: whichever a reader takes.
+func (t *transformer) tellsByYear(a *amount) bool {
+	a.weigh()
+	return t.datesAge(a.years(a.byCode.perYear)) || t.datesAge(a.years(a.byUnit.perYear))
 }
 
 // years finds the oldest year among the dates of the value at hand that stay,
@@ -83,6 +42,7 @@ func (t *transformer) years(s *scanner, n *node) {
 		}
 		fallthrough
 	case c == '{' && n.method == group:
+		t.computedYears(s, n)
 		for more := s.enter(); more; more = s.more() {
 			name := s.name()
 			child := n.children[string(name)]
@@ -101,6 +61,20 @@ func (t *transformer) years(s *scanner, n *node) {
 		}
 	default:
 		s.skip()
+	}
+}
+
+// computedYears counts the years that n writes of dates that do not stay themselves.
+func (t *transformer) computedYears(s *scanner, n *node) {
+	for _, x := range n.late.computed {
+		if x.method != yearFrom {
+			continue
+		}
+		if f, ok := s.findText(x.from); ok {
+			if y, _, ok := year(f); ok && t.recent(y) {
+				t.facts.oldest = min(t.facts.oldest, y)
+			}
+		}
 	}
 }
 

@@ -11,6 +11,11 @@ func (t *transformer) Trace(f func(stream.Touch)) { t.trace = f }
 // output.
 func (t *transformer) applied(n *node, in, out int, kept bool) bool {
 	t.sink.Applied(n.row, kept)
+	if kept {
+		t.facts.done |= deeds[n.method]
+	} else {
+		t.facts.done |= removed
+	}
 	if t.trace != nil {
 		touch := stream.Touch{Rule: n.row, In: stream.Span{Start: in, End: t.i}, Parts: n.method == group || n.method == contained}
 		if kept {

@@ -51,9 +51,12 @@ type transformer struct {
 	// facts are what was found out about it.
 	facts struct {
 		asked, personal bool
+		questions       []question
 		dated           bool
 		oldest          int
 		nowhere         int // ZIP codes of nowhere so far
+		masked          int // reasons for absent values so far
+		done            deed
 	}
 }
 
@@ -134,15 +137,18 @@ func (t *transformer) single(n *node) bool {
 			return false
 		}
 	case integer:
-		if len(v) > 9 || !only(v, digit) || number(v) > n.limit || t.tells(v) {
+		if len(v) > 9 || !only(v, digit) || number(v) > n.limit || t.tells(n, v, 1) {
 			return false
 		}
 	case decimal:
-		if !isNumber(v) || !measured(v) || n.limit > 0 && math.Abs(value(v)) > float64(n.limit) || t.tells(v) {
+		if !isNumber(v) || !measured(v) || n.limit > 0 && math.Abs(value(v)) > float64(n.limit) || t.tells(n, v, 1) {
 			return false
 		}
 	case span:
 		if !isNumber(v) || !measured(v) || math.Abs(value(v))/t.unitBeside(n) > ageCap {
+			return false
+		}
+		if t.datesAge(math.Abs(value(v)) / t.unitBeside(n)) {
 			return false
 		}
 	default:
@@ -237,7 +243,11 @@ func (t *transformer) members(n *node, kept bool) bool {
 			}
 			continue
 		}
-		m := t.mark()
+		if child.method == deferred {
+			t.skip()
+			continue
+		}
+		m, in := t.mark(), t.i
 		if kept {
 			t.out = append(t.out, ',')
 		}
@@ -258,6 +268,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 				t.leave()
 				return false
 			}
+			kept = child.masks && t.mask(child, in, kept) || kept
 		}
 	}
 	if n.late.any() {
@@ -285,6 +296,7 @@ func (t *transformer) unknown(name []byte) {
 	}
 	if string(name) != "resourceType" { // the engine writes that
 		t.sink.Unknown(t.row, name)
+		t.facts.done |= removed
 	}
 	t.skip()
 }

@@ -1,6 +1,9 @@
 package deid
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+)
 
 // maxName is the length of the longest name in the sets below, maxPlace of a town.
 const (
@@ -14,14 +17,37 @@ const (
 // zipCountries use US ZIP codes. Upper case.
 var zipCountries = names(`US|USA|U.S.|U.S.A.|UNITED STATES|UNITED STATES OF AMERICA|PR|PRI|GU|GUM|VI|VIR|AS|ASM|MP|MNP`)
 
-// zipStates are the States, territories and armed forces of the USPS, by code and name. Upper case.
-var zipStates = names(`AL|AK|AZ|AR|CA|CO|CT|DE|DC|FL|GA|HI|ID|IL|IN|IA|KS|KY|LA|ME|MD|MA|MI|MN|MS|MO|MT|NE|NV|NH|NJ|NM|NY|NC|ND|` +
-	`OH|OK|OR|PA|RI|SC|SD|TN|TX|UT|VT|VA|WA|WV|WI|WY|AS|GU|MP|PR|VI|UM|AA|AE|AP|` +
-	`ALABAMA|ALASKA|ARIZONA|ARKANSAS|CALIFORNIA|COLORADO|CONNECTICUT|DELAWARE|DISTRICT OF COLUMBIA|FLORIDA|GEORGIA|HAWAII|IDAHO|` +
-	`ILLINOIS|INDIANA|IOWA|KANSAS|KENTUCKY|LOUISIANA|MAINE|MARYLAND|MASSACHUSETTS|MICHIGAN|MINNESOTA|MISSISSIPPI|MISSOURI|MONTANA|` +
-	`NEBRASKA|NEVADA|NEW HAMPSHIRE|NEW JERSEY|NEW MEXICO|NEW YORK|NORTH CAROLINA|NORTH DAKOTA|OHIO|OKLAHOMA|OREGON|PENNSYLVANIA|` +
-	`RHODE ISLAND|SOUTH CAROLINA|SOUTH DAKOTA|TENNESSEE|TEXAS|UTAH|VERMONT|VIRGINIA|WASHINGTON|WEST VIRGINIA|WISCONSIN|WYOMING|` +
-	`AMERICAN SAMOA|GUAM|NORTHERN MARIANA ISLANDS|PUERTO RICO|VIRGIN ISLANDS`)
+// stateCodes are the States, the District of Columbia, territories and armed forces of the USPS: their codes by name and by
+// code. Upper case.
+var stateCodes = func() map[string]string {
+	codes := map[string]string{"UM": "UM"}
+	for pair := range strings.SplitSeq(stateNames, "|") {
+		name, code, _ := strings.Cut(pair, ":")
+		codes[name], codes[code] = code, code
+	}
+	return codes
+}()
+
+const stateNames = `ALABAMA:AL|ALASKA:AK|ARIZONA:AZ|ARKANSAS:AR|CALIFORNIA:CA|COLORADO:CO|CONNECTICUT:CT|DELAWARE:DE|` +
+	`DISTRICT OF COLUMBIA:DC|D.C.:DC|FLORIDA:FL|GEORGIA:GA|HAWAII:HI|IDAHO:ID|ILLINOIS:IL|INDIANA:IN|` +
+	`IOWA:IA|KANSAS:KS|KENTUCKY:KY|LOUISIANA:LA|MAINE:ME|MARYLAND:MD|MASSACHUSETTS:MA|MICHIGAN:MI|` +
+	`MINNESOTA:MN|MISSISSIPPI:MS|MISSOURI:MO|MONTANA:MT|NEBRASKA:NE|NEVADA:NV|NEW HAMPSHIRE:NH|` +
+	`NEW JERSEY:NJ|NEW MEXICO:NM|NEW YORK:NY|NORTH CAROLINA:NC|NORTH DAKOTA:ND|OHIO:OH|OKLAHOMA:OK|` +
+	`OREGON:OR|PENNSYLVANIA:PA|RHODE ISLAND:RI|SOUTH CAROLINA:SC|SOUTH DAKOTA:SD|TENNESSEE:TN|TEXAS:TX|` +
+	`UTAH:UT|VERMONT:VT|VIRGINIA:VA|WASHINGTON:WA|WEST VIRGINIA:WV|WISCONSIN:WI|WYOMING:WY|` +
+	`AMERICAN SAMOA:AS|GUAM:GU|NORTHERN MARIANA ISLANDS:MP|PUERTO RICO:PR|VIRGIN ISLANDS:VI|` +
+	`US VIRGIN ISLANDS:VI|U.S. VIRGIN ISLANDS:VI|ARMED FORCES AMERICAS:AA|ARMED FORCES EUROPE:AE|` +
+	`ARMED FORCES PACIFIC:AP`
+
+// state keeps a State of the US as its code. A word that names none may name a town.
+func (t *transformer) state(s []byte) bool {
+	s = bytes.TrimSpace(s)
+	if len(s) > maxName {
+		return false
+	}
+	code, ok := stateCodes[string(bytes.TrimPrefix(bytes.ToUpper(s), []byte("US-")))]
+	return ok && t.quote([]byte(code))
+}
 
 func names(list string) map[string]bool {
 	set := map[string]bool{}
@@ -37,13 +63,13 @@ func names(list string) map[string]bool {
 func (t *transformer) foreign() bool {
 	if !t.address.known || t.address.at != t.holder {
 		t.address.known, t.address.at = true, t.holder
-		t.address.foreign = !t.among("country", zipCountries) || !t.among("state", zipStates)
+		t.address.foreign = !among(t, "country", zipCountries) || !among(t, "state", stateCodes)
 	}
 	return t.address.foreign
 }
 
 // among reports whether a member of the group at hand is absent or in the set.
-func (t *transformer) among(member string, set map[string]bool) bool {
+func among[V any](t *transformer, member string, set map[string]V) bool {
 	object := t.scanner
 	object.i = t.holder
 	v, ok := object.find(member)
@@ -54,7 +80,8 @@ func (t *transformer) among(member string, set map[string]bool) bool {
 		return false
 	}
 	s := bytes.TrimSpace(v.str())
-	return len(s) <= maxName && set[string(bytes.ToUpper(s))]
+	_, ok = set[string(bytes.ToUpper(s))]
+	return ok && len(s) <= maxName
 }
 
 // zip keeps a US ZIP code, or three digits of it, or 000 for the areas of a

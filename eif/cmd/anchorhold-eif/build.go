@@ -152,7 +152,11 @@ func readPolicy(path string) ([]byte, error) {
 			if !filepath.IsAbs(name) {
 				name = filepath.Join(filepath.Dir(path), name)
 			}
-			return readFile(name, maxSmall)
+			rules, err := readFile(name, maxSmall)
+			if err != nil {
+				return nil, err
+			}
+			return deid.Expand(rules)
 		})
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)

@@ -39,6 +39,14 @@ func IsConfiguration(rules []byte) bool {
 	return len(rest) > 0 && rest[0] == '{'
 }
 
+// Extends is the name of the preset that rules extend, and the lines that they add to it. It is empty for other rules.
+func (e *Engine) Extends() (preset string, additions []string) {
+	if d, ok := e.rules.(*deid.Engine); ok {
+		return d.Extends(), d.Additions()
+	}
+	return "", nil
+}
+
 // Warnings says what the author of the rules should know. It is empty for rules that promise nothing more than they do.
 func (e *Engine) Warnings() []string {
 	if w, ok := e.rules.(interface{ Warnings() []string }); ok {

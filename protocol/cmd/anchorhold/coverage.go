@@ -44,6 +44,9 @@ method, from the rules that are measured into the image. It needs nothing else: 
 For a letter without a rule of its own the rules' default counts: where what no rule names is dropped, it is covered by that; where
 it stays, as in configurations of Microsoft's FHIR anonymizer, nothing shows that the identifier is removed, and coverage says so.
 
+For rules that extend a preset it lists, before the table, each line that they add to it: codes that are spared as harmless, systems
+whose codes stay, extensions, options.
+
 What one job did, with counts, is in the report.json that open writes.`
 
 func (a *app) coverage() *cobra.Command {
@@ -87,6 +90,8 @@ func (a *app) coverage() *cobra.Command {
 type pipelineCoverage struct {
 	Pipeline    string           `json:"pipeline"`
 	Preset      string           `json:"preset,omitempty"`
+	Extends     string           `json:"extends,omitempty"`
+	Additions   []string         `json:"additions,omitempty"` // lines that the rules add to what they extend
 	Requires    string           `json:"requires,omitempty"`
 	Warnings    []string         `json:"warnings,omitempty"`
 	DefaultDeny bool             `json:"default_deny"` // what no rule names is dropped
@@ -114,6 +119,7 @@ func coverageOf(pol *policy.Policy) ([]pipelineCoverage, error) {
 			return nil, fmt.Errorf("rules of pipeline %s: %w", p.Name, err)
 		}
 		c := pipelineCoverage{Pipeline: p.Name, Preset: p.Preset, Requires: e.Requires(), Warnings: e.Warnings(), DefaultDeny: e.DefaultDeny(), Others: []elementRule{}}
+		c.Extends, c.Additions = e.Extends()
 		rules := map[string][]elementRule{}
 		for _, r := range e.Rules() {
 			at := elementRule{r.Path, r.Method}
@@ -148,6 +154,12 @@ func (a *app) printCoverage(c pipelineCoverage) {
 	}
 	if c.Requires != "" {
 		fmt.Fprintf(a.out, "use of the output takes beside the rules: %s\n", c.Requires)
+	}
+	if c.Extends != "" {
+		fmt.Fprintf(a.out, "extends %s by %d lines:\n", safe(c.Extends), len(c.Additions))
+		for _, l := range c.Additions {
+			fmt.Fprintf(a.out, "  + %s\n", safe(l))
+		}
 	}
 	var summary, rows [][]string
 	for _, l := range c.Letters {

@@ -76,7 +76,11 @@ func (a *app) compilePolicy(path string) ([]byte, error) {
 		if !filepath.IsAbs(name) {
 			name = filepath.Join(filepath.Dir(path), name)
 		}
-		return readSmall(name)
+		rules, err := readSmall(name)
+		if err != nil {
+			return nil, err
+		}
+		return deid.Expand(rules) // the policy holds, and the image measures, the whole text
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)

@@ -29,7 +29,7 @@ const tryHelp = `Try runs a pipeline's rules on records in the clear, at your de
 surrogates, IVs and noise, which belong to a job. Nothing is sealed, sent or proven. Output goes to stdout, what is to be known about
 it to stderr.
 
-Rules are those of a preset, of a rule file, or of a configuration of Microsoft's FHIR anonymizer, which here may hold its keys.
+Rules are those of a preset, of a rule file (which may extend a preset), or of a configuration of Microsoft's FHIR anonymizer, which here may hold its keys.
 FILEs hold NDJSON, or one resource or Bundle as JSON. All are one job: references between them keep fitting. With a configuration whose
 dateShiftScope is file or folder, each file or folder is a job, named as it is.
 
