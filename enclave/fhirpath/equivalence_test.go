@@ -43,8 +43,10 @@ func TestEquivalenceOfElements(t *testing.T) {
 			r := record(pair[0], pair[1])
 			not := map[string]string{"true": "false", "false": "true"}[c.want]
 			expect(t, r, []row{
-				{"extension[0].value ~ extension[1].value", c.want}, {"extension[0].value !~ extension[1].value", not},
-				{"extension.value ~ extension.value", "true"}, {"extension.where(value ~ %resource.extension[1].value).count() = 2", c.want},
+				{"extension[0].value ~ extension[1].value", c.want},
+				{"extension[0].value !~ extension[1].value", not},
+				{"extension.value ~ extension.value", "true"},
+				{"extension.where(value ~ %resource.extension[1].value).count() = 2", c.want},
 			})
 		}
 	}
@@ -88,16 +90,23 @@ func TestTypesOfPrimitives(t *testing.T) {
 	}
 	quantity := `{"resourceType":"Basic","extension":[{"url":"a","valueAge":{"value":1,` + ucum + `"code":"a"}},{"url":"a","valueQuantity":{"value":1,"unit":"box"}}]}`
 	expect(t, quantity, []row{
-		{"extension.value.ofType(System.Quantity)", "/extension[0].value"}, {"extension.value.ofType(System.Quantity) > 1 month", "true"},
-		{"extension.value.ofType(System.String)", ""}, {"extension.value.ofType(Age)", "/extension[0].value"},
+		{"extension.value.ofType(System.Quantity)", "/extension[0].value"},
+		{"extension.value.ofType(System.Quantity) > 1 month", "true"},
+		{"extension.value.ofType(System.String)", ""},
+		{"extension.value.ofType(Age)", "/extension[0].value"},
 	})
 	expect(t, `{"resourceType":"Patient","language":"en","name":[{"given":["B",null],"_given":[null,{"id":"x"}]}],"birthDate":"2020"}`, []row{
 		{"name.given.ofType(System.String)", "/name[0].given[0]"}, // the other has no value
 		{"name.given.ofType(System.String).extension.url", ""},
-		{"language.ofType(string)", ""}, {"language.ofType(code)", "/language"},
-		{"name.given.first().ofType(System.String).length()", "1"}, {"name.given.first() is System.String", "false"},
-		{"descendants().ofType(System.Date) < @2021", "true"}, {"'a'.ofType(System.String)", "'a'"}, {"1.ofType(FHIR.integer)", ""},
-		{"(1 | 'a' | @2020).ofType(Integer)", "1"}, {"birthDate.ofType(System.DateTime)", ""},
+		{"language.ofType(string)", ""},
+		{"language.ofType(code)", "/language"},
+		{"name.given.first().ofType(System.String).length()", "1"},
+		{"name.given.first() is System.String", "false"},
+		{"descendants().ofType(System.Date) < @2021", "true"},
+		{"'a'.ofType(System.String)", "'a'"},
+		{"1.ofType(FHIR.integer)", ""},
+		{"(1 | 'a' | @2020).ofType(Integer)", "1"},
+		{"birthDate.ofType(System.DateTime)", ""},
 	})
 	if got, err := on(t, `{"resourceType":"Patient","gender":"male"}`, "gender.is(string)", false); got != "true" || err != nil {
 		t.Errorf("is() follows the types that a code specializes: got %s, %v", got, err)
@@ -107,11 +116,21 @@ func TestTypesOfPrimitives(t *testing.T) {
 // What follows a type name is of the result.
 func TestCallsOnTypeTests(t *testing.T) {
 	expect(t, `{"resourceType":"Patient","active":true,"name":[{"given":["a","b"]}]}`, []row{
-		{"active is boolean.not()", "false"}, {"active is string.not()", "true"}, {"active is FHIR.boolean.not()", "false"},
-		{"active is System.Boolean.not()", "true"}, {"active as boolean.not()", "false"}, {"(active is boolean).not()", "false"},
-		{"true and active is boolean.not()", "false"}, {"active is boolean.not() = false", "true"}, {"active is boolean.not().not()", "true"},
-		{"(name.given.first() as string.length()) = 1", "true"}, {"1 + 1 is Integer.toString().length()", "4"}, {"name as HumanName[0].given[1]", "/name[0].given[1]"},
-		{"active is boolean.not(", "!ends too early"}, {"active is boolean.", "!ends too early"}, {"active is not()", "!unexpected token"},
+		{"active is boolean.not()", "false"},
+		{"active is string.not()", "true"},
+		{"active is FHIR.boolean.not()", "false"},
+		{"active is System.Boolean.not()", "true"},
+		{"active as boolean.not()", "false"},
+		{"(active is boolean).not()", "false"},
+		{"true and active is boolean.not()", "false"},
+		{"active is boolean.not() = false", "true"},
+		{"active is boolean.not().not()", "true"},
+		{"(name.given.first() as string.length()) = 1", "true"},
+		{"1 + 1 is Integer.toString().length()", "4"},
+		{"name as HumanName[0].given[1]", "/name[0].given[1]"},
+		{"active is boolean.not(", "!ends too early"},
+		{"active is boolean.", "!ends too early"},
+		{"active is not()", "!unexpected token"},
 	})
 	for expression, want := range map[string]string{"a is b.not()": "(a is b).not()", "a is b.c.not()": "(a is b.c).not()", "a or b as c.d(1)[2]": "a or (b as c).d(1)[2]"} {
 		got, err := fhirpath.Print(expression)

@@ -54,8 +54,13 @@ type duration struct {
 }
 
 var durations = []duration{
-	{"year", "a", 365 * 86400, 31557600}, {"month", "mo", 30 * 86400, 2629800}, {"week", "wk", 604800, 604800}, {"day", "d", 86400, 86400},
-	{"hour", "h", 3600, 3600}, {"minute", "min", 60, 60}, {"second", "s", 1, 1},
+	{"year", "a", 365 * 86400, 31557600},
+	{"month", "mo", 30 * 86400, 2629800},
+	{"week", "wk", 604800, 604800},
+	{"day", "d", 86400, 86400},
+	{"hour", "h", 3600, 3600},
+	{"minute", "min", 60, 60},
+	{"second", "s", 1, 1},
 }
 
 // Every unit of time with every other, as calendar duration, UCUM unit and FHIR Quantity on either side: what is compared is
@@ -142,8 +147,13 @@ func TestUnitsOfTimeAreEquivalent(t *testing.T) {
 		}
 	}
 	expect(t, `{"resourceType":"Patient"}`, []row{
-		{"4 'kg' ~ 4040 'g'", "true"}, {"4040 'g' ~ 4 'kg'", "true"}, {"4.04 'kg' ~ 5000 'g'", "false"}, {"1 year ~ 365 days", "true"},
-		{"12 months ~ 1 year", "true"}, {"1 'a' ~ 12 months", "true"}, {"1 month ~ 2 months", "false"},
+		{"4 'kg' ~ 4040 'g'", "true"},
+		{"4040 'g' ~ 4 'kg'", "true"},
+		{"4.04 'kg' ~ 5000 'g'", "false"},
+		{"1 year ~ 365 days", "true"},
+		{"12 months ~ 1 year", "true"},
+		{"1 'a' ~ 12 months", "true"},
+		{"1 month ~ 2 months", "false"},
 	})
 }
 
@@ -271,7 +281,7 @@ func TestQuantityArithmetic(t *testing.T) {
 		{"value.comparable(1 year)", "true"},
 		{"@2020-02-29 + value", "2022-02-28"},
 		{"@2020-02-29 - value", "2018-02-28"},
-	}[:])
+	})
 }
 
 // Sums of sums keep what a number can hold, and no more: numbers that grow are rounded.

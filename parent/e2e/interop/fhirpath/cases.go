@@ -17,8 +17,10 @@ var (
 	calendarUnits = []string{"year", "month", "week", "day", "hour", "minute", "second", "millisecond"}
 	ucumTimes     = []string{"a", "mo", "wk", "d", "h", "min", "s", "ms"}
 	otherUnits    = []string{"mg", "g", "kg", "cm", "m", "mL", "L", "1", "%"}
-	precisions    = []string{"@2020", "@2020-02", "@2020-02-29", "@2020T", "@2020-02T", "@2020-02-29T10", "@2020-02-29T10:30", "@2020-02-29T10:30:15",
-		"@2020-02-29T10:30:15.500", "@2020-02-29T10:30:15Z", "@2020-02-29T10:30:15+02:00", "@T10", "@T10:30", "@T10:30:15", "@T10:30:15.250"}
+	precisions    = []string{
+		"@2020", "@2020-02", "@2020-02-29", "@2020T", "@2020-02T", "@2020-02-29T10", "@2020-02-29T10:30", "@2020-02-29T10:30:15",
+		"@2020-02-29T10:30:15.500", "@2020-02-29T10:30:15Z", "@2020-02-29T10:30:15+02:00", "@T10", "@T10:30", "@T10:30:15", "@T10:30:15.250",
+	}
 	operatorsList = []string{"=", "!=", "<", "<=", ">", ">=", "~", "!~", "+", "-", "*", "/"}
 )
 
@@ -97,9 +99,11 @@ func systematic(resources []resource) []testCase {
 
 // typeCases ask for every type of every primitive.
 func typeCases(r int, resource resource) []testCase {
-	types := []string{"boolean", "string", "integer", "decimal", "date", "dateTime", "time", "instant", "code", "uri", "positiveInt", "unsignedInt", "id",
+	types := []string{
+		"boolean", "string", "integer", "decimal", "date", "dateTime", "time", "instant", "code", "uri", "positiveInt", "unsignedInt", "id",
 		"FHIR.string", "FHIR.code", "FHIR.boolean", "FHIR.integer", "System.Boolean", "System.String", "System.Integer", "System.Decimal", "System.Date",
-		"System.DateTime", "System.Time", "System.Quantity", "Quantity", "Age", "Coding"}
+		"System.DateTime", "System.Time", "System.Quantity", "Quantity", "Age", "Coding",
+	}
 	var list []testCase
 	for _, p := range paths(resource.node, func(t *fhirpath.Type) bool { return t.Primitive() || t.Is("Quantity") }) {
 		for _, t := range types {
@@ -111,11 +115,15 @@ func typeCases(r int, resource resource) []testCase {
 
 // indexCases nest functions that have a $index of their own.
 func indexCases() []string {
-	inner := []string{"$index", "$index + 1", "iif($index = 0, 'a', 'b')", "iif(true, iif($index > 0, 1, 2), 3)", "(7 | 8).select($index).first()",
+	inner := []string{
+		"$index", "$index + 1", "iif($index = 0, 'a', 'b')", "iif(true, iif($index > 0, 1, 2), 3)", "(7 | 8).select($index).first()",
 		"(7 | 8).where($index = 1).first()", "(7 | 8).exists($index = 1)", "(7 | 8).all($index < 2)", "iif((7 | 8).exists($index = 1), $index, 9)",
-		"(7 | 8).aggregate($total + $index, 0)", "$this.iif(true, $index)"}
-	outer := []string{"(1 | 2 | 3).select(%s)", "(1 | 2 | 3).where((%s).toString() = '1')", "(1 | 2).select((5 | 6).select(%s))", "iif(true, (1 | 2).select(%s))",
-		"(1 | 2).exists((%s).toString() = '1')", "(1 | 2).all((%s).toString() = '1')", "name.select(%s)", "name.given.select(%s)", "(1 | 2).aggregate($total & (%s).toString(), '')"}
+		"(7 | 8).aggregate($total + $index, 0)", "$this.iif(true, $index)",
+	}
+	outer := []string{
+		"(1 | 2 | 3).select(%s)", "(1 | 2 | 3).where((%s).toString() = '1')", "(1 | 2).select((5 | 6).select(%s))", "iif(true, (1 | 2).select(%s))",
+		"(1 | 2).exists((%s).toString() = '1')", "(1 | 2).all((%s).toString() = '1')", "name.select(%s)", "name.given.select(%s)", "(1 | 2).aggregate($total & (%s).toString(), '')",
+	}
 	var list []string
 	for _, o := range outer {
 		for _, i := range inner {
