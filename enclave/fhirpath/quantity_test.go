@@ -281,7 +281,7 @@ func TestQuantityArithmetic(t *testing.T) {
 		{"value.comparable(1 year)", "true"},
 		{"@2020-02-29 + value", "2022-02-28"},
 		{"@2020-02-29 - value", "2018-02-28"},
-	}[:])
+	})
 }
 
 // Sums of sums keep what a number can hold, and no more: numbers that grow are rounded.
