@@ -71,6 +71,7 @@ var (
 	leafLink      = regexp.MustCompile(`^([b-df-hj-np-t]{32}|/?(L[PALG])?[0-9]{1,7}-[0-9])$`)
 	leafTail      = regexp.MustCompile(`^[A-Za-z0-9.|/-]{1,128}$`)
 	leafNumber    = regexp.MustCompile(`^-?([0-9]{1,7}|[0-9]{1,4}0+)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$`)
+	drugCode      = regexp.MustCompile(`^([0-9]{4}-[0-9]{4}-[0-9]{2}|[0-9]{5}-[0-9]{3}-[0-9]{2}|[0-9]{5}-[0-9]{4}-[0-9]{1,2})$`)
 	codeDigits    = regexp.MustCompile(`[0-9]`)
 )
 
@@ -119,7 +120,7 @@ func (o *oracle) text(l leaf, v string) bool {
 		return leafSurrogate.MatchString(v)
 	case "code":
 		if l.name == "code" && (l.holder == "Coding" || l.holder == "Quantity" || r4()[l.holder].base == "Quantity") {
-			return leafCode.MatchString(v) && !month.MatchString(v)
+			return leafCode.MatchString(v) && (!month.MatchString(v) || drugCode.MatchString(v))
 		}
 		return o.words[v]
 	case "uri", "canonical":
