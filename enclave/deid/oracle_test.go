@@ -68,10 +68,10 @@ var (
 	leafSurrogate = regexp.MustCompile(`^[b-df-hj-np-t]{32}$`)
 	leafReference = regexp.MustCompile(`^([A-Z][A-Za-z]+/|#|urn:anchorhold:surrogate:|[A-Z][A-Za-z]+\?identifier=urn:anchorhold:surrogate\|)[b-df-hj-np-t]{32}$`)
 	leafCode      = regexp.MustCompile(`^[!-~]{1,64}$`)
-	leafNDC       = regexp.MustCompile(`^([0-9]{4}-[0-9]{4}|[0-9]{5}-[0-9]{3})-[0-9]{2}$|^[0-9]{5}-[0-9]{4}-[0-9]{1,2}$`) // 4-4-2, 5-3-2, 5-4-1 and 5-4-2
 	leafLink      = regexp.MustCompile(`^([b-df-hj-np-t]{32}|/?(L[PALG])?[0-9]{1,7}-[0-9])$`)
 	leafTail      = regexp.MustCompile(`^[A-Za-z0-9.|/-]{1,128}$`)
 	leafNumber    = regexp.MustCompile(`^-?([0-9]{1,7}|[0-9]{1,4}0+)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?$`)
+	drugCode      = regexp.MustCompile(`^([0-9]{4}-[0-9]{4}-[0-9]{2}|[0-9]{5}-[0-9]{3}-[0-9]{2}|[0-9]{5}-[0-9]{4}-[0-9]{1,2})$`)
 	codeDigits    = regexp.MustCompile(`[0-9]`)
 )
 
@@ -120,7 +120,7 @@ func (o *oracle) text(l leaf, v string) bool {
 		return leafSurrogate.MatchString(v)
 	case "code":
 		if l.name == "code" && (l.holder == "Coding" || l.holder == "Quantity" || r4()[l.holder].base == "Quantity") {
-			return leafCode.MatchString(v) && !month.MatchString(v) || l.holder == "Coding" && leafNDC.MatchString(v)
+			return leafCode.MatchString(v) && (!month.MatchString(v) || drugCode.MatchString(v))
 		}
 		return o.words[v]
 	case "uri", "canonical":
