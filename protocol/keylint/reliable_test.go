@@ -25,7 +25,10 @@ func TestStatementsInDoubtAreReported(t *testing.T) {
 		"no address":         policyOf(everything, deny+`"Resource":"*","Condition":{"NotIpAddress":{"aws:SourceIp":"203.0.113.0/24"}}`),
 		"service in capital": policyOf(everything, deny+`"Resource":"arn:aws:KMS:us-east-1:111122223333:key/*"`),
 		"star across colons": policyOf(everything, deny+`"Resource":"arn:aws:kms:*:key/*"`),
-		"empty string":       policyOf(everything, deny+`"Resource":"*","Condition":{"ForAnyValue:StringNotEquals":{"kms:EncryptionContextKeys":"a"}}`),
+		"no value but in doubt": policyOf(
+			`"Effect":"Allow","Action":"kms:Decrypt","Resource":"*","Condition":{"ForAnyValue:StringEquals":{"kms:EncryptionContextKeys":"x"}}`,
+			deny+`"Resource":"*","Condition":{"StringNotEquals":{"kms:EncryptionContextKeys":"anchorhold:image"}}`),
+		"empty string": policyOf(everything, deny+`"Resource":"*","Condition":{"ForAnyValue:StringNotEquals":{"kms:EncryptionContextKeys":"a"}}`),
 	} {
 		findings := lint(t, text)
 		got := names(findings)
