@@ -9,10 +9,10 @@ import (
 )
 
 const (
-	maxSignature  = 1 << 18 // bytes of the signature section
-	maxSignatures = 23      // in the section; AWS's library writes one
-	maxCert       = 1 << 16 // bytes of the certificate's PEM
-	maxCOSE       = 1 << 10 // bytes of the COSE_Sign1; ES512 has 252
+	maxSignature  = 1 << 18   // bytes of the signature section
+	maxSignatures = 23        // in the section; AWS's library writes one
+	maxCert       = 1<<16 - 1 // bytes of the certificate's PEM: what a head of 16 bits can say
+	maxCOSE       = 1 << 10   // bytes of the COSE_Sign1; ES512 has 252
 
 	certificateKey = "signing_certificate"
 	signatureKey   = "signature"

@@ -5,6 +5,7 @@ import (
 	"crypto/ecdsa"
 	"crypto/x509"
 	"encoding/asn1"
+	"fmt"
 	"math/big"
 	"time"
 
@@ -59,6 +60,9 @@ func (i *Image) Sign(key *ecdsa.PrivateKey, certificatePEM []byte, now time.Time
 	if err != nil {
 		return nil, err
 	}
+	if err := checkBlocks(certificatePEM); err != nil {
+		return nil, err
+	}
 	public, a, err := keyOf(cert)
 	if err != nil || a.name != "ES384" {
 		return nil, fault(BadKey, "the certificate's key is not ECDSA on P-384")
@@ -84,6 +88,21 @@ func (i *Image) Sign(key *ecdsa.PrivateKey, certificatePEM []byte, now time.Time
 	section := signatureSection{{certificatePEM, append(coseHead(protected, payload, len(signature)), signature...)}}
 	out.Sections = append(out.Sections, Section{Signature, section.encode()})
 	return &out, nil
+}
+
+// checkBlocks wants certificates alone: the file goes into the image as it is, and a key in it would be published.
+func checkBlocks(text []byte) error {
+	for rest := text; bytes.Contains(rest, []byte(pemBegin)); {
+		label, _, after, err := cutBlock(rest)
+		if err != nil {
+			return fmt.Errorf("%w, want certificates alone", err)
+		}
+		if !isCertificate(label) {
+			return fault(BadCert, "PEM block %q, want certificates alone: the image would publish it", label)
+		}
+		rest = after
+	}
+	return nil
 }
 
 // Verify checks that the first signature of the signature section signs this image's measured PCR0 with a certificate that is
