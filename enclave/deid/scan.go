@@ -184,6 +184,7 @@ func (s *scanner) skipNested() {
 // hand, or false. It leaves s where it is.
 func (s *scanner) find(member string) (scanner, bool) {
 	f := *s
+	passed := f.i
 	f.scratch = nil // a copy must not write into the scratch of the original
 	if f.b[f.i] != '{' {
 		return f, false
@@ -193,6 +194,11 @@ func (s *scanner) find(member string) (scanner, bool) {
 			return f, true
 		}
 		f.skip()
+		// Whatever was passed over: numbers and white space can be long too, and searches repeat.
+		if n := f.i - passed; n >= bytesPerStep {
+			f.steps.Spend(n / bytesPerStep)
+			passed = f.i
+		}
 	}
 	return f, false
 }

@@ -167,6 +167,19 @@ func TestStepsOfAttacksAreLinear(t *testing.T) {
 	}
 }
 
+// A search that passes over a long number or over white space is charged as one over a long string is.
+func TestSearchesAreChargedForAllThatTheyPass(t *testing.T) {
+	const n = 20_000
+	for name, long := range map[string]string{
+		"letters": `"` + strings.Repeat("a", n) + `"`, "digits": "1" + strings.Repeat("0", n), "space": strings.Repeat(" ", n) + "1",
+	} {
+		got, c := steps(t, safeHarbor(t), `{"resourceType":"Patient","x":`+long+`,"id":"a"}`)
+		if want := n / 64; got < want || c != "" {
+			t.Errorf("%s: got %d steps and code %q, want %d at least", name, got, c, want)
+		}
+	}
+}
+
 // A record whose id has as many bytes as it has references to what it contains: each would be hashed with the id, and kept for the
 // crosswalk. It is rejected after work that its length bounds.
 func TestLongIdsInManyReferencesAreTooCostly(t *testing.T) {

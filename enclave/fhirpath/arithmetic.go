@@ -5,7 +5,7 @@ import "math"
 // arithmetic makes an operator of a function on two values. Where one side is
 // empty, or the result is none (6.6: division by zero, overflow), it's empty.
 func arithmetic(compute func(a, b Item) (Item, error)) operator {
-	return func(_ *evaluator, _ *expr, a, b []Item) ([]Item, error) {
+	return func(ev *evaluator, e *expr, a, b []Item) ([]Item, error) {
 		x, err := single(a)
 		if err != nil {
 			return nil, err
@@ -18,6 +18,9 @@ func arithmetic(compute func(a, b Item) (Item, error)) operator {
 			if t, ok := y.(String); ok {
 				return joinedBy(compute, s, t)
 			}
+		}
+		if err := ev.measured(e, x, y); err != nil {
+			return nil, err
 		}
 		r, err := compute(x, y)
 		if err != nil || r == nil {

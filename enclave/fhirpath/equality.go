@@ -1,6 +1,9 @@
 package fhirpath
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // equality is = and, with sense -1, !=. Empty on either side is unknown.
 func (ev *evaluator) equality(e *expr, a, b []Item, sense truth) ([]Item, error) {
@@ -38,7 +41,10 @@ func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
 	if isNode = isNode && ok; isNode && n == m {
 		return yes, nil
 	}
-	x, y, err := values(a, b)
+	x, y, err := ev.values(e, a, b)
+	if errors.Is(err, ErrBudget) {
+		return no, err
+	}
 	// Of two elements nothing need be computed: where a value can't be, its text says whether they are the same.
 	if isNode && (err != nil || (x == a || x == nil) && (y == b || y == nil)) {
 		return ev.equalNodes(e, n, m)
@@ -56,12 +62,21 @@ func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
 	return t, err
 }
 
-func values(a, b Item) (x, y Item, err error) {
+// values returns the values of two items, and counts what it takes to compute with them.
+func (ev *evaluator) values(e *expr, a, b Item) (x, y Item, err error) {
+	if err := ev.weigh(e, a); err != nil {
+		return nil, nil, err
+	}
+	if err := ev.weigh(e, b); err != nil {
+		return nil, nil, err
+	}
 	if x, err = value(a); err != nil {
 		return nil, nil, err
 	}
-	y, err = value(b)
-	return x, y, err
+	if y, err = value(b); err != nil {
+		return nil, nil, err
+	}
+	return x, y, ev.measured(e, x, y)
 }
 
 func equalValues(x, y Item, exact bool) (truth, error) {
@@ -112,12 +127,12 @@ func (ev *evaluator) equalNodes(e *expr, n, m *Node) (truth, error) {
 	all := yes
 	for i := range n.fields {
 		f := &n.fields[i]
+		if err := ev.spend(e, len(m.fields)); err != nil {
+			return no, err
+		}
 		g := m.field(f.member)
 		if g == nil || len(f.nodes) != len(g.nodes) {
 			return no, nil
-		}
-		if err := ev.spend(e, len(m.fields)); err != nil {
-			return no, err
 		}
 		for j := range f.nodes {
 			t, err := ev.equal(e, f.nodes[j], g.nodes[j])
@@ -235,6 +250,9 @@ func ordering(holds func(int) bool) operator {
 			return nil, err
 		}
 		if err := ev.compared(e, x, y); err != nil {
+			return nil, err
+		}
+		if err := ev.measured(e, x, y); err != nil {
 			return nil, err
 		}
 		cmp, known, err := order(x, y, e.exact)

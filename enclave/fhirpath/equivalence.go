@@ -1,6 +1,9 @@
 package fhirpath
 
-import "strings"
+import (
+	"errors"
+	"strings"
+)
 
 // equivalence is ~ and !~, which are never unknown (6.1.2). Order doesn't count.
 func (ev *evaluator) equivalence(e *expr, a, b []Item, sense bool) ([]Item, error) {
@@ -37,7 +40,10 @@ func (ev *evaluator) equivalent(e *expr, a, b Item) (bool, error) {
 	if err := ev.spend(e, 1); err != nil {
 		return false, err
 	}
-	x, y, err := values(a, b)
+	x, y, err := ev.values(e, a, b)
+	if errors.Is(err, ErrBudget) {
+		return false, err
+	}
 	n, isNode := a.(*Node)
 	m, ok := b.(*Node)
 	isNode = isNode && ok
@@ -122,14 +128,26 @@ func (ev *evaluator) shareCoding(e *expr, f, g *field) (bool, error) {
 }
 
 func (ev *evaluator) equivalentMember(e *expr, n, m *Node, name string) (bool, error) {
-	var a, b []Item
-	if f := n.field(name); f != nil {
-		a = items(f.nodes)
+	return ev.equivalentFields(e, n.field(name), m.field(name))
+}
+
+// equivalentFields compares the elements of two members, nil for one that is absent. Lengths come first: no copy is made of long
+// lists that differ in them.
+func (ev *evaluator) equivalentFields(e *expr, f, g *field) (bool, error) {
+	var a, b []*Node
+	if f != nil {
+		a = f.nodes
 	}
-	if g := m.field(name); g != nil {
-		b = items(g.nodes)
+	if g != nil {
+		b = g.nodes
 	}
-	return ev.equivalentAll(e, a, b)
+	if len(a) != len(b) {
+		return false, nil
+	}
+	if err := ev.spend(e, len(a)/8); err != nil {
+		return false, err
+	}
+	return ev.equivalentAll(e, items(a), items(b))
 }
 
 // equivalentParts compares all that is in two elements but ids.
@@ -152,7 +170,7 @@ func (ev *evaluator) equivalentParts(e *expr, n, m *Node) (bool, error) {
 		if g == nil {
 			return false, nil
 		}
-		ok, err := ev.equivalentAll(e, items(f.nodes), items(g.nodes))
+		ok, err := ev.equivalentFields(e, f, g)
 		if err != nil || !ok {
 			return false, err
 		}

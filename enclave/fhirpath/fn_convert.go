@@ -70,6 +70,9 @@ func (c *call) inUnit(q Quantity) (Item, error) {
 	if err != nil || !ok {
 		return nil, err
 	}
+	if err := c.ev.measured(c.e, q, Quantity{unit: unit}); err != nil {
+		return nil, err
+	}
 	return q.in(unit)
 }
 

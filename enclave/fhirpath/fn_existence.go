@@ -60,6 +60,9 @@ func all(c *call) ([]Item, error) {
 func every(wanted truth, result bool) func(*call) ([]Item, error) {
 	return func(c *call) ([]Item, error) {
 		for _, item := range c.in {
+			if err := c.ev.weigh(c.e, item); err != nil {
+				return nil, err
+			}
 			t, err := strictly([]Item{item})
 			if err != nil {
 				return nil, err

@@ -129,6 +129,9 @@ func sorted(c *call) ([]Item, error) {
 	cost := 0
 	for i, item := range c.in {
 		r := []Item{item}
+		if err := c.ev.weigh(c.e, item); err != nil {
+			return nil, err
+		}
 		if key != nil {
 			var err error
 			if r, err = c.ev.eval(key, scope{r, i, c.sc.total}); err != nil {
@@ -143,6 +146,7 @@ func sorted(c *call) ([]Item, error) {
 		if s, ok := k.(String); ok {
 			cost += len(s) / comparedPerStep
 		}
+		cost += measuring(list[0].key, k)
 	}
 	if err := c.ev.spend(c.e, 20*(len(list)+cost)); err != nil {
 		return nil, err

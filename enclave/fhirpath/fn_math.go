@@ -210,6 +210,9 @@ func comparableUnits(c *call) ([]Item, error) {
 	if err != nil || b == nil {
 		return nil, err
 	}
+	if err := c.ev.measured(c.e, a, b); err != nil {
+		return nil, err
+	}
 	x, y, ok, err := quantities(a, b)
 	if !ok {
 		if err == nil {

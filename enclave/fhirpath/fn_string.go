@@ -142,6 +142,9 @@ func join(c *call) ([]Item, error) {
 	}
 	var parts []string
 	for _, i := range c.in {
+		if err := c.ev.weigh(c.e, i); err != nil {
+			return nil, err
+		}
 		s, ok, err := text([]Item{i})
 		if err != nil {
 			return nil, err

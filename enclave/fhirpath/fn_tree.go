@@ -103,11 +103,11 @@ func extension(c *call) ([]Item, error) {
 
 // typeFunctions are those of FHIRPath 6.3 and type().
 func typeFunctions() []function {
-	test := func(c *call) ([]Item, error) { return c.e.typeTest(c.in) }
+	test := func(c *call) ([]Item, error) { return c.ev.typeTest(c.e, c.in) }
 	return []function{
 		{name: "is", min: 1, max: 1, eval: test},
 		{name: "as", min: 1, max: 1, eval: test},
-		{name: "ofType", min: 1, max: 1, eval: func(c *call) ([]Item, error) { return c.e.filter(c.in), nil }},
+		{name: "ofType", min: 1, max: 1, eval: func(c *call) ([]Item, error) { return c.ev.filter(c.e, c.in) }},
 		{name: "type", gives: given(typeInfoType), eval: func(c *call) ([]Item, error) {
 			out := make([]Item, len(c.in))
 			for i, item := range c.in {

@@ -126,7 +126,7 @@ func (ev *evaluator) typeOperator(e *expr, sc scope) ([]Item, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, err := e.typeTest(in)
+	out, err := ev.typeTest(e, in)
 	if err != nil {
 		return nil, ev.named(e, err)
 	}
@@ -134,18 +134,18 @@ func (ev *evaluator) typeOperator(e *expr, sc scope) ([]Item, error) {
 }
 
 // typeTest is is and as, which take one item.
-func (e *expr) typeTest(in []Item) ([]Item, error) {
+func (ev *evaluator) typeTest(e *expr, in []Item) ([]Item, error) {
 	switch {
 	case len(in) == 0:
 		return nil, nil
 	case e.name == "as" && e.exact:
-		return e.filter(in), nil
+		return ev.filter(e, in)
 	case len(in) > 1:
 		return nil, errSingle
 	case e.name == "is":
 		return truthOf(e.ofType(in[0])).items(), nil
 	}
-	return e.filter(in), nil
+	return ev.filter(e, in)
 }
 
 // ofType is what is asks: whether an item is of a type or specializes it.
@@ -159,14 +159,17 @@ func (e *expr) ofType(i Item) bool {
 }
 
 // filter is ofType() and as.
-func (e *expr) filter(in []Item) []Item {
+func (ev *evaluator) filter(e *expr, in []Item) ([]Item, error) {
 	var out []Item
 	for _, i := range in {
+		if err := ev.weigh(e, i); err != nil {
+			return nil, err
+		}
 		if e.selects(i) {
 			out = append(out, i)
 		}
 	}
-	return out
+	return out, nil
 }
 
 // selects reports whether ofType() and as keep an item. There the primitives of FHIR are types of their own (R4, 2.9.1.5):

@@ -176,10 +176,9 @@ func (p *unitParser) power(word string) (measure, bool) {
 	if !ok {
 		return measure{}, false
 	}
-	r := measure{factor: big.NewRat(1, 1), average: m.average}
-	for range absolute(exponent) {
-		r.factor = new(big.Rat).Mul(r.factor, m.factor)
-	}
+	n := big.NewInt(int64(absolute(exponent)))
+	r := measure{average: m.average, factor: new(big.Rat).SetFrac(
+		new(big.Int).Exp(m.factor.Num(), n, nil), new(big.Int).Exp(m.factor.Denom(), n, nil))}
 	if exponent < 0 {
 		r.factor.Inv(r.factor)
 	}
