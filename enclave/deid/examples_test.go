@@ -3,6 +3,7 @@ package deid_test
 import (
 	"maps"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,6 +25,9 @@ func examples(tb testing.TB) []byte {
 	return in
 }
 
+// drugCode is a drug code that holds four digits, a dash and two more, as a date does.
+var drugCode = regexp.MustCompile(`"[0-9]{4,5}-[0-9]{3,4}-[0-9]{1,2}"`)
+
 // The examples of the FHIR release hold what exports seldom do: contained
 // resources, choices, primitive extensions, all types, Bundles. Every record
 // is in the output or rejected by a code, and of a type with rules only those
@@ -37,7 +41,7 @@ func TestExamplesOfFHIR(t *testing.T) {
 	}
 	forPresets(t, func(t *testing.T, preset string) {
 		out := checkOutput(t, engine(t, preset), string(in))
-		if m := month.FindString(out); m != "" && preset == "safe-harbor" {
+		if m := month.FindString(drugCode.ReplaceAllString(out, "")); m != "" && preset == "safe-harbor" {
 			t.Errorf("output holds date %q", m)
 		}
 		_, report := run(t, preset, string(in))

@@ -51,11 +51,13 @@ resource Patient
 func TestExtensionsOfPresets(t *testing.T) {
 	for _, test := range []struct{ in, want string }{
 		{codedWith("http://clinic.example/lab", "12"), codedWith("http://clinic.example/lab", "12")},
-		{codedWith("http://clinic.example/lab", "0123"), codedWith("http://clinic.example/lab", "0123")},
+		{codedWith("http://clinic.example/lab", "07"), codedWith("http://clinic.example/lab", "07")},
 		{codedWith("http://clinic.example/ward", "12345"), codedWith("http://clinic.example/ward", "12345")},
 		{codedWith("http://clinic.example/site", "A/12"), codedWith("http://clinic.example/site", "A/12")},
 		// A shape of an extension's own lets no more pass than "code".
 		{codedWith("http://clinic.example/lab", "1931"), `{"resourceType":"Observation"}`},
+		{codedWith("http://clinic.example/lab", "0095"), `{"resourceType":"Observation"}`},
+		{codedWith("http://clinic.example/site", "12/31"), `{"resourceType":"Observation"}`},
 		{codedWith("http://clinic.example/site", "A12345"), `{"resourceType":"Observation"}`},
 		{codedWith("http://clinic.example/site", "2/3/01"), `{"resourceType":"Observation"}`},
 		{codedWith("http://clinic.example/ward", "12346"), `{"resourceType":"Observation"}`},
