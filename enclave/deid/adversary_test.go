@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// An attempt is an input that tries to carry something past the presets. In testdata/adversary/*.ndjson a comment with these
-// members stands before each.
+// An attempt is an input that tries to carry something past the presets. In testdata/adversary/*.ndjson
+// a comment with these members comes before each.
 type attempt struct {
 	Try     string   // what is tried
 	Not     []string // what must not be in the output
@@ -45,7 +45,8 @@ func attempts(t *testing.T, file string) []attempt {
 	return all
 }
 
-// holds reports whether a text has s with neither letters nor digits around it: 95 is not in 1950. A longer one is found anywhere.
+// holds reports whether a text has s, if s is short with neither letters nor digits around it: 95 is
+// not in 1950.
 func holds(text, s string) bool {
 	text, s = strings.ToLower(text), strings.ToLower(s)
 	joins := func(i int) bool {
@@ -62,7 +63,8 @@ func holds(text, s string) bool {
 	}
 }
 
-// left returns the strings that are somewhere in the output. A number is found in any spelling: 95, 95.0 and 9.5e1.
+// left returns the strings that are somewhere in the output. Numbers are found in any spelling: 95,
+// 95.0 and 9.5e1.
 func left(t *testing.T, out string, forbidden []string) []string {
 	t.Helper()
 	var texts []string
