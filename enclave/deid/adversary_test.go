@@ -140,3 +140,22 @@ func TestAdversarySearch(t *testing.T) {
 		t.Errorf("got %q, want nothing", found)
 	}
 }
+
+// The attack: a Bundle whose number is judged before its resource is read. What a worker knew of the
+// record before was used, whose place may be beyond the end of this one: the job crashed, or the number
+// of one record depended on the years of another.
+func TestNumbersOfBundlesAreJudgedByThemselves(t *testing.T) {
+	long := `{"fullUrl":"https://x.example/Patient/` + strings.Repeat("x", 3000) + `","resource":{"resourceType":"Condition","onsetDateTime":"1937","onsetAge":{"value":1,"unit":"a"}}}`
+	for score, want := range map[string]string{
+		"95": `"search":{"mode":"match"}`, "1": `"search":{"mode":"match","score":1}`, "0.75": `"search":{"mode":"match","score":0.75}`,
+	} {
+		in := `{"resourceType":"Bundle","type":"searchset","total":250,"entry":[` + long +
+			`,{"search":{"mode":"match","score":` + score + `},"resource":{"resourceType":"Patient","gender":"male"}}]}`
+		o := options()
+		o.Workers = 1
+		out, _ := runWith(t, safeHarbor(t), in+"\n"+in+"\n"+`{"resourceType":"Bundle","total":123}`+"\n", o)
+		if strings.Count(out, want) != 2 || strings.Count(out, `"total":250`) != 2 || !strings.Contains(out, `"total":123`) {
+			t.Errorf("score %s: got %s, want %s and the totals", score, out, want)
+		}
+	}
+}

@@ -132,6 +132,8 @@ func TestWhatExtensionsMayNotLoosen(t *testing.T) {
 		"personal\n  8867-4\n":                                                                              "8867-4 of http://loinc.org is personal and cannot be harmless",
 		"resource Patient\n  extension http://x.example group\n    valueInteger fixed integer 9999\n":       "line 6: an extension cannot say that a number is fixed",
 		"resource Patient\n  extension http://x.example group\n    valueDate day\n":                         `line 6: an extension cannot use the method "day"`,
+		// A unit of the record's own choice would let 1931 pass as seconds.
+		"resource Patient\n  extension http://x.example group\n    valueDecimal span valueCode\n": `line 6: an extension cannot use the method "span"`,
 		"resource Patient\n  extension http://x.example group\n    valueString place\n":                     `line 6: an extension cannot use the method "place"`,
 		"resource Patient\n  extension http://x.example group\n    valueString zip-code\n":                  `line 6: an extension cannot use the method "zip-code"`,
 		"resource Patient\n  extension http://x.example contained\n":                                        `line 5: an extension cannot use the method "contained"`,
