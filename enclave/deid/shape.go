@@ -181,7 +181,7 @@ var (
 
 // addressTail reports whether b may follow a listed address.
 func addressTail(b []byte, extra class) bool {
-	return len(b) > 0 && len(b) <= 2*maxCode && only(b, digit|letter|dash|extra) && digits(b) <= maxDigits && !dateShaped(b)
+	return len(b) > 0 && len(b) <= 2*maxCode && only(b, digit|letter|dash|extra) && digits(b) <= maxDigits && !dateShaped(b) && !telling(b)
 }
 
 // year returns the year of a FHIR date or dateTime, and its text.
