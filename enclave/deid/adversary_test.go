@@ -107,6 +107,7 @@ func TestAdversary(t *testing.T) {
 	if err != nil || len(files) == 0 {
 		t.Fatalf("got no files (%v), want some", err)
 	}
+	chosen := compiled(t, extending("safe-harbor", "option masked\noption labels\nidentifiers\n  http://clinic.example/mrn\n"))
 	for _, file := range files {
 		t.Run(strings.TrimSuffix(filepath.Base(file), ".ndjson"), func(t *testing.T) {
 			for _, a := range attempts(t, file) {
@@ -116,7 +117,11 @@ func TestAdversary(t *testing.T) {
 						t.Errorf("%s:%d, %s: %s: got %q left in %s", file, a.line, preset, a.Try, found, out)
 					}
 				}
-				out, _ := run(t, "safe-harbor", a.input+"\n")
+				out, _ := runWith(t, chosen, a.input+"\n", options())
+				if found := left(t, out, a.Not); len(found) > 0 {
+					t.Errorf("%s:%d, all options: %s: got %q left in %s", file, a.line, a.Try, found, out)
+				}
+				out, _ = run(t, "safe-harbor", a.input+"\n")
 				for _, s := range a.Has {
 					if !strings.Contains(out, s) {
 						t.Errorf("%s:%d: %s: got %s, want %s in it", file, a.line, a.Try, out, s)
