@@ -83,7 +83,7 @@ mutate() {
 	cp "$file" "$copy/.original"
 	if ! apply; then
 		fault 'DOES NOT APPLY'
-	elif ! go build -o /dev/null "./$(dirname "$file")" >"$log" 2>&1; then
+	elif [[ $file == *.go ]] && ! go build -o /dev/null "./$(dirname "$file")" >"$log" 2>&1; then
 		fault "DOES NOT COMPILE: $(tail -n 1 "$log")"
 	elif run "$package" $kills; then # shellcheck disable=SC2086
 		fault SURVIVED

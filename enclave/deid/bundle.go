@@ -63,14 +63,14 @@ func (c *compiler) bundleRules() *bundleRules {
 		"id":         element("id", node{method: surrogate, letters: "R"}),
 		"identifier": element("identifier", node{method: identifier, letters: "R"}),
 		"type":       element("type", node{method: oneOf, set: bundleTypes}),
-		"total":      element("total", node{method: integer, limit: 9_999_999}),
+		"total":      element("total", node{method: integer, limit: 999_999, fixed: true}),
 	}}
 	drops(frame, "C", "timestamp")
 	drops(frame, "N", "link")
 	drops(frame, "R", "signature")
 	search := element("search", node{method: group, children: map[string]*node{
 		"mode":  element("mode", node{method: oneOf, set: searchModes}),
-		"score": element("score", node{method: decimal}),
+		"score": element("score", node{method: decimal, limit: 1, fixed: true}),
 	}})
 	r := &bundleRules{
 		frame: frame, entry: &node{method: group}, search: search,

@@ -63,7 +63,7 @@ func TestPlacesBelowAStateAreNoCodes(t *testing.T) {
 
 // The attack: an age or a year of birth as a code of some system of a wide family.
 func TestNumbersInThePlaceOfCodesGo(t *testing.T) {
-	testCodes(t, "http://terminology.hl7.org/CodeSystem/x", map[string]bool{"95": false, "1931": false, "6789": false, "89": true, "7": true, "0090": true, "a95": true})
+	testCodes(t, "http://terminology.hl7.org/CodeSystem/x", map[string]bool{"95": false, "1931": false, "6789": false, "89": true, "7": true, "0090": false, "095": false, "12-31": false, "42.36": false, "95-years": false, "born-1931": false, "15-Mar": false, "075": false, "01": true, "a95": true, "march": true})
 	testCodes(t, "http://hl7.org/fhir/us/carin-bb/CodeSystem/x", map[string]bool{"95": false, "drg": true})
 	testCodes(t, "http://terminology.hl7.org/CodeSystem/service-type", map[string]bool{"124": true, "1931": false})
 	testCodes(t, "http://terminology.hl7.org/CodeSystem/v3-ReligiousAffiliation", map[string]bool{"1013": true, "1931": false})

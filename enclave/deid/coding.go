@@ -18,7 +18,7 @@ func (t *transformer) coding() bool {
 			}
 		}
 	}
-	if !t.coded(system, code) {
+	if !t.coded(system, code) || string(system) == ucumSystem && t.unitIsAge(code) {
 		return false
 	}
 	t.out = append(t.out, '{')
@@ -30,6 +30,13 @@ func (t *transformer) coding() bool {
 	}
 	t.out = append(t.out, '}')
 	return true
+}
+
+// unitIsAge reports whether a unit that is an answer is an age itself: 19.5.a is 95 years.
+func (t *transformer) unitIsAge(code []byte) bool {
+	k := kindOf(code)
+	years := 1 / k.perYear
+	return years > ageCap || t.datesAge(years) || k.pure && k.factor > ageCap
 }
 
 // coded reports whether a code of a system may be kept.

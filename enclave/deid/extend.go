@@ -154,7 +154,7 @@ func (c *compiler) narrow(l *line, a *address, known *addresses, shapes bool) {
 }
 
 // addedMethods are the methods that an extension may use, beside types and the words that the preset defines.
-var addedMethods = wordSet(`drop group boolean must-be integer decimal span one-of year surrogate identifier reference coding
+var addedMethods = wordSet(`drop group boolean must-be integer decimal one-of year surrogate identifier reference coding
 	quantity age age-low age-high state`)
 
 func (c *compiler) mayAdd(l *line, word string) {

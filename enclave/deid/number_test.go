@@ -202,7 +202,8 @@ func TestPositionsGo(t *testing.T) {
 		`"value":-71.0589,"unit":"degrees"`: false, `"value":42.36,"unit":"°"`: false, `"value":2541.6,` + ucumIs + `,"code":"'"`: false,
 		`"value":152496,` + ucumIs + `,"code":"''"`: false, `"value":0.7393,` + ucumIs + `,"code":"rad"`: false, `"value":739,` + ucumIs + `,"code":"mrad"`: false,
 		`"value":47,` + ucumIs + `,"code":"gon"`: false, `"value":42.3601`: false, `"value":-71.0589`: false, `"value":42.3601,"unit":"1",` + ucumIs + `,"code":"1"`: false,
-		`"value":1.025`: true, `"value":42.36`: true, `"value":42.3601,"unit":"mg"`: true,
+		`"value":1.025`: true, `"value":42.36`: false, `"value":42.4`: true, `"value":-71.1`: false, `"value":-71`: false, `"value":-2.5`: true, `"value":423601e-4`: false, `"value":4.24E1`: false,
+		`"value":42.4,` + ucumIs + `,"code":"deg.m/m"`: false, `"value":12.36`: true, `"value":42.3601,"unit":"mg"`: true,
 	} {
 		if out := one(t, observation(`"valueQuantity":{`+in+`}`)); strings.Contains(out, `"value":`) != want {
 			t.Errorf("%s: got %s, want it to stay: %t", in, out, want)

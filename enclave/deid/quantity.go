@@ -20,6 +20,8 @@ var perYear = map[string]float64{
 // timePerYear is the same for words, and for the codes that SNOMED CT has for
 // units. Lower case.
 var timePerYear = map[string]float64{
+	"century": 0.01, "centuries": 0.01, "decade": 0.1, "decades": 0.1, "fortnight": daysPerYear / 14, "fortnights": daysPerYear / 14,
+	"quarter": 4, "quarters": 4, "yo": 1, "y/o": 1, "y.o": 1, "jahr": 1, "jahre": 1, "ans": 1, "anos": 1, "a\u00f1os": 1, "anni": 1, "jaar": 1,
 	"year": 1, "years": 1, "year(s)": 1, "yr": 1, "yrs": 1, "y": 1, "month": 12, "months": 12, "month(s)": 12, "mos": 12,
 	"week": daysPerYear / 7, "weeks": daysPerYear / 7, "week(s)": daysPerYear / 7, "wks": daysPerYear / 7,
 	"day": daysPerYear, "days": daysPerYear, "day(s)": daysPerYear, "hour": daysPerYear * 24, "hours": daysPerYear * 24, "hour(s)": daysPerYear * 24,
@@ -130,11 +132,16 @@ func (t *transformer) quantity(n *node) bool {
 func (t *transformer) unitTells(n *node, a *amount, coded bool) bool {
 	switch {
 	case t.unitless(n, a, coded):
+		// A ratio of 47.5 to 0.5 is 95.
+		if x := abs(value(a.value)); string(n.head) == `"denominator":` && !n.fixed && x < 1 && !t.harmless() {
+			return true
+		}
 		return t.tells(n, a.value, a.byCode.number())
 	case a.byCode.angle || a.byUnit.angle:
 		return !t.harmless() // a degree of latitude is 111 km, and most States are larger
 	}
-	return a.bare(coded) && abs(value(a.value)) > ageCap && t.personal()
+	// Under a question for an age, another unit is a mistake for years.
+	return abs(value(a.value)) > ageCap && (a.bare(coded) && t.personal() || len(t.engine.personal) > 0 && t.question().personal)
 }
 
 // unitless reports whether a is a number of nothing: no unit, or one that means 1, as {score} does. A percentage has a unit.
@@ -218,9 +225,12 @@ func kindOf(u []byte) unitKind {
 		}
 		lower[i] = x
 	}
-	word := lower[:len(u)]
-	if per, ok := timePerYear[string(word)]; ok {
-		return unitKind{perYear: per}
+	word := bytes.Trim(lower[:len(u)], " .()[]{}")
+	first, _, _ := bytes.Cut(word, []byte{' '}) // "years old"
+	for _, w := range [...][]byte{word, first} {
+		if per, ok := timePerYear[string(w)]; ok {
+			return unitKind{perYear: per}
+		}
 	}
 	if string(word) == "degree" || string(word) == "degrees" || string(word) == "°" {
 		k.angle = true
@@ -233,13 +243,27 @@ func kindOf(u []byte) unitKind {
 	case plain && d.time == 0:
 		k.pure, k.factor = true, d.factor
 	default:
-		k.angle = d.time == 0 && d.n == 1 && d.others[0].power == 1 && angles[string(d.others[0].atom)]
+		k.angle = d.time == 0 && d.isAngle()
 	}
 	return k
 }
 
 // angles are the atoms of UCUM that measure one.
 var angles = map[string]bool{"deg": true, "gon": true, "rad": true, "'": true, "''": true}
+
+// isAngle reports whether d is an angle alone: deg, and deg.m/m.
+func (d *dimension) isAngle() bool {
+	n := 0
+	for _, o := range d.others[:d.n] {
+		if o.power == 0 {
+			continue
+		}
+		if n++; o.power != 1 || !angles[string(o.atom)] {
+			return false
+		}
+	}
+	return n == 1
+}
 
 // unitsPerYear is how many of a unit make a year, +Inf for one that is no time.
 func unitsPerYear(u []byte) float64 { return kindOf(u).perYear }

@@ -10,9 +10,11 @@ import (
 
 // question is one object of a record, and what is known of the question that the numbers in it answer.
 type question struct {
-	at     int // where the object begins
-	holder int // place in the list of the object whose question it shares; -1 for one that has its own, or none
-	known  bool
+	at     int  // where the object begins
+	holder int  // place in the list of the object whose question it shares; -1 for one that has its own, or none
+	known  bool // to be harmless
+	// personal is set when its own code is of the list of personal questions.
+	personal bool
 }
 
 // maxQuestions is how many objects a worker keeps room for from record to record.
@@ -58,8 +60,16 @@ func (t *transformer) questions(s *scanner, holder int) {
 
 func (t *transformer) object(s *scanner, holder int) {
 	f := &t.facts
-	here := len(f.questions)
+	here, coded := len(f.questions), false
 	f.questions = append(f.questions, question{at: s.i, holder: holder})
+	// An object may have two codes, one of which FHIR does not know: both must be harmless. An answer
+	// has none of its own.
+	own := func(harmless, personal bool) {
+		if q := &f.questions[here]; holder < 0 {
+			q.known, q.personal = harmless && (q.known || !coded), q.personal || personal
+			coded = true
+		}
+	}
 	for more := s.enter(); more; more = s.more() {
 		name := s.name()
 		switch {
@@ -68,10 +78,10 @@ func (t *transformer) object(s *scanner, holder int) {
 			f.personal = f.personal || t.isPersonal(code)
 			if link {
 				code = bytes.TrimPrefix(code, []byte{'/'})
-				f.questions[here] = question{f.questions[here].at, -1, loinc(code) && t.engine.harmless[loincSystem][string(code)]}
+				own(loinc(code) && t.engine.harmless[loincSystem][string(code)], t.isPersonal(code))
 			}
 		case string(name) == "code" && s.b[s.i] == '{':
-			f.questions[here] = question{f.questions[here].at, -1, t.isHarmless(*s)}
+			own(t.isHarmless(*s), t.asksPersonal(*s))
 			t.questions(s, -1)
 		case sharesQuestion(name):
 			t.questions(s, here)
@@ -114,18 +124,42 @@ func (t *transformer) isHarmless(s scanner) bool {
 	return some
 }
 
+// asksPersonal reports whether a code of a CodeableConcept is personal.
+func (t *transformer) asksPersonal(s scanner) bool {
+	c, ok := s.find("coding")
+	if !ok || c.b[c.i] != '[' {
+		return false
+	}
+	for more := c.enter(); more; more = c.more() {
+		if code, _ := c.findText("code"); t.isPersonal(code) {
+			return true
+		}
+		c.skip()
+	}
+	return false
+}
+
 // harmless reports whether the numbers of the group at hand answer a question that is known to be harmless.
 func (t *transformer) harmless() bool {
 	if len(t.engine.harmless) == 0 {
 		return false
 	}
+	q := t.question()
+	return q.known && !t.facts.personal
+}
+
+// question returns the question that the numbers of the group at hand answer.
+func (t *transformer) question() question {
 	t.ask()
 	all := t.facts.questions
 	i, ok := slices.BinarySearchFunc(all, t.holder, func(q question, at int) int { return q.at - at })
-	for ok && all[i].holder >= 0 {
+	if !ok {
+		return question{}
+	}
+	for all[i].holder >= 0 {
 		i = all[i].holder
 	}
-	return ok && all[i].known && !t.facts.personal
+	return all[i]
 }
 
 // harmless reads systems, and below each the codes of its questions.
@@ -176,10 +210,11 @@ func (t *transformer) personal() bool {
 	return t.facts.personal
 }
 
-// isPosition reports whether a number may be a latitude or longitude: below a State it needs three digits behind the point,
-// and what is written so is rarely a score or a count.
+// isPosition reports whether a number may be a latitude or longitude. Two digits after the point are
+// exact to a mile. Negative numbers are longitudes of America, and rarely scores or counts. A number
+// with an exponent may have any digits.
 func isPosition(number []byte) bool {
 	_, places, _ := bytes.Cut(number, []byte{'.'})
-	x := abs(value(number))
-	return len(places) > 2 && x >= 13 && x <= 180
+	x := value(number)
+	return abs(x) >= 13 && abs(x) <= 180 && (x < 0 || len(places) > 1 || bytes.ContainsAny(number, "eE"))
 }

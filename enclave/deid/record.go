@@ -18,6 +18,7 @@ func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, c
 	t.unit.known = false
 	t.failed, t.at, t.entry, t.full = "", 0, false, nil
 	t.space()
+	t.begin()
 	v.Type, v.Code = rewrite()
 	if v.Code == "" && t.deep {
 		v.Code, t.at = code.JSONTooDeep, t.deepAt
@@ -37,10 +38,16 @@ func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, c
 // Forget lets go of the keys that the worker was given; HMAC's copies of them are not within reach.
 func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 
-// top rewrites the resource at hand, which is no contained one.
-func (t *transformer) top() (int, code.Record) {
+// begin makes the value at hand the record, of which nothing is known yet. What was known of the record
+// before must not decide about this one, and its place may lie beyond the end of this one.
+func (t *transformer) begin() {
 	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
 	t.facts.asked, t.facts.dated, t.facts.nowhere, t.facts.masked, t.facts.done = false, false, 0, 0, 0
+}
+
+// top rewrites the resource at hand, which is no contained one.
+func (t *transformer) top() (int, code.Record) {
+	t.begin()
 	kind, ok := t.findText("resourceType")
 	if !ok {
 		t.why("resourceType is missing or not a string")

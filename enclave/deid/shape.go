@@ -3,6 +3,7 @@ package deid
 import (
 	"bytes"
 	"regexp"
+	"strings"
 )
 
 // Shapes bound what a kept string can say. Whatever has one of them is plain
@@ -12,7 +13,7 @@ import (
 const (
 	maxCode   = 64 // bytes of a code
 	maxDigits = 4  // digits in a code that need not have any: a ZIP has 5, a telephone 7, an SSN 9
-	maxWhole  = 7  // digits before a number's point, if it is not round
+	maxWhole  = 6  // digits before a number's point, if it is not round: a telephone number has 7
 	maxNumber = 32 // bytes of a number's text; FHIR asks for 18 digits to be kept
 )
 
@@ -118,7 +119,7 @@ func (s shape) fits(b []byte) bool {
 	if s.kind == "ndc" {
 		return ndc(b)
 	}
-	if s.narrow && (digits(b) > maxDigits || dayShaped(b) || numeral(b)) {
+	if s.narrow && (digits(b) > maxDigits || dayShaped(b) || telling(b)) {
 		return false
 	}
 	if dateShaped(b) {
@@ -140,17 +141,47 @@ func (s shape) fits(b []byte) bool {
 	case "ucum":
 		return only(b, digit|letter|ucum) && digits(b) <= maxDigits && !dayShaped(b) && ucumUnit(b, s.words)
 	}
-	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits && !dayShaped(b) && !numeral(b)
+	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits && !dayShaped(b) && !telling(b)
 }
 
-// numeral reports whether b is a number over the cap in the place of a code: an age, or a year of birth.
-func numeral(b []byte) bool {
-	return b[0] != '0' && len(b) <= maxDigits && only(b, digit) && number(b) > ageCap
+// telling reports whether b, of few digits, says something else in the place of a code: an age over the
+// cap (95, 095, 95.0, 95-years), a year (born-1931, 2019Q1), a day (12-31, 15-Mar), a time of day
+// (14:35), a county (075) or a position (42.36, -71). Codes of HL7 that are numbers over the cap are
+// listed system by system.
+func telling(b []byte) bool {
+	rows, words := 0, 0 // of digits, of letters
+	var over, year, age, month bool
+	for i := 0; i < len(b); {
+		from, c := i, classes[b[i]]&(digit|letter)
+		for i++; c != 0 && i < len(b) && classes[b[i]]&c != 0; i++ {
+		}
+		switch row := b[from:i]; c {
+		case digit:
+			rows++
+			n := number(row[:min(len(row), 9)])
+			over = over || n > ageCap
+			year = year || len(row) == 4 && 1800 <= n && n < 2100
+		case letter:
+			words++
+			w := strings.ToLower(string(row))
+			age, month = age || ageWords[w], month || months[w]
+		}
+	}
+	if words == 0 {
+		return over || rows > 1 || b[0] == '-' || b[0] == '0' && len(b) > 2
+	}
+	return year || over && age || rows > 0 && month
 }
+
+var (
+	ageWords = wordSet("y yr yrs yo year years age aged old yearold yearsold")
+	months   = wordSet(`jan feb mar apr may jun jul aug sep sept oct nov dec
+		january february march april june july august september october november december`)
+)
 
 // addressTail reports whether b may follow a listed address.
 func addressTail(b []byte, extra class) bool {
-	return len(b) > 0 && len(b) <= 2*maxCode && only(b, digit|letter|dash|extra) && digits(b) <= maxDigits && !dateShaped(b)
+	return len(b) > 0 && len(b) <= 2*maxCode && only(b, digit|letter|dash|extra) && digits(b) <= maxDigits && !dateShaped(b) && !telling(b)
 }
 
 // year returns the year of a FHIR date or dateTime, and its text.

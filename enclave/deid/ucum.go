@@ -91,16 +91,29 @@ func component(b []byte, annotations map[string]bool) bool {
 		}
 	}
 	if len(b) == 0 || only(b, digit) {
-		return len(b) > 0
+		return len(b) > 0 && isFactor(b)
 	}
 	if isAtom(b) {
 		return true
 	}
-	b = bytes.TrimRight(b, "0123456789")
+	atom := bytes.TrimRight(b, "0123456789")
+	if power := b[len(atom):]; len(power) > 2 || number(power) > maxPower {
+		return false
+	}
+	b = atom
 	if n := len(b); n > 1 && (b[n-1] == '-' || b[n-1] == '+') {
 		b = b[:n-1]
 	}
 	return isAtom(b)
+}
+
+// maxPower is the greatest exponent in a unit: in a greater one something else may hide, as in a95.
+const maxPower = 24
+
+// isFactor reports whether a number may be part of a unit: 24 h, 100 cells, 1000. Another one over the
+// cap may be an age, and belongs to the value.
+func isFactor(b []byte) bool {
+	return len(b) <= maxDigits+1 && (number(b) <= ageCap || b[0] == '1' && len(bytes.TrimRight(b, "0")) == 1)
 }
 
 func isAtom(b []byte) bool {

@@ -136,11 +136,16 @@ func factor(b []byte) (d dimension) {
 		one.factor, one.time = s, 1
 	} else if f, ok := pure[string(atom)]; ok {
 		one.factor = f
+	} else if string(atom) == "Hz" || string(atom) == "Bq" {
+		one.time = -1
 	} else if p, ok := prefixed(atom); ok {
 		one.factor = math.Pow10(p)
-		if rest := atom[prefixLen(atom):]; string(rest) == "s" {
+		switch rest := atom[prefixLen(atom):]; string(rest) {
+		case "s":
 			one.time = 1
-		} else {
+		case "Hz", "Bq":
+			one.time = -1
+		default:
 			one.other(rest, 1)
 		}
 	} else {

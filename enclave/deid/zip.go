@@ -80,7 +80,7 @@ func among[V any](t *transformer, member string, set map[string]V) bool {
 		return false
 	}
 	s := bytes.TrimSpace(v.str())
-	_, ok = set[string(bytes.ToUpper(s))]
+	_, ok = set[string(bytes.TrimPrefix(bytes.ToUpper(s), []byte("US-")))] // as in US-CA
 	return ok && len(s) <= maxName
 }
 

@@ -111,6 +111,11 @@ var kinds = map[string]func(*person) planted{
 	"months90": func(p *person) planted {
 		return whole(fmt.Sprint(12*(91+p.IntN(18)) + 1 + p.IntN(10)))
 	},
+	"decades": func(p *person) planted { return whole(fmt.Sprintf("%d.%02d", 9+p.IntN(2), 11+p.IntN(80))) },
+	"lat-exp": func(p *person) planted { return whole(fmt.Sprintf("42%04de-4", p.next()%10_000)) },
+	"lat2":    func(p *person) planted { return whole(fmt.Sprintf("%d.%02d", 25+p.IntN(23), 11+p.IntN(80))) },
+	"local":   func(p *person) planted { return whole(fmt.Sprintf("9%06d", p.next()%1_000_000)) },
+	"nine":    func(p *person) planted { return whole(p.digits(9)) },
 	"phone":   func(p *person) planted { d := p.digits(10); return whole("(" + d[:3] + ") " + d[3:6] + "-" + d[6:]) },
 	"plain":   func(p *person) planted { return whole(p.digits(10)) },
 	"tel":     func(p *person) planted { d := p.digits(10); return whole("+1-" + d[:3] + "-" + d[3:6] + "-" + d[6:]) },
