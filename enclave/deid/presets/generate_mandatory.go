@@ -28,10 +28,10 @@ mandatory
 // invariants are elements that are not mandatory alone.
 var invariants = []string{
 	"Appointment.end", "Appointment.start", // app-3
-	"Appointment.participant.actor",                // app-1
-	"MeasureReport.group.stratifier.stratum.value", // mrp-2
-	"Organization.name",                            // org-1
-	"Patient.contact.name",                         // pat-1
+	"Appointment.participant.actor",                                                                    // app-1
+	"MeasureReport.group.stratifier.stratum.component", "MeasureReport.group.stratifier.stratum.value", // mrp-2
+	"Organization.name",    // org-1
+	"Patient.contact.name", // pat-1
 }
 
 type definition struct {
