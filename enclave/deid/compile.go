@@ -48,6 +48,7 @@ func Compile(rules []byte) (*Engine, error) {
 	c.share(sections)
 	c.complete()
 	c.options()
+	c.mandatory()
 	if len(c.engine.resources) == 0 && len(c.faults) == 0 {
 		c.faults.add(1, "no resource section: nothing would be allowed")
 	}
@@ -64,8 +65,9 @@ type compiler struct {
 	engine *Engine
 	sets   map[string]map[string]bool
 	types  map[string]*node
-	common *node // what holds in every resource
-	adding bool  // what is read belongs to an extension of the rules
+	common *node   // what holds in every resource
+	needed []*line // of the section mandatory
+	adding bool    // what is read belongs to an extension of the rules
 	// defines are the words that a rule file makes, for rules of one line.
 	defines map[string]definition
 	// extended are the extensions, once their members are known.
@@ -110,6 +112,11 @@ func (c *compiler) declare(s *line) {
 	case kind == "option" && len(args) == 1 && options[args[0]]:
 		c.once(s, c.engine.options[args[0]])
 		put(&c.engine.options, args[0], true)
+	case kind == "mandatory" && len(args) == 0:
+		if c.needed != nil {
+			c.add(s.number, "%q stands twice", s.words[0])
+		}
+		c.needed = s.children
 	case kind == "harmless" && len(args) == 0:
 		c.harmless(s)
 	case kind == "profiles" && len(args) == 0:

@@ -3,6 +3,8 @@ package deid
 import (
 	"bytes"
 	"maps"
+
+	"anchorhold/protocol/code"
 )
 
 // options are what a rule file can choose, each off unless an "option" line names it.
@@ -82,7 +84,20 @@ func (t *transformer) mask(n *node, in int, kept bool) bool {
 		}
 		in = first.i
 	}
-	if t.facts.masked == maxMasked || t.b[in] == '[' || t.b[in] == 'n' {
+	if t.b[in] == '[' || t.b[in] == 'n' {
+		return false
+	}
+	if n.mandatory && n.method == group && !n.shared {
+		// Its own mandatory elements went with it, by a modifier: a reason in its place would not be valid.
+		t.why("nothing may stay of " + n.name() + ", which is mandatory")
+		t.reject(code.MandatoryRemoved)
+		return false
+	}
+	if t.facts.masked == maxMasked {
+		if n.mandatory {
+			t.why("more than 256 values went that need a reason, the last of " + n.name())
+			t.reject(code.MandatoryRemoved)
+		}
 		return false
 	}
 	t.facts.masked++

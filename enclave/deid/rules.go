@@ -121,6 +121,7 @@ type node struct {
 	profile    string // what claim writes where the record claims none of its set
 	late       late
 	masks      bool // where its value goes, the reason why it is absent is written
+	mandatory  bool // a record without it or the reason is not valid
 	set        map[string]bool
 	children   map[string]*node
 	extensions map[string]*node

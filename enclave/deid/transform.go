@@ -218,6 +218,7 @@ var plainNode = &node{method: group}
 // reports whether any stayed. kept says whether one stands before them.
 func (t *transformer) members(n *node, kept bool) bool {
 	before := kept
+	real := kept // something stays that is not only the reason why a mandatory element is absent
 	for more := t.enter(); more; more = t.more() {
 		if t.stopped() {
 			return false
@@ -262,19 +263,25 @@ func (t *transformer) members(n *node, kept bool) bool {
 		case t.failed != "":
 			return false
 		case ok:
-			kept = true
+			kept, real = true, true
 		default:
 			if t.rollback(m); child.modifier {
 				t.leave()
 				return false
 			}
-			kept = child.masks && t.mask(child, in, kept) || kept
+			if child.masks && t.mask(child, in, kept) {
+				kept, real = true, real || !child.mandatory
+			}
+			if t.failed != "" {
+				return false
+			}
 		}
 	}
 	if n.late.any() {
 		kept = t.late(n, kept)
+		real = real || kept
 	}
-	return kept || before
+	return before || kept && (real || n.mandatory)
 }
 
 // is reports whether the value at hand is the one that it must be, and moves behind it.

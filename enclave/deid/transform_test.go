@@ -202,7 +202,7 @@ func TestReferences(t *testing.T) {
 		{`"reference":["Patient/1"]`, ""},
 	}
 	for _, test := range tests {
-		want := `{"resourceType":"Condition"}`
+		want := `{"resourceType":"Condition","subject":` + masked + `}`
 		if test.want != "" {
 			want = `{"resourceType":"Condition","subject":{` + test.want + `}}`
 		}

@@ -62,6 +62,7 @@ const (
 	ResourceTypeNotAllowed Record = "resource-type-not-allowed"
 	ResourceMalformed      Record = "resource-malformed"
 	ModifierExtension      Record = "modifier-extension"
+	MandatoryRemoved       Record = "mandatory-removed"
 	ProcessingFailed       Record = "processing-failed"
 )
 
@@ -118,6 +119,7 @@ var records = map[Record]bool{
 	ResourceTypeNotAllowed: true,
 	ResourceMalformed:      true,
 	ModifierExtension:      true,
+	MandatoryRemoved:       true,
 	ProcessingFailed:       true,
 }
 
