@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Race tests, coverage of the trusted code, short fuzz, generated files unchanged: scripts/check.sh FUZZTIME
+# Race tests, coverage of the trusted code, short fuzz, generated files unchanged, mutants that apply: scripts/check.sh FUZZTIME
 # Prints the seconds of each part. make check runs lint.sh before.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,4 +40,5 @@ part 'record tests' records
 part coverage scripts/cover.sh
 part fuzz scripts/fuzz.sh "${1:-3s}"
 part 'generated files' generated
+part mutants env ONLY_APPLY=yes scripts/mutants.sh
 echo "check passed in $SECONDS s"

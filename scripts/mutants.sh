@@ -3,6 +3,7 @@
 # tests of the package it names, which must fail.
 #   scripts/mutants.sh [WORDS]: only the mutants whose name contains WORDS
 #   MUTANTS="FILE...": only the mutants of these files
+#   ONLY_APPLY=yes: runs no test, and only checks that every mutant applies
 # Prints mutant, package and the test that failed. A mutant that survives, does not apply or does not compile is a failure.
 #
 # A block of a mutants file has these lines, and a blank line after it:
@@ -50,7 +51,7 @@ failed() {
 	head -n 1 <<<"$found"
 }
 
-while read -r package tests; do
+[[ -n ${ONLY_APPLY:-} ]] || while read -r package tests; do
 	# shellcheck disable=SC2086 # names of tests hold no blanks
 	run "$package" $tests || { cat "$log" >&2; echo "the tests of $package fail without any mutant" >&2; exit 1; }
 	# Or a misspelt test would run nothing, and every mutant would seem to survive.
@@ -83,6 +84,8 @@ mutate() {
 	cp "$file" "$copy/.original"
 	if ! apply; then
 		fault 'DOES NOT APPLY'
+	elif [[ -n ${ONLY_APPLY:-} ]]; then
+		:
 	elif [[ $file == *.go ]] && ! go build -o /dev/null "./$(dirname "$file")" >"$log" 2>&1; then
 		fault "DOES NOT COMPILE: $(tail -n 1 "$log")"
 	elif run "$package" $kills; then # shellcheck disable=SC2086
@@ -107,7 +110,7 @@ while IFS= read -r line || [[ -n $line ]]; do
 	'') [[ -z ${old:-} ]] || { mutate; old=''; } ;;
 	esac
 done < <(cat "$list" && echo)
-echo "$total mutants, $((total - bad)) killed"
+echo "$total mutants, $((total - bad)) $([[ ${ONLY_APPLY:-} ]] && echo apply || echo killed)"
 # Of a run of all mutants, the rows of the threat model that none of them covers.
 [[ -n $only || -n ${MUTANTS:-} ]] || scripts/threats.sh || bad=$((bad + 1))
 ((total > 0 && bad == 0))

@@ -234,6 +234,20 @@ func TestBundleOutputDoesNotDependOnReaderOrWorkers(t *testing.T) {
 	}
 }
 
+// A Bundle on a line remembers where its first 4,096 entries end, and finds the others again.
+func TestBundleOnALineKeepsAllEntriesInOrder(t *testing.T) {
+	var in, want strings.Builder
+	states := []string{"finished", "planned", "triaged", "unknown", "arrived"}
+	for i := range 4096 + 100 {
+		fmt.Fprintf(&in, ` , { "resource" : {"resourceType":"Encounter","status":%q, "x":["]},{"]} }`, states[i%len(states)])
+		fmt.Fprintf(&want, `,{"resource":{"resourceType":"Encounter","status":%q}}`, states[i%len(states)])
+	}
+	got, _ := process(t, `{"resourceType":"Bundle","entry":[`+in.String()[2:]+`],"type":"collection"}`+"\n")
+	if got != `{"resourceType":"Bundle","type":"collection","entry":[`+want.String()[1:]+"]}\n" {
+		t.Errorf("got %.300s… of %d bytes", got, len(got))
+	}
+}
+
 // A Bundle has no limit of its own: memory goes with its largest entry. This one has 124 MB.
 func TestBundleInBoundedMemory(t *testing.T) {
 	w := &peak{}

@@ -42,7 +42,8 @@ func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 // before must not decide about this one, and its place may lie beyond the end of this one.
 func (t *transformer) begin() {
 	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
-	t.facts.asked, t.facts.dated, t.facts.nowhere, t.facts.masked, t.facts.done = false, false, 0, 0, 0
+	f := &t.facts
+	f.asked, f.dated, f.searched, f.nowhere, f.masked, f.done = false, false, false, 0, 0, 0
 }
 
 // top rewrites the resource at hand, which is no contained one.

@@ -3,7 +3,6 @@ package deid
 import (
 	"bytes"
 	"regexp"
-	"strings"
 )
 
 // Shapes bound what a kept string can say. Whatever has one of them is plain
@@ -163,8 +162,14 @@ func telling(b []byte) bool {
 			year = year || len(row) == 4 && 1800 <= n && n < 2100
 		case letter:
 			words++
-			w := strings.ToLower(string(row))
-			age, month = age || ageWords[w], month || months[w]
+			var lower [16]byte // longer than all words of the lists
+			if len(row) <= len(lower) {
+				for j, x := range row {
+					lower[j] = x | 0x20
+				}
+				w := lower[:len(row)]
+				age, month = age || ageWords[string(w)], month || months[string(w)]
+			}
 		}
 	}
 	if words == 0 {

@@ -1,5 +1,7 @@
 package deid
 
+import "bytes"
+
 // What one number tells depends on the years that stay in the record. They are found once for a record, by reading all of
 // it, and only for a record with a number that may be an age.
 
@@ -9,14 +11,48 @@ func (t *transformer) datesAge(years float64) bool {
 	if years == 0 || years > ageCap {
 		return false // one over the cap has a rule of its own
 	}
-	if f := &t.facts; !f.dated {
+	f := &t.facts
+	if !f.dated && years+float64(t.year-t.oldestWritten()) <= ageCap {
+		return false // as for nearly all records, and the dates need not be read by their rules
+	}
+	if !f.dated {
 		f.dated, f.oldest = true, t.year
 		if r := t.engine.resources[string(t.kind)]; r != nil {
 			s := t.again()
 			t.years(&s, &r.node)
 		}
 	}
-	return years+float64(t.year-t.facts.oldest) > ageCap
+	return years+float64(t.year-f.oldest) > ageCap
+}
+
+// oldestWritten returns a year that is not after any year that may stay in the record. It is found once for a record, by a
+// search for strings that begin like a date before 2000, whether they stay or not.
+func (t *transformer) oldestWritten() int {
+	f := &t.facts
+	if !f.searched {
+		b := t.b[t.root:]
+		f.searched, f.earliest = true, t.year-ageCap
+		if t.steps.Spend(len(b)/bytesPerStep) && f.earliest >= 1900 && t.year >= 2000 && !bytes.Contains(b, []byte(`\u`)) {
+			f.earliest = earliest(b)
+		}
+	}
+	return f.earliest
+}
+
+// earliest returns the smallest of the years 1900 to 1999 with which a string in b begins as a FHIR date does, or 2000.
+// No string in b may hold an escape that begins with \u.
+func earliest(b []byte) int {
+	least := 2000
+	for {
+		i := bytes.Index(b, []byte(`"19`))
+		if i < 0 {
+			return least
+		}
+		b = b[i+1:]
+		if len(b) > 4 && only(b[2:4], digit) && (b[4] == '"' || b[4] == '-' && len(b) > 6 && only(b[5:7], digit)) {
+			least = min(least, number(b[:4])) // a LOINC code has one digit after its dash
+		}
+	}
 }
 
 // tellsByYear is the same for a Quantity, by its code and by its unit: whichever a reader takes.

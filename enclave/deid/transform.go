@@ -53,7 +53,9 @@ type transformer struct {
 		asked, personal bool
 		questions       []question
 		dated           bool
-		oldest          int
+		oldest          int // year that stays; once dated
+		searched        bool
+		earliest        int // year that may stay, whatever the rules say; once searched
 		nowhere         int // ZIP codes of nowhere so far
 		masked          int // reasons for absent values so far
 		done            deed

@@ -56,7 +56,8 @@ func isBundle(b []byte) bool {
 // bundle rewrites a whole Bundle, which is valid JSON, on the line of that number. A rejected entry is left out; a rejected frame takes
 // all with it.
 func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
-	frame, entries := parts(l)
+	frame, entries, ends := parts(l, b.ends)
+	b.ends = ends
 	if v, place := b.piece(d, w.Frame, frame); v.Code != "" {
 		b.count(line, v, place)
 		return
@@ -91,33 +92,57 @@ func entryPlace(entry int64, place string) string {
 	return "/entry/" + strconv.FormatInt(entry, 10) + place
 }
 
-// parts takes a valid Bundle apart: the members but entry, as an object, and the entries. Of these no list is made: of 1,1,1,… it would
-// take many times the memory of the line.
-func parts(l []byte) (frame []byte, entries iter.Seq[[]byte]) {
+// maxEnds is how many ends of entries are remembered. The entries after these are passed over twice: a list for 1,1,1,… would take
+// many times the memory of the line.
+const maxEnds = 4096
+
+// parts splits a valid Bundle into its members except entry, as an object, and its entries. It uses the memory of ends.
+func parts(l []byte, ends []int) (frame []byte, entries iter.Seq[[]byte], used []int) {
 	p := pieces{buf: l, max: len(l)}
 	p.take('{')
 	frame = append(make([]byte, 0, 256), '{')
 	first := len(l)
 	for p.space() == '"' {
 		text, name, _ := p.name(nil)
-		at := p.i
-		value := p.skip()
-		if name == "entry" && value[0] == '[' {
-			first = at
+		if name == "entry" && p.space() == '[' {
+			first = p.i
+			ends = p.elements(ends[:0])
 		} else {
 			if len(frame) > 1 {
 				frame = append(frame, ',')
 			}
-			frame = append(append(frame, text...), value...)
+			frame = append(append(frame, text...), p.skip()...)
 		}
 		p.take(',')
 	}
-	return append(frame, '}'), func(yield func([]byte) bool) {
+	entries = func(yield func([]byte) bool) {
 		p := pieces{buf: l, i: first, max: len(l)}
-		for more := p.take('['); more && p.space() != ']'; p.take(',') {
-			more = yield(p.skip())
+		more := p.take('[')
+		for n := 0; more && p.space() != ']'; n++ {
+			if n < len(ends) {
+				start := p.i
+				p.i = ends[n]
+				more = yield(l[start:p.i])
+			} else {
+				more = yield(p.skip())
+			}
+			p.take(',')
 		}
 	}
+	return append(frame, '}'), entries, ends
+}
+
+// elements moves past an array and appends the ends of its first elements to ends, maxEnds at most.
+func (p *pieces) elements(ends []int) []int {
+	for more := p.take('['); more && p.space() != ']'; {
+		p.skip()
+		if len(ends) < maxEnds {
+			ends = append(ends, p.i)
+		}
+		more = p.take(',')
+	}
+	p.take(']')
+	return ends
 }
 
 // frame rewrites a part of the frame of a Bundle that comes piece by piece. One that is rejected ends the job: entries are out already, or

@@ -16,10 +16,8 @@ import (
 // duplicate name is an attack: two readers, two records. Before that values are
 // counted: jsontext takes memory for each name.
 func judge(b []byte, o *Options) (c code.Record, pointer string) {
-	if len(b) > fewBytes {
-		if values, _ := measure(b); values > maxValues(o.MaxRecord) {
-			return code.JSONTooManyValues, ""
-		}
+	if len(b) > fewBytes && tooMany(b, maxValues(o.MaxRecord)) {
+		return code.JSONTooManyValues, ""
 	}
 	if jsontext.Value(b).IsValid() {
 		return "", ""

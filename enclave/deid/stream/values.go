@@ -14,6 +14,16 @@ const (
 // maxValues is how many values a record of at most so many bytes may have.
 func maxValues(record int) int { return max(record/valueBytes, fewBytes) }
 
+// tooMany reports whether a JSON text has more than so many values. Nearly always the count of the bytes that begin or separate
+// values, those in strings included, shows that it has not.
+func tooMany(b []byte, most int) bool {
+	if 1+bytes.Count(b, []byte{','})+bytes.Count(b, []byte{'['})+bytes.Count(b, []byte{'{'}) <= most {
+		return false
+	}
+	values, _ := measure(b)
+	return values > most
+}
+
 // measure counts the values of a JSON text, objects among them, without a look at its grammar. Memory is taken for values, not for
 // bytes, so they are counted before anything is built of them.
 func measure(b []byte) (values, objects int) {
