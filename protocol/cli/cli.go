@@ -82,9 +82,16 @@ func WriteJSON(w io.Writer, v any) error {
 	if err := e.Encode(v); err != nil {
 		return err
 	}
+	_, err := w.Write(EscapeJSON(b.String()))
+	return err
+}
+
+// EscapeJSON escapes what a terminal does not print in a JSON text. Nothing but a string and the line ends of an indented text may hold
+// such characters.
+func EscapeJSON(text string) []byte {
 	var out []byte
-	for _, r := range b.String() {
-		if r == '\n' || unicode.IsPrint(r) { // outside of strings nothing else stands
+	for _, r := range text {
+		if r == '\n' || unicode.IsPrint(r) {
 			out = utf8.AppendRune(out, r)
 			continue
 		}
@@ -92,6 +99,5 @@ func WriteJSON(w io.Writer, v any) error {
 			out = fmt.Appendf(out, "\\u%04x", unit)
 		}
 	}
-	_, err := w.Write(out)
-	return err
+	return out
 }

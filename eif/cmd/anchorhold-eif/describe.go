@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -213,7 +212,7 @@ func (a *app) printDescription(path string, i *image.Image, d *description) {
 	}
 	if d.Metadata != nil {
 		b, _ := json.Marshal(d.Metadata)
-		fmt.Fprintf(a.out, "metadata (not measured): %q %q %s\n", d.ImageName, d.ImageVersion, bytes.TrimSpace(b))
+		fmt.Fprintf(a.out, "metadata (not measured): %q %q %s\n", d.ImageName, d.ImageVersion, cli.EscapeJSON(string(b)))
 	}
 	fmt.Fprintf(a.out, "needs at least %d MiB and %d CPUs (nitro-cli), more for jobs\n", d.MinimumMemoryMiB, d.MinimumCPUs)
 }

@@ -59,6 +59,9 @@ func writeSection(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[1] {
 	case "metadata":
 		i.Sections[metadata].Data = []byte("none")
+	case "control": // a C1 control, text that runs backwards, and one outside of the first plane
+		old := []byte(`"KernelVersion":"`)
+		i.Sections[metadata].Data = bytes.Replace(i.Sections[metadata].Data, old, append(old, "\u009b31m\u202e\U000e0001"...), 1)
 	case "notpem":
 		*data = coseSection(ts, i, elliptic.P384(), year, []byte("none"))
 	case "es256", "resigned":
