@@ -3,6 +3,7 @@ package deid_test
 import (
 	"bytes"
 	"context"
+	"io"
 	"strings"
 	"testing"
 
@@ -58,5 +59,28 @@ func TestCrosswalkOfKeyedSurrogates(t *testing.T) {
 	})
 	if code.Of(err) != code.CrosswalkMismatch {
 		t.Errorf("another key: got %v, want %s", err, code.CrosswalkMismatch)
+	}
+}
+
+// Equal identifiers in a row share their memory. One that goes with its record leaves that of the record before.
+func TestCrosswalkKeepsWhatARejectedRecordShares(t *testing.T) {
+	in := `{"resourceType":"Patient","id":"same","identifier":[{"system":"Patient","value":"same"}]}
+{"resourceType":"Organization","identifier":[{"system":"Patient","value":"same"}],"modifierExtension":[{"url":"x"}]}
+{"resourceType":"Patient","id":"else"}
+`
+	var crosswalk bytes.Buffer
+	o := options()
+	o.Workers = 1
+	o.Crosswalk = &crosswalk
+	if _, err := safeHarbor(t).Process(context.Background(), strings.NewReader(in), io.Discard, o); err != nil {
+		t.Fatal(err)
+	}
+	got := spelt.ReplaceAllString(crosswalk.String(), "…")
+	want := `{"kind":"id","scope":"Patient","original":"same","surrogate":"…"}
+{"kind":"identifier","scope":"Patient","original":"same","surrogate":"…"}
+{"kind":"id","scope":"Patient","original":"else","surrogate":"…"}
+`
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
 	}
 }

@@ -74,7 +74,7 @@ func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
 			b.out = append(b.out, `,"entry":[`...)
 		}
 		v, place := b.piece(d, w.Entry, e)
-		b.count(line, v, entryPlace(i, place))
+		b.count(line, v, b.entryPlace(v, i, place))
 		if v.Code != "" {
 			b.out = b.out[:at]
 			continue
@@ -87,8 +87,12 @@ func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
 	b.out = append(b.out, "}\n"...)
 }
 
-// entryPlace is where in the Bundle a place in an entry is.
-func entryPlace(entry int64, place string) string {
+// entryPlace returns where in the Bundle a place in an entry is, if the report will say it. Most rejected entries of a Bundle
+// of a million are only counted.
+func (b *block) entryPlace(v Verdict, entry int64, place string) string {
+	if v.Code == "" || len(b.rejects) >= maxRejects {
+		return ""
+	}
 	return "/entry/" + strconv.FormatInt(entry, 10) + place
 }
 
@@ -188,6 +192,6 @@ func (b *block) entries(d *desk, w BundleWorker, o *Options) {
 		if v.Code != "" {
 			b.out = b.out[:at]
 		}
-		b.count(1, v, entryPlace(b.first+int64(i), place))
+		b.count(1, v, b.entryPlace(v, b.first+int64(i), place))
 	}
 }

@@ -39,21 +39,41 @@ type originals struct {
 
 // original is one: its scope and id lie in text.
 type original struct {
+	start, mid, stop uint32
 	kind             Kind
-	start, mid, stop int
 }
 
+// maxOriginals is how many bytes text may have. No block comes near it: the originals of a record are a few times as long as the
+// record at most, because an id is short.
+const maxOriginals = 1 << 31
+
+// add appends an identifier. A row of equal ones, which an attack may have half a million of in a record, shares one text.
 func (o *originals) add(k Kind, scope, id []byte) {
+	if n := len(o.list); n > 0 {
+		last := o.list[n-1]
+		if last.kind == k && bytes.Equal(o.text[last.start:last.mid], scope) && bytes.Equal(o.text[last.mid:last.stop], id) {
+			o.list = append(o.list, last)
+			return
+		}
+	}
 	start := len(o.text)
+	if start+len(scope)+len(id) > maxOriginals {
+		panic("originals of a block take over 2 GiB") // ends the job, see block.transform
+	}
 	o.text = append(append(o.text, scope...), id...)
-	o.list = append(o.list, original{k, start, start + len(scope), len(o.text)})
+	o.list = append(o.list, original{uint32(start), uint32(start + len(scope)), uint32(len(o.text)), k})
 }
 
 // cut goes back to n originals.
 func (o *originals) cut(n int) {
-	if n < len(o.list) {
-		o.text, o.list = o.text[:o.list[n].start], o.list[:n]
+	if n >= len(o.list) {
+		return
 	}
+	end := uint32(0)
+	if n > 0 {
+		end = o.list[n-1].stop // what follows may share its text
+	}
+	o.text, o.list = o.text[:end], o.list[:n]
 }
 
 // appendLine appends the line of an identifier. One identifier has one line: quoting is minimal and the order of members fixed.
