@@ -179,9 +179,19 @@ func (c *compiler) harmless(s *line) {
 			put(&codes, code, true)
 		}
 		put(&c.engine.harmless, system, codes)
+		c.questioned(l)
 	}
 	if len(s.children) == 0 {
 		c.add(s.number, "empty list")
+	}
+}
+
+// questioned notes where the codes below a line stand.
+func (c *compiler) questioned(s *line) {
+	for _, l := range s.children {
+		for _, code := range l.words {
+			put(&c.asked, code, l.number)
+		}
 	}
 }
 
