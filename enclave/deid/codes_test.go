@@ -133,6 +133,37 @@ func TestListedCodesOfHL7TellNoNumbers(t *testing.T) {
 	}
 }
 
+// The attack: an age, a year of birth or a telephone number as an answer by a code of a system that has such numbers. As a drug
+// or a service they stay: 1998 is captopril.
+func TestNumbersAsAnswersByACodeGo(t *testing.T) {
+	const rxnorm, ndc = "http://www.nlm.nih.gov/research/umls/rxnorm", "http://hl7.org/fhir/sid/ndc"
+	for _, c := range []struct {
+		system, code string
+		answer       bool // it stays as one
+	}{
+		{rxnorm, "1931", false}, {rxnorm, "1998", false}, {rxnorm, "95", false}, {rxnorm, "161", true}, {rxnorm, "6809", true},
+		{ndc, "12065551234", false}, {ndc, "00069000901", true}, {ndc, "11523702001", true}, {ndc, "16729-0045-10", true},
+		{"http://hl7.org/fhir/sid/cvx", "95", false}, {"http://hl7.org/fhir/sid/cvx", "08", true}, {"http://hl7.org/fhir/sid/icd-9-cm", "095", false},
+		{"http://www.ama-assn.org/go/cpt", "95", false}, {"http://www.ama-assn.org/go/cpt", "99213", true},
+		{"http://snomed.info/sct", "22298006", true}, {"http://terminology.hl7.org/CodeSystem/ex-USCLS", "2601", true},
+	} {
+		coding := `{"system":"` + c.system + `","code":"` + c.code + `"}`
+		for in, want := range map[string]bool{
+			observation(`"valueCodeableConcept":{"coding":[` + coding + `]}`):                     c.answer,
+			observation(`"component":[{"valueCodeableConcept":{"coding":[` + coding + `]}}]`):     c.answer,
+			answered("1", `"valueCoding":`+coding, ""):                                            c.answer,
+			`{"resourceType":"Task","input":[{"valueCoding":` + coding + `}]}`:                    c.answer,
+			`{"resourceType":"Medication","code":{"coding":[` + coding + `]}}`:                    true,
+			`{"resourceType":"Claim","item":[{"productOrService":{"coding":[` + coding + `]}}]}`:  true,
+			observation(`"component":[{"valueBoolean":true,"code":{"coding":[` + coding + `]}}]`): true,
+		} {
+			if got := strings.Contains(one(t, in), `"`+c.code+`"`); got != want {
+				t.Errorf("%s: got kept %t, want %t", in, got, want)
+			}
+		}
+	}
+}
+
 func TestDrugCodesInAllForms(t *testing.T) {
 	for _, system := range []string{"http://hl7.org/fhir/sid/ndc", "urn:oid:2.16.840.1.113883.6.69"} {
 		testCodes(t, system, map[string]bool{

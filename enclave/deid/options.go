@@ -263,7 +263,7 @@ func (t *transformer) ownLabels(meta scanner) bool {
 		if t.b[t.i] != '{' {
 			t.skip()
 			t.rollback(m)
-		} else if t.coding() {
+		} else if t.coding(false) {
 			some = true
 		} else {
 			t.rollback(m)

@@ -41,7 +41,7 @@ func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 // begin makes the value at hand the record, of which nothing is known yet. What was known of the record
 // before must not decide about this one, and its place may lie beyond the end of this one.
 func (t *transformer) begin() {
-	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
+	t.root, t.inside, t.answer, t.locals, t.address.known = t.i, false, false, nil, false
 	t.facts.asked, t.facts.dated, t.facts.nowhere, t.facts.masked, t.facts.done = false, false, 0, 0, 0
 }
 

@@ -35,6 +35,7 @@ type transformer struct {
 	inside bool        // a contained resource of it
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
+	answer bool        // it is an answer, or in one
 	offset offset      // of its patient's dates
 	// unit remembers what unitBeside found out.
 	unit struct {
@@ -187,11 +188,11 @@ func (t *transformer) composite(n *node) bool {
 	t.row = n.row
 	switch n.method {
 	case group:
-		outer := t.holder
-		t.holder = t.i
+		outer, answer := t.holder, t.answer
+		t.holder, t.answer = t.i, answer || n.answers
 		t.out = append(t.out, '{')
 		kept := t.members(n, false)
-		t.holder = outer
+		t.holder, t.answer = outer, answer
 		t.out = append(t.out, '}')
 		return kept
 	case identifier:
@@ -199,7 +200,7 @@ func (t *transformer) composite(n *node) bool {
 	case reference:
 		return t.reference()
 	case coding:
-		return t.coding()
+		return t.coding(t.answer || n.answers)
 	case quantity, age, ageLow, ageHigh:
 		return t.quantity(n)
 	case contained:
