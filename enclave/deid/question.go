@@ -207,7 +207,7 @@ func (t *transformer) tells(n *node, number []byte, unit float64) bool {
 	case x > ageCap:
 		return !t.harmless()
 	}
-	return (t.datesAge(x) || isPosition(number)) && !t.harmless()
+	return (t.datesAge(x) || isPosition(number) || digits(number) > maxWhole) && !t.harmless()
 }
 
 // personal reports whether the record asks one of the questions of the list: then no number over the cap stays, whatever it
