@@ -30,15 +30,24 @@ systems
 `
 
 var (
-	families = []string{"http://terminology.hl7.org/CodeSystem/", "http://hl7.org/fhir/", "http://fhir.org/guides/hrsa/uds-plus/CodeSystem/"}
+	families = []string{"http://terminology.hl7.org/", "http://hl7.org/fhir/", "http://fhir.org/guides/hrsa/uds-plus/CodeSystem/"}
 	// technical systems have no codes of health records.
-	technical = regexp.MustCompile(`/(conceptdomains|v3-CodeSystem|v3-CodeSystemType|v3-DataType\w*|v3-ParameterizedDataType|v3-hl7\w*|v3-HL7\w*|v3-ISO3166\w*|v3-ConceptProperty|v2-0003|v2-0076|v2-0354|v2-tables|resource-types|data-types|spdx-license|example\w*)$`)
+	technical = regexp.MustCompile(`/(conceptdomains|v3-CodeSystem|v3-CodeSystemType|v3-DataType\w*|v3-ParameterizedDataType|v3-hl7\w*|v3-HL7\w*|v3-ISO3166\w*|v3-ConceptProperty|v2-0003|v2-0076|v2-0354|v2-tables|spdx-license|example\w*)$`)
 	word      = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._:/-]*|[A-Z]?[<>]=?|[+*])$`)
 	// tells is what the shape "code" does not take; a test compares the two.
 	tells = regexp.MustCompile(`^-|^0[0-9]{2,}$|^(9[0-9]|[1-9][0-9]{2,})$|^[0-9]+[^A-Za-z0-9]+[0-9]|(^|[^0-9])(1[89]|20)[0-9]{2}($|[^0-9])`)
 	dated = regexp.MustCompile(`(?i)(^|[^a-z])(jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)([^a-z]|$)`)
 	fsh   = regexp.MustCompile(`(?m)^(?:CodeSystem:\s*(\S+)|\s*\* #(\S+)\s)`)
 )
+
+// former returns the address that a code system of FHIR had before R4, which records that were made from older ones still have.
+func former(system string) string {
+	name, ok := strings.CutPrefix(system, "http://terminology.hl7.org/CodeSystem/")
+	if !ok || strings.HasPrefix(name, "v2-") || strings.HasPrefix(name, "v3-") {
+		return ""
+	}
+	return "http://hl7.org/fhir/" + name
+}
 
 // also are codes of earlier versions of a guide.
 var also = map[string]string{
@@ -55,7 +64,8 @@ func main() {
 	judged, err := os.ReadFile("terminology.part")
 	check(err)
 	systems := map[string]map[string]bool{}
-	add := func(system string, codes []string) {
+	var add func(system string, codes []string)
+	add = func(system string, codes []string) {
 		known := strings.Contains(string(judged), "\n  "+system+" ")
 		if known || technical.MatchString(system) || !slices.ContainsFunc(families, func(f string) bool { return strings.HasPrefix(system, f) }) {
 			return
@@ -67,6 +77,9 @@ func main() {
 				}
 				systems[system][c] = true
 			}
+		}
+		if s := former(system); s != "" {
+			add(s, codes)
 		}
 	}
 	for _, file := range os.Args[1:] {
