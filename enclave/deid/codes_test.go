@@ -141,11 +141,22 @@ func TestNumbersAsAnswersByACodeGo(t *testing.T) {
 		system, code string
 		answer       bool // it stays as one
 	}{
-		{rxnorm, "1931", false}, {rxnorm, "1998", false}, {rxnorm, "95", false}, {rxnorm, "161", true}, {rxnorm, "6809", true},
-		{ndc, "12065551234", false}, {ndc, "00069000901", true}, {ndc, "11523702001", true}, {ndc, "16729-0045-10", true},
-		{"http://hl7.org/fhir/sid/cvx", "95", false}, {"http://hl7.org/fhir/sid/cvx", "08", true}, {"http://hl7.org/fhir/sid/icd-9-cm", "095", false},
-		{"http://www.ama-assn.org/go/cpt", "95", false}, {"http://www.ama-assn.org/go/cpt", "99213", true},
-		{"http://snomed.info/sct", "22298006", true}, {"http://terminology.hl7.org/CodeSystem/ex-USCLS", "2601", true},
+		{rxnorm, "1931", false},
+		{rxnorm, "1998", false},
+		{rxnorm, "95", false},
+		{rxnorm, "161", true},
+		{rxnorm, "6809", true},
+		{ndc, "12065551234", false},
+		{ndc, "00069000901", true},
+		{ndc, "11523702001", true},
+		{ndc, "16729-0045-10", true},
+		{"http://hl7.org/fhir/sid/cvx", "95", false},
+		{"http://hl7.org/fhir/sid/cvx", "08", true},
+		{"http://hl7.org/fhir/sid/icd-9-cm", "095", false},
+		{"http://www.ama-assn.org/go/cpt", "95", false},
+		{"http://www.ama-assn.org/go/cpt", "99213", true},
+		{"http://snomed.info/sct", "22298006", true},
+		{"http://terminology.hl7.org/CodeSystem/ex-USCLS", "2601", true},
 	} {
 		coding := `{"system":"` + c.system + `","code":"` + c.code + `"}`
 		for in, want := range map[string]bool{

@@ -112,11 +112,7 @@ func (c *compiler) declare(s *line) {
 	case kind == "identifiers" && len(args) == 0:
 		c.once(&line{number: s.number, words: s.words}, c.engine.issuers != nil)
 		c.engine.issuers = c.list(s)
-		for _, l := range s.children {
-			if strings.Contains(strings.Join(l.words, " "), "*") {
-				c.add(l.number, "an extension lists its addresses one by one")
-			}
-		}
+		c.oneByOne(s)
 	case kind == "option" && len(args) == 1 && options[args[0]]:
 		c.once(s, c.engine.options[args[0]])
 		put(&c.engine.options, args[0], true)

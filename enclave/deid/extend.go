@@ -153,6 +153,15 @@ func (c *compiler) narrow(l *line, a *address, known *addresses, shapes bool) {
 	}
 }
 
+// oneByOne refuses families of addresses below a section.
+func (c *compiler) oneByOne(s *line) {
+	for _, l := range s.children {
+		if strings.Contains(strings.Join(l.words, " "), "*") {
+			c.add(l.number, "an extension lists its addresses one by one")
+		}
+	}
+}
+
 // judges reports whether a list has an address, be it spelt in another way.
 func (a *addresses) judges(text string) bool {
 	if _, ok := a.lookup([]byte(text)); ok {
