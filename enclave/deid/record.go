@@ -59,6 +59,11 @@ func (t *transformer) top() (int, code.Record) {
 	}
 	r := t.engine.resources[string(kind)]
 	if r == nil {
+		if index < 0 {
+			t.why("resourceType is no type of FHIR R4")
+		} else {
+			t.why("the rules have no section for " + t.engine.types[index])
+		}
 		return t.refuse(index, code.ResourceTypeNotAllowed)
 	}
 	if id, ok := t.find("id"); ok && id.b[id.i] != '"' {
@@ -67,8 +72,13 @@ func (t *transformer) top() (int, code.Record) {
 	}
 	t.kind = kind
 	t.whose()
-	if !t.resource(r) {
+	t.lost.rule = nil
+	if !t.resource(r) && t.failed == "" {
 		t.reject(code.ResourceMalformed)
+		if n := t.lost.rule; n != nil {
+			t.at = t.lost.at
+			t.why("nothing may stay of " + string(kind) + "." + n.name() + ", which changes what the record says")
+		}
 	}
 	return index, t.failed
 }

@@ -37,6 +37,11 @@ type transformer struct {
 	holder int         // where the group at hand begins
 	answer bool        // it is an answer, or in one
 	offset offset      // of its patient's dates
+	// lost is the last modifier of which nothing stayed, and its rule: it takes its holder with it.
+	lost struct {
+		at   int
+		rule *node
+	}
 	// unit remembers what unitBeside found out.
 	unit struct {
 		known   bool
@@ -239,7 +244,8 @@ func (t *transformer) members(n *node, kept bool) bool {
 			continue
 		}
 		if child.method == mustBe {
-			if !t.is(child) {
+			if in := t.i; !t.is(child) {
+				t.lost.at, t.lost.rule = in, child
 				t.leave()
 				return false
 			}
@@ -267,6 +273,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 			kept, real = true, true
 		default:
 			if t.rollback(m); child.modifier {
+				t.lost.at, t.lost.rule = in, child
 				t.leave()
 				return false
 			}
