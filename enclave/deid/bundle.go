@@ -141,7 +141,7 @@ func (t *transformer) Entry(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdi
 			}
 		}
 		if len(t.out) == start+1 {
-			t.why("entry has no resource, request or response")
+			t.why("nothing may stay of the entry: it has no resource, and no request or response of a form that stays")
 			return -1, code.ResourceMalformed // FHIR: an entry has a resource, a request or a response
 		}
 		t.out = append(t.out, '}')
@@ -206,15 +206,19 @@ func (t *transformer) request() bool {
 	}
 	t.out = append(t.out, '"')
 	if ok && conditional {
-		t.condition(condition)
+		t.condition(url, condition)
 	}
 	t.out = append(t.out, '}')
 	return t.applied(r.url, in, out, ok)
 }
 
-// condition appends the ifNoneExist of a request, where it searches for one identifier.
-func (t *transformer) condition(query []byte) {
+// condition appends the ifNoneExist of a request, where it searches for one identifier. FHIR has there what follows the question
+// mark; some writers put it and the type before it.
+func (t *transformer) condition(kind, query []byte) {
 	in, m := t.i, t.mark()
+	if rest, ok := bytes.CutPrefix(query, kind); ok && len(rest) > 0 && rest[0] == '?' {
+		query = rest
+	}
 	t.out = append(t.out, `,"ifNoneExist":"`...)
 	out := len(t.out)
 	ok := t.searched(bytes.TrimPrefix(query, []byte{'?'}))

@@ -68,6 +68,8 @@ type compiler struct {
 	common *node   // what holds in every resource
 	needed []*line // of the section mandatory
 	adding bool    // what is read belongs to an extension of the rules
+	// asked are the codes of questions, personal or harmless, and the last line where each stands.
+	asked map[string]int
 	// defines are the words that a rule file makes, for rules of one line.
 	defines map[string]definition
 	// extended are the extensions, once their members are known.
@@ -106,9 +108,11 @@ func (c *compiler) declare(s *line) {
 		for code := range c.list(s) {
 			put(&c.engine.personal, code, true)
 		}
+		c.questioned(s)
 	case kind == "identifiers" && len(args) == 0:
 		c.once(&line{number: s.number, words: s.words}, c.engine.issuers != nil)
 		c.engine.issuers = c.list(s)
+		c.oneByOne(s)
 	case kind == "option" && len(args) == 1 && options[args[0]]:
 		c.once(s, c.engine.options[args[0]])
 		put(&c.engine.options, args[0], true)
@@ -242,7 +246,7 @@ func (c *compiler) addresses(s *line, into *addresses, shapes bool) {
 		} else if len(l.words) != 1 {
 			c.add(l.number, "more than an address")
 		}
-		if len(l.children) > 0 {
+		if a.shape.kind != "words" && len(l.children) > 0 {
 			c.add(l.children[0].number, "indented too deep")
 		}
 		c.narrow(l, &a, into, shapes)
@@ -275,7 +279,9 @@ func (c *compiler) shape(l *line) shape {
 	switch {
 	case len(w) == 1 && bareShapes[w[0]]:
 		return shape{kind: w[0]}
-	case len(w) == 2 && (w[0] == "ucum" || w[0] == "one-of") && len(w[1]) > 1 && w[1][0] == '@':
+	case len(w) == 1 && w[0] == "words":
+		return shape{kind: w[0], words: c.list(l)}
+	case len(w) == 2 && (w[0] == "ucum" || w[0] == "one-of" || w[0] == "oid") && len(w[1]) > 1 && w[1][0] == '@':
 		if set := c.sets[w[1][1:]]; set != nil {
 			return shape{kind: w[0], words: set}
 		}
@@ -293,7 +299,7 @@ func (c *compiler) shape(l *line) shape {
 			return shape{kind: w[0], min: lo, max: hi}
 		}
 	}
-	c.add(l.number, "shape %q is not code, loinc, snomed, ndc, none, ucum [@SET], one-of @SET, digits MIN MAX or match REGEXP", strings.Join(w, " "))
+	c.add(l.number, "shape %q is not code, loinc, snomed, ndc, none, words, ucum [@SET], one-of @SET, oid @SET, digits MIN MAX or match REGEXP", strings.Join(w, " "))
 	return shape{}
 }
 

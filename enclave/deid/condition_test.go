@@ -14,7 +14,7 @@ func inTransaction(condition string) string {
 
 // Create unless it exists: the identifier that is searched for is the one that the patient gets.
 func TestConditionalCreates(t *testing.T) {
-	for _, condition := range []string{`"identifier=http://mrn|123"`, `"?identifier=http://mrn|123"`, `"identifier=http://mrn%7C123"`} {
+	for _, condition := range []string{`"identifier=http://mrn|123"`, `"?identifier=http://mrn|123"`, `"identifier=http://mrn%7C123"`, `"Patient?identifier=http://mrn|123"`} {
 		forPresets(t, func(t *testing.T, preset string) {
 			out, _ := run(t, preset, inTransaction(condition))
 			_, rest, ok := strings.Cut(out, `"ifNoneExist":"identifier=urn:anchorhold:surrogate|`)
@@ -25,7 +25,7 @@ func TestConditionalCreates(t *testing.T) {
 	}
 	for _, condition := range []string{
 		`"identifier=123"`, `"name=Smith"`, `"identifier=http://mrn|123&name=Smith"`, `"identifier=http://mrn|123,http://mrn|124"`, `"identifier=http://mrn|"`,
-		`"Patient?identifier=http://mrn|123"`, `["identifier=http://mrn|123"]`, `7`, `""`,
+		`"Person?identifier=http://mrn|123"`, `"Patient"`, `"PatientS?identifier=http://mrn|123"`, `["identifier=http://mrn|123"]`, `7`, `""`,
 	} {
 		if out, _ := run(t, "safe-harbor", inTransaction(condition)); strings.Contains(out, "ifNoneExist") || strings.Contains(out, "Smith") || !strings.Contains(out, `"url":"Patient"`) {
 			t.Errorf("%s: got %s, want no condition", condition, out)

@@ -54,7 +54,7 @@ func (c *compiler) member(n *node, l *line, name string, rule []string) {
 		c.add(l.number, "element %q has two rules", name)
 		return
 	}
-	child := &node{head: []byte(`"` + name + `":`)}
+	child := &node{head: []byte(`"` + name + `":`), answers: strings.HasPrefix(name, "value")}
 	c.rule(child, l, rule)
 	put(&n.children, name, child)
 	switch child.method {

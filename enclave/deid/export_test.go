@@ -2,3 +2,6 @@ package deid
 
 // MethodWords returns the words of all methods of a rule file.
 func MethodWords() []string { return sorted(methods) }
+
+// IsPlainCode reports whether the shape "code" takes a code.
+func IsPlainCode(code string) bool { return shape{kind: "code"}.fits([]byte(code)) }

@@ -143,14 +143,44 @@ func (c *compiler) narrow(l *line, a *address, known *addresses, shapes bool) {
 	if !shapes {
 		return
 	}
-	a.shape.narrow = a.shape.kind != "one-of"
-	if _, ok := known.lookup([]byte(a.text)); ok {
+	a.shape.narrow = a.shape.kind != "one-of" && a.shape.kind != "words"
+	if known.judges(a.text) {
 		c.add(l.number, "the preset judges the codes of %q already", a.text)
 	}
 	switch a.shape.kind {
-	case "ndc", "ucum", "snomed", "loinc":
+	case "ndc", "ucum", "snomed", "loinc", "oid":
 		c.add(l.number, "the shape %q is for the systems of the preset", a.shape.kind)
 	}
+}
+
+// oneByOne refuses families of addresses below a section.
+func (c *compiler) oneByOne(s *line) {
+	for _, l := range s.children {
+		if strings.Contains(strings.Join(l.words, " "), "*") {
+			c.add(l.number, "an extension lists its addresses one by one")
+		}
+	}
+}
+
+// judges reports whether a list has an address, be it spelt in another way.
+func (a *addresses) judges(text string) bool {
+	if _, ok := a.lookup([]byte(text)); ok {
+		return true
+	}
+	text = folded(text)
+	for known := range a.exact {
+		if folded(known) == text {
+			return true
+		}
+	}
+	return false
+}
+
+// folded is what an address has in common with other spellings of it: its letters as small ones, without version, scheme and
+// slash at the end.
+func folded(address string) string {
+	address, _, _ = strings.Cut(strings.ToLower(address), "|")
+	return strings.TrimRight(strings.Replace(address, "https://", "http://", 1), "/")
 }
 
 // addedMethods are the methods that an extension may use, beside types and the words that the preset defines.

@@ -232,3 +232,19 @@ func TestFaultsOfQuestions(t *testing.T) {
 		}
 	}
 }
+
+// The attack: 555-1234 or a record number behind the point of a number without a unit. Measurements have units, and may be exact.
+func TestTelephonesBehindThePointGo(t *testing.T) {
+	for in, want := range map[string]bool{
+		observation(`"valueQuantity":{"value":1.5551234}`): false, observation(`"valueQuantity":{"value":0.123456789}`): false,
+		observation(`"valueQuantity":{"value":1.2345678,"unit":"1",` + ucumIs + `,"code":"1"}`): false,
+		answered("a", `"valueDecimal":1.5551234`, ""):                                           false, answered("a", `"valueDecimal":0.000005551234`, ""): false,
+		answered("8302-2", `"valueDecimal":1.23456`, ""): true, observation(`"valueQuantity":{"value":1.025}`): true,
+		observation(`"valueQuantity":{"value":1.5551234,"unit":"mg/dL",` + ucumIs + `,"code":"mg/dL"}`): true,
+		observation(loincCode("8302-2") + `,"valueQuantity":{"value":1.5551234}`):                       true,
+	} {
+		if out := one(t, in); (out == in) != want {
+			t.Errorf("%s: got %s, want it as it is: %t", in, out, want)
+		}
+	}
+}

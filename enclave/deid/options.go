@@ -35,7 +35,7 @@ func (c *compiler) options() {
 	for system, codes := range c.engine.harmless {
 		for code := range codes {
 			if c.engine.personal[code] {
-				c.faults.add(1, "%s of %s is personal and cannot be harmless", code, system)
+				c.faults.add(c.asked[code], "%s of %s is personal and cannot be harmless", code, system)
 			}
 		}
 	}
@@ -263,7 +263,7 @@ func (t *transformer) ownLabels(meta scanner) bool {
 		if t.b[t.i] != '{' {
 			t.skip()
 			t.rollback(m)
-		} else if t.coding() {
+		} else if t.coding(false) {
 			some = true
 		} else {
 			t.rollback(m)

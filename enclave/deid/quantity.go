@@ -20,7 +20,7 @@ var perYear = map[string]float64{
 // timePerYear is the same for words, and for the codes that SNOMED CT has for
 // units. Lower case.
 var timePerYear = map[string]float64{
-	"century": 0.01, "centuries": 0.01, "decade": 0.1, "decades": 0.1, "fortnight": daysPerYear / 14, "fortnights": daysPerYear / 14,
+	"millennium": 0.001, "millennia": 0.001, "century": 0.01, "centuries": 0.01, "decade": 0.1, "decades": 0.1, "fortnight": daysPerYear / 14, "fortnights": daysPerYear / 14,
 	"quarter": 4, "quarters": 4, "yo": 1, "y/o": 1, "y.o": 1, "jahr": 1, "jahre": 1, "ans": 1, "anos": 1, "a\u00f1os": 1, "anni": 1, "jaar": 1,
 	"year": 1, "years": 1, "year(s)": 1, "yr": 1, "yrs": 1, "y": 1, "month": 12, "months": 12, "month(s)": 12, "mos": 12,
 	"week": daysPerYear / 7, "weeks": daysPerYear / 7, "week(s)": daysPerYear / 7, "wks": daysPerYear / 7,

@@ -179,9 +179,19 @@ func (c *compiler) harmless(s *line) {
 			put(&codes, code, true)
 		}
 		put(&c.engine.harmless, system, codes)
+		c.questioned(l)
 	}
 	if len(s.children) == 0 {
 		c.add(s.number, "empty list")
+	}
+}
+
+// questioned notes where the codes below a line stand.
+func (c *compiler) questioned(s *line) {
+	for _, l := range s.children {
+		for _, code := range l.words {
+			put(&c.asked, code, l.number)
+		}
 	}
 }
 
@@ -197,7 +207,7 @@ func (t *transformer) tells(n *node, number []byte, unit float64) bool {
 	case x > ageCap:
 		return !t.harmless()
 	}
-	return (t.datesAge(x) || isPosition(number)) && !t.harmless()
+	return (t.datesAge(x) || isPosition(number) || digits(number) > maxWhole) && !t.harmless()
 }
 
 // personal reports whether the record asks one of the questions of the list: then no number over the cap stays, whatever it

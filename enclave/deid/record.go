@@ -41,7 +41,7 @@ func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 // begin makes the value at hand the record, of which nothing is known yet. What was known of the record
 // before must not decide about this one, and its place may lie beyond the end of this one.
 func (t *transformer) begin() {
-	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
+	t.root, t.inside, t.answer, t.locals, t.address.known = t.i, false, false, nil, false
 	f := &t.facts
 	f.asked, f.dated, f.searched, f.nowhere, f.masked, f.done = false, false, false, 0, 0, 0
 }
@@ -60,6 +60,11 @@ func (t *transformer) top() (int, code.Record) {
 	}
 	r := t.engine.resources[string(kind)]
 	if r == nil {
+		if index < 0 {
+			t.why("resourceType is no type of FHIR R4")
+		} else {
+			t.why("the rules have no section for " + t.engine.types[index])
+		}
 		return t.refuse(index, code.ResourceTypeNotAllowed)
 	}
 	if id, ok := t.find("id"); ok && id.b[id.i] != '"' {
@@ -68,8 +73,13 @@ func (t *transformer) top() (int, code.Record) {
 	}
 	t.kind = kind
 	t.whose()
-	if !t.resource(r) {
+	t.lost.rule = nil
+	if !t.resource(r) && t.failed == "" {
 		t.reject(code.ResourceMalformed)
+		if n := t.lost.rule; n != nil {
+			t.at = t.lost.at
+			t.why("nothing may stay of " + string(kind) + "." + n.name() + ", which changes what the record says")
+		}
 	}
 	return index, t.failed
 }

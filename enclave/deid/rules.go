@@ -111,6 +111,8 @@ type node struct {
 	modifier bool
 	// fixed marks a number of which FHIR says what it counts: a position, an amount, a price. It answers no question.
 	fixed bool
+	// answers marks an element value[x]: what stands in it may be the answer to a question.
+	answers bool
 	// head is the element's name as it is written: `"name":`.
 	head []byte
 	// letters name the identifiers of 164.514(b)(2)(i) that the rule is there for.

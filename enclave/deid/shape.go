@@ -106,7 +106,7 @@ type shape struct {
 	kind     string
 	min, max int             // of digits
 	match    *regexp.Regexp  // of match
-	words    map[string]bool // annotations of ucum, or all that there is
+	words    map[string]bool // annotations of ucum, or all codes that there are
 	narrow   bool            // what "code" does not take is not taken
 }
 
@@ -115,8 +115,11 @@ func (s shape) fits(b []byte) bool {
 	if len(b) == 0 || len(b) > maxCode {
 		return false
 	}
-	if s.kind == "ndc" {
+	switch s.kind {
+	case "ndc":
 		return ndc(b)
+	case "words", "one-of":
+		return s.words[string(b)]
 	}
 	if s.narrow && (digits(b) > maxDigits || dayShaped(b) || telling(b)) {
 		return false
@@ -127,8 +130,8 @@ func (s shape) fits(b []byte) bool {
 	switch s.kind {
 	case "none":
 		return false
-	case "one-of":
-		return s.words[string(b)]
+	case "oid":
+		return s.words[string(b)] || len(b) < maxCode && s.words[string(append(append(make([]byte, 0, 2*maxCode), "urn:oid:"...), b...))]
 	case "digits":
 		return len(b) >= s.min && len(b) <= s.max && only(b, digit)
 	case "loinc":

@@ -35,7 +35,13 @@ type transformer struct {
 	inside bool        // a contained resource of it
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
+	answer bool        // it is an answer, or in one
 	offset offset      // of its patient's dates
+	// lost is the last modifier of which nothing stayed, and its rule: it takes its holder with it.
+	lost struct {
+		at   int
+		rule *node
+	}
 	// unit remembers what unitBeside found out.
 	unit struct {
 		known   bool
@@ -189,11 +195,11 @@ func (t *transformer) composite(n *node) bool {
 	t.row = n.row
 	switch n.method {
 	case group:
-		outer := t.holder
-		t.holder = t.i
+		outer, answer := t.holder, t.answer
+		t.holder, t.answer = t.i, answer || n.answers
 		t.out = append(t.out, '{')
 		kept := t.members(n, false)
-		t.holder = outer
+		t.holder, t.answer = outer, answer
 		t.out = append(t.out, '}')
 		return kept
 	case identifier:
@@ -201,7 +207,7 @@ func (t *transformer) composite(n *node) bool {
 	case reference:
 		return t.reference()
 	case coding:
-		return t.coding()
+		return t.coding(t.answer || n.answers)
 	case quantity, age, ageLow, ageHigh:
 		return t.quantity(n)
 	case contained:
@@ -240,7 +246,8 @@ func (t *transformer) members(n *node, kept bool) bool {
 			continue
 		}
 		if child.method == mustBe {
-			if !t.is(child) {
+			if in := t.i; !t.is(child) {
+				t.lost.at, t.lost.rule = in, child
 				t.leave()
 				return false
 			}
@@ -268,6 +275,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 			kept, real = true, true
 		default:
 			if t.rollback(m); child.modifier {
+				t.lost.at, t.lost.rule = in, child
 				t.leave()
 				return false
 			}

@@ -1,53 +1,16 @@
 package deid
 
-import (
-	"bytes"
-	"strings"
-)
+import "bytes"
 
-// maxName is the length of the longest name in the sets below, maxPlace of a town.
 const (
-	maxName  = 24
-	maxPlace = 40
+	maxPlace = 40 // bytes of the name of a town
 	// maxNowhere is how many ZIP codes of nowhere a record gets. An address of
 	// two bytes would become fifty times as long, and so would a record of them.
 	maxNowhere = 64
 )
 
-// zipCountries use US ZIP codes. Upper case.
-var zipCountries = names(`US|USA|U.S.|U.S.A.|UNITED STATES|UNITED STATES OF AMERICA|PR|PRI|GU|GUM|VI|VIR|AS|ASM|MP|MNP`)
-
-// stateCodes are the States, the District of Columbia, territories and armed forces of the USPS: their codes by name and by
-// code. Upper case.
-var stateCodes = func() map[string]string {
-	codes := map[string]string{"UM": "UM"}
-	for pair := range strings.SplitSeq(stateNames, "|") {
-		name, code, _ := strings.Cut(pair, ":")
-		codes[name], codes[code] = code, code
-	}
-	return codes
-}()
-
-const stateNames = `ALABAMA:AL|ALASKA:AK|ARIZONA:AZ|ARKANSAS:AR|CALIFORNIA:CA|COLORADO:CO|CONNECTICUT:CT|DELAWARE:DE|` +
-	`DISTRICT OF COLUMBIA:DC|D.C.:DC|FLORIDA:FL|GEORGIA:GA|HAWAII:HI|IDAHO:ID|ILLINOIS:IL|INDIANA:IN|` +
-	`IOWA:IA|KANSAS:KS|KENTUCKY:KY|LOUISIANA:LA|MAINE:ME|MARYLAND:MD|MASSACHUSETTS:MA|MICHIGAN:MI|` +
-	`MINNESOTA:MN|MISSISSIPPI:MS|MISSOURI:MO|MONTANA:MT|NEBRASKA:NE|NEVADA:NV|NEW HAMPSHIRE:NH|` +
-	`NEW JERSEY:NJ|NEW MEXICO:NM|NEW YORK:NY|NORTH CAROLINA:NC|NORTH DAKOTA:ND|OHIO:OH|OKLAHOMA:OK|` +
-	`OREGON:OR|PENNSYLVANIA:PA|RHODE ISLAND:RI|SOUTH CAROLINA:SC|SOUTH DAKOTA:SD|TENNESSEE:TN|TEXAS:TX|` +
-	`UTAH:UT|VERMONT:VT|VIRGINIA:VA|WASHINGTON:WA|WEST VIRGINIA:WV|WISCONSIN:WI|WYOMING:WY|` +
-	`AMERICAN SAMOA:AS|GUAM:GU|NORTHERN MARIANA ISLANDS:MP|PUERTO RICO:PR|VIRGIN ISLANDS:VI|` +
-	`US VIRGIN ISLANDS:VI|U.S. VIRGIN ISLANDS:VI|ARMED FORCES AMERICAS:AA|ARMED FORCES EUROPE:AE|` +
-	`ARMED FORCES PACIFIC:AP`
-
-// state keeps a State of the US as its code. A word that names none may name a town.
-func (t *transformer) state(s []byte) bool {
-	s = bytes.TrimSpace(s)
-	if len(s) > maxName {
-		return false
-	}
-	code, ok := stateCodes[string(bytes.TrimPrefix(bytes.ToUpper(s), []byte("US-")))]
-	return ok && t.quote([]byte(code))
-}
+// zipCountries use US ZIP codes: names in the form that plainState gives them.
+var zipCountries = names(`US|USA|U S|U S A|UNITED STATES|UNITED STATES OF AMERICA|THE UNITED STATES|THE UNITED STATES OF AMERICA|PR|PRI|GU|GUM|VI|VIR|AS|ASM|MP|MNP`)
 
 func names(list string) map[string]bool {
 	set := map[string]bool{}
@@ -63,25 +26,22 @@ func names(list string) map[string]bool {
 func (t *transformer) foreign() bool {
 	if !t.address.known || t.address.at != t.holder {
 		t.address.known, t.address.at = true, t.holder
-		t.address.foreign = !among(t, "country", zipCountries) || !among(t, "state", stateCodes)
+		t.address.foreign = !among(t, "country", isZIPCountry) || !among(t, "state", isState)
 	}
 	return t.address.foreign
 }
 
-// among reports whether a member of the group at hand is absent or in the set.
-func among[V any](t *transformer, member string, set map[string]V) bool {
+// among reports whether a member of the group at hand is absent or of a kind.
+func among(t *transformer, member string, is func([]byte) bool) bool {
 	object := t.scanner
 	object.i = t.holder
 	v, ok := object.find(member)
-	if !ok {
-		return true
-	}
-	if v.b[v.i] != '"' {
-		return false
-	}
-	s := bytes.TrimSpace(v.str())
-	_, ok = set[string(bytes.TrimPrefix(bytes.ToUpper(s), []byte("US-")))] // as in US-CA
-	return ok && len(s) <= maxName
+	return !ok || v.b[v.i] == '"' && is(v.str())
+}
+
+func isZIPCountry(text []byte) bool {
+	var room [maxState]byte
+	return zipCountries[string(plainState(room[:0], text))]
 }
 
 // zip keeps a US ZIP code, or three digits of it, or 000 for the areas of a

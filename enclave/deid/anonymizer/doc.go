@@ -37,7 +37,7 @@
 //     written as it stands, upstream in the form of the machine's country. A replacement of another type than the element at hand fails the
 //     record; upstream writes it under the element's name.
 //   - generalize writes the value of a case in the JSON type of the element: 1990 is "1990" in a date. A value that reads as none of that
-//     type is a case that fails; upstream writes it as it is, which no reader of FHIR takes.
+//     type, as 2.5 for an integer, is a case that fails; upstream writes it as it is, which no reader of FHIR takes.
 //   - Where a condition compares a quantity that has no code of UCUM, the job fails: upstream leaves the element as it is. A comparison
 //     of quantities of different kinds is empty, as upstream; a warning names each that can be.
 //   - Numbers that no rule changes keep their text; upstream writes 1e2 as 100.

@@ -3,6 +3,7 @@ package anonymizer
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -157,7 +158,8 @@ func assign(n *fhirpath.Node, result []fhirpath.Item) error {
 	return nil
 }
 
-// kindOf returns the JSON type that an element's values have; it's false for a text that isn't one of them.
+// kindOf returns the JSON type that an element's values have; it's false for a text that isn't one of them: a decimal is none for
+// an integer.
 func kindOf(t *fhirpath.Type, text string) (jsontext.Kind, bool) {
 	switch t.Value() {
 	case "Boolean":
@@ -165,7 +167,10 @@ func kindOf(t *fhirpath.Type, text string) (jsontext.Kind, bool) {
 			return jsontext.Kind(text[0]), true
 		}
 		return 0, false
-	case "Integer", "Decimal":
+	case "Integer":
+		i, err := strconv.ParseInt(text, 10, 32)
+		return '0', err == nil && strconv.FormatInt(i, 10) == text
+	case "Decimal":
 		v := jsontext.Value(text)
 		return '0', v.Kind() == '0' && v.IsValid() && strings.TrimSpace(text) == text
 	}

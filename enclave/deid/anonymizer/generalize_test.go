@@ -42,9 +42,9 @@ func TestGeneralizeNumbers(t *testing.T) {
 	check(t, cases("Patient.multipleBirth", "", "$this + 1", "1"), birth("5"), `{"multipleBirthInteger":1}`)
 	check(t, cases("Patient.multipleBirth", "", "false", "1"), birth("5"), `{}`)
 	check(t, cases("Patient.multipleBirth", "", "true", "{}"), birth("5"), `{}`)
-	check(t, cases("Patient.multipleBirth", "", "true", "$this / 2"), birth("5"), `{"multipleBirthInteger":2.5}`)
+	check(t, cases("Patient.multipleBirth", "", "true", "'5'"), birth("4"), `{"multipleBirthInteger":5}`)
 	check(t, cases("Patient.multipleBirth", "", "$this < 5.5", "$this"), birth("5"), `{"multipleBirthInteger":5}`)
-	for _, bad := range [][]string{{"$this>='0'", "20"}, {"true", "1 | 2"}, {"true", "$this + 'a'"}, {"true", "4 'mg'"}} {
+	for _, bad := range [][]string{{"$this>='0'", "20"}, {"true", "1 | 2"}, {"true", "$this + 'a'"}, {"true", "4 'mg'"}, {"true", "$this / 2"}, {"true", "2.0"}, {"true", "'05'"}, {"true", "'2147483648'"}} {
 		check(t, cases("Patient.multipleBirth", "", bad...), birth("5"), "failed: record-rejected")
 	}
 }
