@@ -14,6 +14,7 @@ import (
 	"github.com/hf/nsm/request"
 
 	"anchorhold/parent/e2e/stage"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
@@ -36,7 +37,7 @@ func newForger(t *testing.T, s *stage.Stage, receiptFile string) *forger {
 	file, err := receipt.ParseFile(read(t, receiptFile))
 	check(t, err)
 	roots := newCA(t, s, time.Now).Roots()
-	v, err := file.Verify(roots, time.Time{})
+	v, err := audit.Verify(file, roots, time.Time{})
 	check(t, err)
 	if v.Leaf == nil {
 		t.Fatalf("%s is the receipt of a failure", receiptFile)
@@ -103,7 +104,7 @@ func (f *forger) image(t *testing.T) measure.Image {
 
 func (f *forger) module(t *testing.T) string {
 	t.Helper()
-	v, err := f.real.Verify(newCA(t, f.s, time.Now).Roots(), time.Time{})
+	v, err := audit.Verify(f.real, newCA(t, f.s, time.Now).Roots(), time.Time{})
 	check(t, err)
 	d := v.Attested.Document()
 	return d.ModuleID

@@ -12,6 +12,7 @@ import (
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
+	"anchorhold/protocol/verify"
 )
 
 // Refusals, each for one kind of fault; test with errors.Is.
@@ -35,7 +36,7 @@ const (
 	AnyAge time.Duration = math.MaxInt64
 
 	// Skew is how far two honest clocks may disagree.
-	Skew = attest.Skew
+	Skew = verify.Skew
 
 	day24 = 24 * time.Hour
 )
@@ -59,7 +60,7 @@ type Appraisal struct {
 }
 
 // Check accepts a genuine document that is as wanted. Each refusal is one of this package's errors.
-func Check(v *attest.Verified, w Want) (*Appraisal, error) {
+func Check(v *verify.Attested, w Want) (*Appraisal, error) {
 	if v == nil {
 		return nil, fmt.Errorf("%w: no document", ErrWant)
 	}
@@ -134,7 +135,7 @@ func (i *Image) fits(d *attest.Document) bool {
 }
 
 // checkPolicy ties the policy to what the hypervisor measured.
-func (a *Appraisal) checkPolicy(v *attest.Verified, w Want) error {
+func (a *Appraisal) checkPolicy(v *verify.Attested, w Want) error {
 	u, err := v.ReadUserData()
 	if len(w.Policy) == 0 {
 		a.UserData = u // as far as there is any

@@ -13,6 +13,7 @@ import (
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
+	"anchorhold/protocol/verify"
 )
 
 const role = "arn:aws:iam::111122223333:role/parent"
@@ -66,7 +67,7 @@ func (s *scene) check(t *testing.T) (*appraise.Appraisal, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := attest.VerifyArchived(res.Attestation.Document, ca.Roots())
+	v, err := verify.Archived(res.Attestation.Document, ca.Roots())
 	if err != nil {
 		t.Fatal(err)
 	}

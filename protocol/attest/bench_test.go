@@ -10,11 +10,11 @@ import (
 
 	"github.com/hf/nsm/request"
 
-	"anchorhold/protocol/attest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/cputime"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
+	"anchorhold/protocol/verify"
 )
 
 // BenchmarkVerifyMade verifies a document of the software NSM, whose chain is as long as AWS's, beside what cannot be saved: one verification
@@ -31,17 +31,17 @@ func BenchmarkVerifyMade(b *testing.B) {
 	b.Run("whole chain", func(b *testing.B) {
 		report := cputime.PerOp(b)
 		for b.Loop() {
-			if _, err := attest.Verify(doc, ca.Roots(), now); err != nil {
+			if _, err := verify.Document(doc, ca.Roots(), now); err != nil {
 				b.Fatal(err)
 			}
 		}
 		report()
 	})
 	b.Run("chain cached", func(b *testing.B) {
-		v := attest.NewVerifier(ca.Roots())
+		v := verify.NewVerifier(ca.Roots())
 		report := cputime.PerOp(b)
 		for b.Loop() {
-			if _, err := v.Verify(doc, now); err != nil {
+			if _, err := v.Document(doc, now); err != nil {
 				b.Fatal(err)
 			}
 		}

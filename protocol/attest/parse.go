@@ -2,11 +2,7 @@ package attest
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/sha512"
-	"encoding/binary"
 	"fmt"
-	"math/big"
 	"regexp"
 	"time"
 
@@ -24,23 +20,18 @@ const (
 	signatureLen = 96      // r and s of P-384
 )
 
+// ProtectedHeader is the only protected header: {1: -35}, ES384. Compared as bytes, so no other algorithm, key id or critical
+// list passes.
+const ProtectedHeader = "\xa1\x01\x38\x22"
+
 var (
-	// The only protected header: {1: -35}, ES384. Compared as bytes, so no other algorithm, key id or critical list passes.
-	protectedHeader = []byte{0xa1, 0x01, 0x38, 0x22}
 	// Enclaves only: NitroTPM documents chain to the same root, and their module ids end in -tpm….
 	moduleID = regexp.MustCompile(`^i-[0-9a-f]{1,32}-enc[0-9a-f]{1,32}$`)
 	tpmID    = regexp.MustCompile(`-tpm[0-9a-f]*$`)
 )
 
-// signed is a well-formed document with the bytes that its signature covers.
-type signed struct {
-	document  *Document
-	payload   []byte
-	signature []byte
-}
-
-// parse reads COSE_Sign1, tagged or not, and its payload.
-func parse(raw []byte) (*signed, error) {
+// ParseSigned reads COSE_Sign1, tagged or not, and its payload. Errors: as of Parse.
+func ParseSigned(raw []byte) (*Signed, error) {
 	if len(raw) > maxDocument {
 		return nil, malformed("%d bytes, the limit is %d", len(raw), maxDocument)
 	}
@@ -58,24 +49,24 @@ func parse(raw []byte) (*signed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !bytes.Equal(protected, protectedHeader) {
+	if string(protected) != ProtectedHeader {
 		return nil, fmt.Errorf("%w: protected header", ErrAlgorithm)
 	}
 	// Unprotected content is not signed: whatever stood here would be the parent's.
 	if n, err := r.head(majorMap); err != nil || n != 0 {
 		return nil, fmt.Errorf("%w: unprotected header is not empty", ErrAlgorithm)
 	}
-	s := &signed{}
-	if s.payload, err = r.bytes(1, maxDocument); err != nil {
+	s := &Signed{}
+	if s.Payload, err = r.bytes(1, maxDocument); err != nil {
 		return nil, err
 	}
-	if s.signature, err = r.bytes(signatureLen, signatureLen); err != nil {
+	if s.Signature, err = r.bytes(signatureLen, signatureLen); err != nil {
 		return nil, err
 	}
 	if len(r.b) != 0 {
 		return nil, malformed("trailing bytes")
 	}
-	if s.document, err = parsePayload(s.payload); err != nil {
+	if s.Document, err = parsePayload(s.Payload); err != nil {
 		return nil, err
 	}
 	return s, nil
@@ -194,34 +185,4 @@ func (d *Document) readBundle(r *reader) error {
 		d.CABundle = append(d.CABundle, c)
 		return err
 	})
-}
-
-// checkSignature verifies over the payload bytes as they came: re-encoding would sign something else.
-func (s *signed) checkSignature(key *ecdsa.PublicKey) error {
-	h := sha512.New384()
-	// Sig_structure of RFC 9052, 4.4: ["Signature1", protected, h'', payload].
-	h.Write([]byte("\x84\x6aSignature1"))
-	h.Write([]byte{0x40 | byte(len(protectedHeader))})
-	h.Write(protectedHeader)
-	h.Write([]byte{0x40})
-	h.Write(bytesHead(len(s.payload)))
-	h.Write(s.payload)
-	x, y := new(big.Int).SetBytes(s.signature[:signatureLen/2]), new(big.Int).SetBytes(s.signature[signatureLen/2:])
-	// ecdsa.Verify refuses r and s outside 1 to n-1.
-	if !ecdsa.Verify(key, h.Sum(nil), x, y) {
-		return ErrSignature
-	}
-	return nil
-}
-
-// bytesHead is the CBOR head of a byte string of n < 2^16 bytes.
-func bytesHead(n int) []byte {
-	switch {
-	case n < 24:
-		return []byte{0x40 | byte(n)}
-	case n < 1<<8:
-		return []byte{0x58, byte(n)}
-	default:
-		return binary.BigEndian.AppendUint16([]byte{0x59}, uint16(n))
-	}
 }

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/verify"
 )
 
 // realDocuments loads AWS-signed documents that nobody here made.
@@ -39,7 +40,7 @@ func realDocuments(t testing.TB) map[string][]byte {
 		}
 		// NitroTPM documents chain to the same root and are no enclave's: refused, whoever signed them.
 		if bytes.Contains(b, []byte("nitrotpm_pcrs")) {
-			if _, err := attest.VerifyArchived(b, attest.AWSRoots()); !errors.Is(err, attest.ErrNotEnclave) {
+			if _, err := verify.Archived(b, verify.AWSRoots()); !errors.Is(err, attest.ErrNotEnclave) {
 				t.Errorf("%s: got %v, want %v", filepath.Base(p), err, attest.ErrNotEnclave)
 			}
 			continue
@@ -62,20 +63,20 @@ type decoded struct {
 func TestRealDocumentsVerifyAtTheirOwnTime(t *testing.T) {
 	for path, b := range realDocuments(t) {
 		t.Run(filepath.Base(path), func(t *testing.T) {
-			v, err := attest.VerifyArchived(b, attest.AWSRoots())
+			v, err := verify.Archived(b, verify.AWSRoots())
 			if err != nil {
 				t.Fatalf("archived: %v", err)
 			}
 			d := v.Document()
 			compare(t, &d, strings.TrimSuffix(path, ".cose")+".json")
-			if _, err := attest.Verify(b, attest.AWSRoots(), d.Timestamp.Add(time.Second)); err != nil {
+			if _, err := verify.Document(b, verify.AWSRoots(), d.Timestamp.Add(time.Second)); err != nil {
 				t.Errorf("live, one second after: %v", err)
 			}
 			other := append([]byte{0xd2}, b...)
 			if b[0] == 0xd2 {
 				other = b[1:]
 			}
-			if _, err := attest.VerifyArchived(other, attest.AWSRoots()); err != nil {
+			if _, err := verify.Archived(other, verify.AWSRoots()); err != nil {
 				t.Errorf("with and without tag 18: %v", err)
 			}
 		})
@@ -138,9 +139,9 @@ func compare(t *testing.T, d *attest.Document, path string) {
 // A stolen or replayed document of another day must not pass as live.
 func TestRealDocumentsAreRefusedLive(t *testing.T) {
 	for path, b := range realDocuments(t) {
-		_, err := attest.Verify(b, attest.AWSRoots(), time.Now())
-		if !errors.Is(err, attest.ErrExpired) {
-			t.Errorf("%s: got %v, want %v", filepath.Base(path), err, attest.ErrExpired)
+		_, err := verify.Document(b, verify.AWSRoots(), time.Now())
+		if !errors.Is(err, verify.ErrExpired) {
+			t.Errorf("%s: got %v, want %v", filepath.Base(path), err, verify.ErrExpired)
 		}
 	}
 }
@@ -148,12 +149,12 @@ func TestRealDocumentsAreRefusedLive(t *testing.T) {
 // Every single flipped bit of a real document is noticed.
 func TestRealDocumentsWithAFlippedBit(t *testing.T) {
 	docs := realDocuments(t)
-	v := attest.NewVerifier(attest.AWSRoots())
+	v := verify.NewVerifier(verify.AWSRoots())
 	for path, b := range docs {
 		for at := 0; at < len(b); at += 61 { // every 61st byte: all parts of the document within a second
 			c := append([]byte(nil), b...)
 			c[at] ^= 1 << (at % 8)
-			if _, err := v.VerifyArchived(c); err == nil {
+			if _, err := v.Archived(c); err == nil {
 				t.Errorf("%s: byte %d flipped, and accepted", filepath.Base(path), at)
 			}
 		}
@@ -167,15 +168,15 @@ func BenchmarkVerify(b *testing.B) {
 	}
 	b.Run("whole chain", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := attest.VerifyArchived(doc, attest.AWSRoots()); err != nil {
+			if _, err := verify.Archived(doc, verify.AWSRoots()); err != nil {
 				b.Fatal(err)
 			}
 		}
 	})
 	b.Run("chain cached", func(b *testing.B) {
-		v := attest.NewVerifier(attest.AWSRoots())
+		v := verify.NewVerifier(verify.AWSRoots())
 		for b.Loop() {
-			if _, err := v.VerifyArchived(doc); err != nil {
+			if _, err := v.Archived(doc); err != nil {
 				b.Fatal(err)
 			}
 		}
@@ -184,7 +185,7 @@ func BenchmarkVerify(b *testing.B) {
 
 // The embedded root is AWS's: the fingerprint stands in AWS's user guide.
 func TestAWSRoot(t *testing.T) {
-	b, err := os.ReadFile("roots.go")
+	b, err := os.ReadFile("../verify/roots.go")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +200,7 @@ func TestAWSRoot(t *testing.T) {
 	}
 	pool := x509.NewCertPool()
 	pool.AddCert(c)
-	if !attest.AWSRoots().Equal(pool) {
+	if !verify.AWSRoots().Equal(pool) {
 		t.Error("the pool does not hold AWS's root alone")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"strings"
 	"testing"
 
-	"anchorhold/protocol/attest"
 	"anchorhold/protocol/protocoltest/vectorfile"
+	"anchorhold/protocol/verify"
 )
 
 // Unknown fields are counted, and the fields that are known read as without them.
@@ -24,7 +24,7 @@ func TestUnknownFieldsAreCounted(t *testing.T) {
 		case strings.HasPrefix(v.Name, "ok-unknown"):
 			want = 1
 		}
-		verified, err := attest.VerifyArchived(v.Body, testRoots(t))
+		verified, err := verify.Archived(v.Body, testRoots(t))
 		if err != nil {
 			t.Errorf("%s: %v", v.Name, err)
 			continue
@@ -52,14 +52,14 @@ func TestUnknownFieldsAreSigned(t *testing.T) {
 	for bit := range 8 * 9 {
 		b := bytes.Clone(doc)
 		b[at+bit/8] ^= 1 << (bit % 8)
-		if v, err := attest.VerifyArchived(b, roots); err == nil {
+		if v, err := verify.Archived(b, roots); err == nil {
 			t.Errorf("bit %d of the unknown field changed: got %+v", bit, v.Document())
 		}
 	}
 	b := bytes.Clone(doc)
 	b[at+8] = 'y' // well-formed as before: only the signature can tell
-	if _, err := attest.VerifyArchived(b, roots); !errors.Is(err, attest.ErrSignature) {
-		t.Errorf("another value: got %v, want %v", err, attest.ErrSignature)
+	if _, err := verify.Archived(b, roots); !errors.Is(err, verify.ErrSignature) {
+		t.Errorf("another value: got %v, want %v", err, verify.ErrSignature)
 	}
 }
 
@@ -82,7 +82,7 @@ func TestDocumentsOfNewerModules(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := attest.VerifyArchived(b, roots)
+		v, err := verify.Archived(b, roots)
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 			continue
@@ -92,8 +92,8 @@ func TestDocumentsOfNewerModules(t *testing.T) {
 		}
 		for at := len(b) - 96; at < len(b); at += 19 {
 			b[at] ^= 1
-			if _, err := attest.VerifyArchived(b, roots); !errors.Is(err, attest.ErrSignature) {
-				t.Errorf("%s with byte %d changed: got %v, want %v", name, at, err, attest.ErrSignature)
+			if _, err := verify.Archived(b, roots); !errors.Is(err, verify.ErrSignature) {
+				t.Errorf("%s with byte %d changed: got %v, want %v", name, at, err, verify.ErrSignature)
 			}
 			b[at] ^= 1
 		}

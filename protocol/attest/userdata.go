@@ -117,17 +117,3 @@ func (b *Batch) check() error {
 	}
 	return nil
 }
-
-// ReadUserData returns the user data of a genuine document. It wants the fields that the purpose allows and no others (SPEC
-// 6), or a document that the enclave made for one purpose would serve another. Error: ErrUserData.
-func (v *Verified) ReadUserData() (*UserData, error) {
-	d := v.document
-	u, err := ParseUserData(d.UserData)
-	if err != nil {
-		return nil, err
-	}
-	if (d.PublicKey != nil) != (u.Purpose == PurposeKMS) || (d.Nonce != nil) != (u.Purpose == PurposeChallenge) {
-		return nil, ErrUserData
-	}
-	return u, nil
-}

@@ -9,6 +9,7 @@ import (
 	"anchorhold/protocol/canonical"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/protocoltest/vectorfile"
+	"anchorhold/protocol/verify"
 )
 
 func receiptsUserData() *attest.UserData {
@@ -112,7 +113,7 @@ func TestUserDataVectors(t *testing.T) {
 func TestFieldsFitThePurpose(t *testing.T) {
 	outcomes := map[string]error{"ok": nil, "user-data": attest.ErrUserData}
 	for _, v := range vectorfile.Load(t, "testdata/purpose/*.txt") {
-		document, err := attest.VerifyArchived(v.Body, testRoots(t))
+		document, err := verify.Archived(v.Body, testRoots(t))
 		if err != nil {
 			t.Errorf("%s: %v, want a genuine document", v.Name, err)
 			continue

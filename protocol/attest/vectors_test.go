@@ -10,6 +10,7 @@ import (
 
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/protocoltest/vectorfile"
+	"anchorhold/protocol/verify"
 )
 
 var outcomes = map[string]error{
@@ -17,11 +18,11 @@ var outcomes = map[string]error{
 	"malformed":   attest.ErrMalformed,
 	"algorithm":   attest.ErrAlgorithm,
 	"not-enclave": attest.ErrNotEnclave,
-	"untrusted":   attest.ErrUntrusted,
-	"certificate": attest.ErrCertificate,
-	"expired":     attest.ErrExpired,
-	"timestamp":   attest.ErrTimestamp,
-	"signature":   attest.ErrSignature,
+	"untrusted":   verify.ErrUntrusted,
+	"certificate": verify.ErrCertificate,
+	"expired":     verify.ErrExpired,
+	"timestamp":   verify.ErrTimestamp,
+	"signature":   verify.ErrSignature,
 }
 
 func testRoots(t testing.TB) *x509.CertPool {
@@ -40,7 +41,7 @@ func testRoots(t testing.TB) *x509.CertPool {
 // Every vector has the outcome that it expects, the same from a verifier that has seen all other chains before.
 func TestVectors(t *testing.T) {
 	roots := testRoots(t)
-	cached := attest.NewVerifier(roots)
+	cached := verify.NewVerifier(roots)
 	seen := map[string]int{}
 	for range 2 { // the second time chains come from the cache
 		for _, v := range vectorfile.Load(t, "testdata/*.txt") {
@@ -49,14 +50,14 @@ func TestVectors(t *testing.T) {
 				t.Fatalf("%s: outcome %q is unknown", v.Name, v.Expect())
 			}
 			seen[v.Kind()]++
-			verified, err := verifyVector(t, v, func() (*attest.Verified, error) { return attest.VerifyArchived(v.Body, roots) },
-				func(now time.Time) (*attest.Verified, error) { return attest.Verify(v.Body, roots, now) })
+			verified, err := verifyVector(t, v, func() (*verify.Attested, error) { return verify.Archived(v.Body, roots) },
+				func(now time.Time) (*verify.Attested, error) { return verify.Document(v.Body, roots, now) })
 			v.CheckReason(t, err)
 			if !errors.Is(err, want) || (err != nil && verified != nil) {
 				t.Errorf("%s: got %v, want %v", v.Name, err, want)
 			}
-			_, err = verifyVector(t, v, func() (*attest.Verified, error) { return cached.VerifyArchived(v.Body) },
-				func(now time.Time) (*attest.Verified, error) { return cached.Verify(v.Body, now) })
+			_, err = verifyVector(t, v, func() (*verify.Attested, error) { return cached.Archived(v.Body) },
+				func(now time.Time) (*verify.Attested, error) { return cached.Document(v.Body, now) })
 			if !errors.Is(err, want) {
 				t.Errorf("%s, cached: got %v, want %v", v.Name, err, want)
 			}
@@ -74,7 +75,7 @@ func TestVectors(t *testing.T) {
 }
 
 // verifyVector verifies live at the vector's time, or at the document's own when the vector gives none.
-func verifyVector(t *testing.T, v vectorfile.Vector, archived func() (*attest.Verified, error), live func(time.Time) (*attest.Verified, error)) (*attest.Verified, error) {
+func verifyVector(t *testing.T, v vectorfile.Vector, archived func() (*verify.Attested, error), live func(time.Time) (*verify.Attested, error)) (*verify.Attested, error) {
 	t.Helper()
 	s, given := v.Header["now"]
 	if !given {
@@ -90,11 +91,11 @@ func verifyVector(t *testing.T, v vectorfile.Vector, archived func() (*attest.Ve
 // A clock that was never set must not turn a live check into an archived one.
 func TestNoTimeIsNotArchived(t *testing.T) {
 	ok := vectorfile.Load(t, "testdata/ok-archived.txt")[0].Body
-	if _, err := attest.Verify(ok, testRoots(t), time.Time{}); !errors.Is(err, attest.ErrExpired) {
-		t.Errorf("got %v, want %v", err, attest.ErrExpired)
+	if _, err := verify.Document(ok, testRoots(t), time.Time{}); !errors.Is(err, verify.ErrExpired) {
+		t.Errorf("got %v, want %v", err, verify.ErrExpired)
 	}
-	if _, err := attest.NewVerifier(testRoots(t)).Verify(ok, time.Time{}); !errors.Is(err, attest.ErrExpired) {
-		t.Errorf("verifier: got %v, want %v", err, attest.ErrExpired)
+	if _, err := verify.NewVerifier(testRoots(t)).Document(ok, time.Time{}); !errors.Is(err, verify.ErrExpired) {
+		t.Errorf("verifier: got %v, want %v", err, verify.ErrExpired)
 	}
 }
 
@@ -102,13 +103,13 @@ func TestNoTimeIsNotArchived(t *testing.T) {
 func TestRoots(t *testing.T) {
 	ok := vectorfile.Load(t, "testdata/ok-archived.txt")[0].Body
 	t.Setenv("SSL_CERT_FILE", "testdata/root.pem") // what x509 takes for the system's, when it is given none
-	for name, roots := range map[string]*x509.CertPool{"none": nil, "empty": x509.NewCertPool(), "AWS": attest.AWSRoots()} {
-		if _, err := attest.VerifyArchived(ok, roots); !errors.Is(err, attest.ErrUntrusted) {
-			t.Errorf("roots %s: got %v, want %v", name, err, attest.ErrUntrusted)
+	for name, roots := range map[string]*x509.CertPool{"none": nil, "empty": x509.NewCertPool(), "AWS": verify.AWSRoots()} {
+		if _, err := verify.Archived(ok, roots); !errors.Is(err, verify.ErrUntrusted) {
+			t.Errorf("roots %s: got %v, want %v", name, err, verify.ErrUntrusted)
 		}
 	}
 	for path, b := range realDocuments(t) {
-		if _, err := attest.VerifyArchived(b, testRoots(t)); !errors.Is(err, attest.ErrUntrusted) {
+		if _, err := verify.Archived(b, testRoots(t)); !errors.Is(err, verify.ErrUntrusted) {
 			t.Errorf("%s under a test root: got %v", path, err)
 		}
 	}
@@ -117,7 +118,7 @@ func TestRoots(t *testing.T) {
 // What was verified must not change when the caller reuses its buffer or edits the copy it was given.
 func TestVerifiedDoesNotChange(t *testing.T) {
 	b := append([]byte(nil), vectorfile.Load(t, "testdata/ok-archived.txt")[0].Body...)
-	v, err := attest.VerifyArchived(b, testRoots(t))
+	v, err := verify.Archived(b, testRoots(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -180,7 +181,7 @@ func FuzzDocument(f *testing.F) {
 		if d != nil && len(d.Certificate)+len(d.UserData)+len(d.Nonce)+len(d.PublicKey) > len(b) {
 			t.Fatal("more bytes than there were")
 		}
-		if _, err := attest.VerifyArchived(b, roots); err == nil && !signed[string(bytes.TrimPrefix(b, []byte{0xd2}))] {
+		if _, err := verify.Archived(b, roots); err == nil && !signed[string(bytes.TrimPrefix(b, []byte{0xd2}))] {
 			t.Fatal("a document that nobody signed")
 		}
 	})

@@ -1,10 +1,6 @@
-// Package receipt holds what an enclave states about each job and how an owner comes to believe it: leaves, Merkle batches
-// that attestation documents sign, and receipt files (SPEC 6 and 7).
-//
-// The hypervisor signs a batch of leaves; no signing key exists. ParseFile gives an unverified File, File.Verify a Verified
-// leaf, Verified.Check an Accepted receipt: only that says that the result in hand was made from the input by the pinned
-// image under the policy. A chain of batches proves their order and that no two histories were shown; it does not prove that
-// the last batches were shown.
+// Package receipt holds what an enclave states about each job: leaves, Merkle batches that attestation documents sign, and
+// receipt files (SPEC 6 and 7). The hypervisor signs a batch of leaves; no signing key exists. What a file says is UNVERIFIED:
+// package audit checks it.
 package receipt
 
 //go:generate go run generate.go generate_reasons.go

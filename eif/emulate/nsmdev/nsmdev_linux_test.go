@@ -14,10 +14,10 @@ import (
 	"anchorhold/eif/emulate/guesttest"
 	"anchorhold/eif/emulate/nsmdev"
 	"anchorhold/eif/emulate/vhost"
-	"anchorhold/protocol/attest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
+	"anchorhold/protocol/verify"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -68,7 +68,7 @@ func TestDocuments(t *testing.T) {
 	if res.Attestation == nil {
 		t.Fatalf("got %+v", res)
 	}
-	doc, err := attest.Verify(res.Attestation.Document, ca.Roots(), time.Now())
+	doc, err := verify.Document(res.Attestation.Document, ca.Roots(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,6 +22,7 @@ import (
 	"anchorhold/enclave/internal/boot"
 	"anchorhold/enclave/internal/cloudtest"
 	"anchorhold/enclave/internal/nsm"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/frame"
@@ -187,7 +188,7 @@ func TestWholeWay(t *testing.T) {
 		}
 		f, err := receipt.ParseFile(done.Receipt)
 		check(t, err)
-		v, err := f.Verify(b.CA.Roots(), time.Now())
+		v, err := audit.Verify(f, b.CA.Roots(), time.Now())
 		check(t, err)
 		if v.Leaf == nil || v.Leaf.Output != digest.SumStream(sealed) || v.Leaf.Image != b.image.PCR0 {
 			t.Fatalf("the receipt does not fit: %+v", v.Leaf)
@@ -252,7 +253,7 @@ func TestNewerNSM(t *testing.T) {
 	}
 	r, err := receipt.ParseFile(done.Receipt)
 	check(t, err)
-	v, err := r.Verify(b.CA.Roots(), time.Now())
+	v, err := audit.Verify(r, b.CA.Roots(), time.Now())
 	check(t, err)
 	if d := v.Attested.Document(); d.Ignored != 1 || v.Leaf == nil {
 		t.Errorf("got %d ignored fields and leaf %v, want 1 and a leaf", d.Ignored, v.Leaf)

@@ -11,6 +11,7 @@ import (
 	"github.com/hf/nsm/response"
 
 	"anchorhold/enclave/internal/nsm"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/message"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/receipt"
@@ -105,7 +106,7 @@ func TestSlowNSM(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if _, err := f.Verify(b.CA.Roots(), time.Now()); err != nil {
+			if _, err := audit.Verify(f, b.CA.Roots(), time.Now()); err != nil {
 				t.Error(err)
 			}
 			if records := open(t, reply, header, file, b, sealed); !bytes.Contains(records, []byte("female")) {

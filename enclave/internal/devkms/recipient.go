@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/verify"
 )
 
 const (
@@ -45,7 +46,7 @@ func (s *Server) verifyRecipient(c *call, info *recipientInfo) (*recipient, erro
 	if info.KeyEncryptionAlgorithm != recipientAlgorithm {
 		return nil, validation("KeyEncryptionAlgorithm must be " + recipientAlgorithm)
 	}
-	verified, err := attest.Verify(info.AttestationDocument, s.roots, c.time)
+	verified, err := verify.Document(info.AttestationDocument, s.roots, c.time)
 	if err != nil {
 		return nil, validation("the attestation document is not valid")
 	}

@@ -14,6 +14,7 @@ import (
 	"anchorhold/protocol/frame"
 	"anchorhold/protocol/message"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 func TestJob(t *testing.T) {
@@ -147,7 +148,7 @@ func TestSmallExchanges(t *testing.T) {
 	}
 	check(t, p.conn.Send(message.Attest{Nonce: []byte("nonce")}))
 	a, _ := p.receive(t).last.(message.Attestation)
-	v, err := attest.Verify(a.Document, b.ca.Roots(), time.Now())
+	v, err := verify.Document(a.Document, b.ca.Roots(), time.Now())
 	check(t, err)
 	doc := v.Document()
 	if u, err := attest.ParseUserData(doc.UserData); err != nil || u.Purpose != attest.PurposeChallenge || string(doc.Nonce) != "nonce" || doc.PublicKey != nil {

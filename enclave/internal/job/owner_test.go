@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
@@ -199,11 +200,11 @@ func (o *order) openStream(b *bench, sealed []byte, s result.Stream, key *result
 }
 
 // verify checks that the enclave's NSM signed a receipt file.
-func (b *bench) verify(t testing.TB, file []byte) *receipt.Verified {
+func (b *bench) verify(t testing.TB, file []byte) *audit.Verified {
 	t.Helper()
 	f, err := receipt.ParseFile(file)
 	check(t, err)
-	v, err := f.Verify(b.ca.Roots(), time.Now())
+	v, err := audit.Verify(f, b.ca.Roots(), time.Now())
 	check(t, err)
 	return v
 }

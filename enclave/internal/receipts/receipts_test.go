@@ -12,13 +12,14 @@ import (
 
 	"anchorhold/enclave/internal/nsm"
 	"anchorhold/enclave/internal/receipts"
-	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/code"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -56,7 +57,7 @@ func failure(sequence uint64) ([]byte, error) {
 	return f.Encode()
 }
 
-func (b *bench) sign(t *testing.T) *receipt.Verified {
+func (b *bench) sign(t *testing.T) *audit.Verified {
 	t.Helper()
 	file, err := b.Sign(context.Background(), failure)
 	if err != nil {
@@ -65,13 +66,13 @@ func (b *bench) sign(t *testing.T) *receipt.Verified {
 	return b.verify(t, file)
 }
 
-func (b *bench) verify(t *testing.T, file []byte) *receipt.Verified {
+func (b *bench) verify(t *testing.T, file []byte) *audit.Verified {
 	t.Helper()
 	f, err := receipt.ParseFile(file)
 	if err != nil {
 		t.Fatalf("ParseFile: %v", err)
 	}
-	v, err := f.Verify(b.ca.Roots(), time.Now())
+	v, err := audit.Verify(f, b.ca.Roots(), time.Now())
 	if err != nil {
 		t.Fatalf("Verify: %v", err)
 	}
@@ -127,14 +128,14 @@ func TestLeavesThatWaitShareADocument(t *testing.T) {
 // checkLog verifies the whole log as one chain.
 func (b *bench) checkLog(t *testing.T, leaves int) {
 	t.Helper()
-	var documents []*attest.Verified
+	var documents []*verify.Attested
 	total := 0
 	for _, batch := range b.Log(0, 1000) {
-		v, err := attest.Verify(batch.Document, b.ca.Roots(), time.Now())
+		v, err := verify.Document(batch.Document, b.ca.Roots(), time.Now())
 		if err != nil {
 			t.Fatalf("batch %d: %v", batch.Number, err)
 		}
-		if _, err := receipt.VerifyBatch(v, batch.Leaves); err != nil {
+		if _, err := audit.VerifyBatch(v, batch.Leaves); err != nil {
 			t.Errorf("batch %d: %v", batch.Number, err)
 		}
 		documents, total = append(documents, v), total+len(batch.Leaves)
@@ -142,7 +143,7 @@ func (b *bench) checkLog(t *testing.T, leaves int) {
 	if total != leaves {
 		t.Errorf("the log has %d leaves, want %d", total, leaves)
 	}
-	if _, err := receipt.VerifyChain(documents...); err != nil {
+	if _, err := audit.VerifyChain(documents...); err != nil {
 		t.Errorf("VerifyChain: %v", err)
 	}
 }

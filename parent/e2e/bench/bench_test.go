@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/audit"
 )
 
 // TestMain lets the program start itself, as it does for its baseline.
@@ -76,8 +76,8 @@ func wrongResult(t *testing.T, bin string) {
 	}
 	good, bad := jobs[0].answer, jobs[1].answer
 	bad.sealed[len(bad.sealed)-1] ^= 1
-	if err := b.proof.check(b.s, []*answer{good, bad}); !errors.Is(err, receipt.ErrOutput) || b.proof.verified != 1 || b.proof.jobs != 2 {
-		t.Errorf("got %v, %d of %d verified, want %v, 1 of 2", err, b.proof.verified, b.proof.jobs, receipt.ErrOutput)
+	if err := b.proof.check(b.s, []*answer{good, bad}); !errors.Is(err, audit.ErrOutput) || b.proof.verified != 1 || b.proof.jobs != 2 {
+		t.Errorf("got %v, %d of %d verified, want %v, 1 of 2", err, b.proof.verified, b.proof.jobs, audit.ErrOutput)
 	}
 	good.id = strings.Repeat("a", 32)
 	if err := b.proof.check(b.s, []*answer{good}); err == nil || b.proof.verified != 1 {

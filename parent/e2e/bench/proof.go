@@ -16,6 +16,7 @@ import (
 
 	"anchorhold/parent/e2e/stage"
 	"anchorhold/protocol/appraise"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/policy"
@@ -128,7 +129,7 @@ func (p *proof) one(s *stage.Stage, a *answer) error {
 	if err != nil {
 		return err
 	}
-	v, err := f.Verify(p.roots, time.Time{})
+	v, err := audit.Verify(f, p.roots, time.Time{})
 	if err != nil {
 		return err
 	}
@@ -136,7 +137,7 @@ func (p *proof) one(s *stage.Stage, a *answer) error {
 		a.output = newOutputSum()
 		a.output.Write(a.sealed)
 	}
-	_, err = v.Check(receipt.Expect{
+	_, err = v.Check(audit.Expect{
 		Pins: p.pins, Policy: p.policy, AllowNotAWS: true,
 		Image: p.sealer.claims.Image, Tenant: stage.Tenant, Pipeline: stage.Pipeline, Key: s.KeyARN,
 		MessageID: a.job.id, Nonce: a.job.nonce, Header: a.job.header, Input: a.job.digest, InputSize: a.job.size,

@@ -17,10 +17,10 @@ import (
 	"github.com/fxamacker/cbor/v2"
 	"github.com/hf/nsm/request"
 
-	"anchorhold/protocol/attest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
+	"anchorhold/protocol/verify"
 )
 
 const maxAnswer = 4 << 20 // of the parent, which is not in question here
@@ -55,7 +55,7 @@ func (l *lab) roots() (*x509.CertPool, error) {
 
 // both verifies a document by package attest and by the second opinion; they must accept it and read the same.
 func both(document []byte, roots *x509.CertPool) (*opinion, error) {
-	v, err := attest.VerifyArchived(document, roots)
+	v, err := verify.Archived(document, roots)
 	if err != nil {
 		return nil, fmt.Errorf("attest: %w", err)
 	}
@@ -216,7 +216,7 @@ func (l *lab) alteredDocuments(context.Context) (string, error) {
 		for _, bit := range []byte{0x01, 0x80} {
 			altered := bytes.Clone(document)
 			altered[i] ^= bit
-			if _, err := attest.VerifyArchived(altered, roots); err == nil {
+			if _, err := verify.Archived(altered, roots); err == nil {
 				return "", fmt.Errorf("attest accepts byte %d altered", i)
 			}
 			if _, err := form(altered, roots); err == nil {
@@ -240,8 +240,8 @@ func (l *lab) foreignRoot(context.Context) (string, error) {
 	if _, err := both(document, own); err != nil {
 		return "", err
 	}
-	for name, roots := range map[string]*x509.CertPool{"another test root": testca.New(time.Now).Roots(), "AWS's root": attest.AWSRoots()} {
-		if _, err := attest.VerifyArchived(document, roots); err == nil {
+	for name, roots := range map[string]*x509.CertPool{"another test root": testca.New(time.Now).Roots(), "AWS's root": verify.AWSRoots()} {
+		if _, err := verify.Archived(document, roots); err == nil {
 			return "", fmt.Errorf("attest accepts %s", name)
 		}
 		if _, err := form(document, roots); err == nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
@@ -199,12 +200,12 @@ func (a *app) openedByEnclave(ctx context.Context, f canaryFlags, path string, h
 	if err != nil {
 		return nil, err
 	}
-	verified, err := file.Verify(roots, a.now())
+	verified, err := audit.Verify(file, roots, a.now())
 	switch {
 	case err != nil:
 		return nil, err
 	case verified.Leaf == nil:
-		return nil, receipt.ErrFailed
+		return nil, audit.ErrFailed
 	case verified.Leaf.Header != header:
 		return nil, errors.New("the parent showed the receipt of another job")
 	case verified.Leaf.Started.Before(begun.Add(-time.Minute)):

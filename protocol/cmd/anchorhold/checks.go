@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/cli"
-	"anchorhold/protocol/receipt"
 )
 
 // check is one line of a verification.
@@ -15,7 +15,7 @@ type check struct {
 	Detail string `json:"detail"`
 }
 
-func passed(lines []receipt.CheckLine) []check {
+func passed(lines []audit.CheckLine) []check {
 	checks := make([]check, 0, len(lines))
 	for _, l := range lines {
 		checks = append(checks, check{l.Name, true, l.Detail})
@@ -25,7 +25,7 @@ func passed(lines []receipt.CheckLine) []check {
 
 // refusedChecks lists what passed before a refusal, then the refusal.
 func refusedChecks(err error) []check {
-	var r *receipt.Refusal
+	var r *audit.Refusal
 	if !errors.As(err, &r) {
 		return []check{{"verification", false, err.Error()}}
 	}

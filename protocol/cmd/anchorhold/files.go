@@ -11,10 +11,10 @@ import (
 	"regexp"
 
 	"anchorhold/protocol/appraise"
-	"anchorhold/protocol/attest"
 	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/result"
+	"anchorhold/protocol/verify"
 )
 
 // maxSmall bounds files that are read whole: policies, pins, keys, receipts.
@@ -71,7 +71,7 @@ func readPins(path string) (*appraise.Pins, error) {
 // readRoots returns AWS's root, or the certificates of a file, PEM or DER, instead.
 func readRoots(path string) (*x509.CertPool, error) {
 	if path == "" {
-		return attest.AWSRoots(), nil
+		return verify.AWSRoots(), nil
 	}
 	b, err := readSmall(path)
 	if err != nil {

@@ -11,9 +11,11 @@ import (
 
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/policy"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 const debugText = "debug enclave: PCR0-2 are zero; proves nothing about the code"
@@ -182,11 +184,12 @@ func (a *app) verifyDocument(f verifyFlags, b []byte, v *verdict) error {
 	if err != nil {
 		return err
 	}
-	verify := func() (*attest.Verified, error) { return attest.VerifyArchived(b, roots) }
+	var doc *verify.Attested
 	if v.Live {
-		verify = func() (*attest.Verified, error) { return attest.Verify(b, roots, a.now()) }
+		doc, err = verify.Document(b, roots, a.now())
+	} else {
+		doc, err = verify.Archived(b, roots)
 	}
-	doc, err := verify()
 	if err != nil {
 		v.refuse("genuine", liveHint(err))
 		return nil
@@ -197,7 +200,7 @@ func (a *app) verifyDocument(f verifyFlags, b []byte, v *verdict) error {
 
 // liveHint tells a reviewer of filed evidence which flag is meant for it.
 func liveHint(err error) error {
-	if errors.Is(err, attest.ErrExpired) {
+	if errors.Is(err, verify.ErrExpired) {
 		return fmt.Errorf("%w; for evidence on file use --archived", err)
 	}
 	return err
@@ -212,7 +215,7 @@ func (f verifyFlags) nonceBytes() []byte {
 }
 
 // genuine notes what a genuine document says.
-func (v *verdict) genuine(doc *attest.Verified) {
+func (v *verdict) genuine(doc *verify.Attested) {
 	d := doc.Document()
 	v.Genuine, v.Debug, v.says = true, d.Debug(), append(v.says, describeDocument(&d)...)
 	when := "certificates valid at the document's own time"
@@ -223,7 +226,7 @@ func (v *verdict) genuine(doc *attest.Verified) {
 }
 
 // appraiseDocument compares a genuine document with what the flags want.
-func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte, v *verdict) error {
+func (a *app) appraiseDocument(f verifyFlags, doc *verify.Attested, nonce []byte, v *verdict) error {
 	d := doc.Document()
 	age := f.maxAge
 	switch {
@@ -257,7 +260,7 @@ func (a *app) appraiseDocument(f verifyFlags, doc *attest.Verified, nonce []byte
 			a.warnNotAWS()
 		}
 		if v.NotAWS && f.root == "" {
-			v.refuse("policy", receipt.ErrNotAWS)
+			v.refuse("policy", audit.ErrNotAWS)
 			return nil
 		}
 	}

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/internal/batchlog"
-	"anchorhold/protocol/receipt"
 )
 
 // readLog reads the pages of a parent's log and verifies them as one. An error of reading is no refusal.
@@ -87,7 +87,7 @@ func (a *app) verifyLog(f verifyFlags) error {
 }
 
 // inLog checks that the log shows a receipt's batch.
-func (v *verdict) inLog(f verifyFlags, verified *receipt.Verified) (bool, error) {
+func (v *verdict) inLog(f verifyFlags, verified *audit.Verified) (bool, error) {
 	log, ok, err := v.log(f)
 	if err != nil || !ok {
 		return false, err

@@ -11,10 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/pinsfile"
 	"anchorhold/protocol/protocoltest/standin"
-	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 // AWS's hypervisor signs for an enclave under a test policy as for any other. Such a document with AWS's own root cannot be made here, so
@@ -42,7 +42,7 @@ func TestGenuineEnclaveUnderATestPolicy(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc, err := attest.Verify(b, w.CA.Roots(), time.Now())
+	doc, err := verify.Document(b, w.CA.Roots(), time.Now())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func TestGenuineEnclaveUnderATestPolicy(t *testing.T) {
 		}
 		return v
 	}
-	if v := judge(f); !errors.Is(v.err, receipt.ErrNotAWS) || v.Appraised || exitCode(v.err) != exitRefused {
+	if v := judge(f); !errors.Is(v.err, audit.ErrNotAWS) || v.Appraised || exitCode(v.err) != exitRefused {
 		t.Errorf("without --root: got %q, %v, want it refused", v.Verdict, v.err)
 	}
 	f.root = "root.pem"

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/receipt"
 )
 
@@ -19,7 +20,7 @@ func (a *app) verifyReceipt(ctx context.Context, f verifyFlags, path string, fil
 	if v.Live {
 		now = a.now()
 	}
-	verified, err := file.Verify(roots, now)
+	verified, err := audit.Verify(file, roots, now)
 	if err != nil {
 		v.refuse("genuine", liveHint(err))
 		return nil
@@ -33,12 +34,12 @@ func (a *app) verifyReceipt(ctx context.Context, f verifyFlags, path string, fil
 	v.pass("leaf", "leaf %d of a batch of %d that the document signs", file.Index, verified.UserData.Batch.Size)
 	if verified.Failure != nil {
 		// Genuine evidence of a failure, and it must never pass as a receipt.
-		v.refuse("receipt", fmt.Errorf("%w (%s)", receipt.ErrFailed, verified.Failure.Code))
+		v.refuse("receipt", fmt.Errorf("%w (%s)", audit.ErrFailed, verified.Failure.Code))
 		return nil
 	}
 	if nonce := f.nonceBytes(); nonce != nil {
 		if !bytes.Equal(nonce, verified.Leaf.Nonce[:]) {
-			v.refuse("nonce", fmt.Errorf("%w: it is %x, want %x", receipt.ErrNonce, verified.Leaf.Nonce, nonce))
+			v.refuse("nonce", fmt.Errorf("%w: it is %x, want %x", audit.ErrNonce, verified.Leaf.Nonce, nonce))
 			return nil
 		}
 		v.pass("nonce", "%x", nonce)

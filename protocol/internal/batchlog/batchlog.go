@@ -14,9 +14,10 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 const (
@@ -91,13 +92,13 @@ func Parse(b []byte) ([]Batch, error) {
 type Log struct {
 	Chains    []Chain // one for each boot, in order of their first batch
 	Batches   int
-	documents map[[16]byte][]*attest.Verified // by boot
+	documents map[[16]byte][]*verify.Attested // by boot
 }
 
 // Chain is the history of one boot as shown.
 type Chain struct {
-	receipt.Chain
-	Attested *attest.Verified // the document of its last batch
+	audit.Chain
+	Attested *verify.Attested // the document of its last batch
 	Unknown  int              // number of documents with fields that attest does not know
 }
 
@@ -111,15 +112,15 @@ func Verify(batches []Batch, roots *x509.CertPool) (*Log, error) {
 	if len(batches) > MaxBatches {
 		return nil, fmt.Errorf("%w: more than %d batches", ErrMalformed, MaxBatches)
 	}
-	log := &Log{Batches: len(batches), documents: make(map[[16]byte][]*attest.Verified)}
+	log := &Log{Batches: len(batches), documents: make(map[[16]byte][]*verify.Attested)}
 	var boots [][16]byte
-	verifier := attest.NewVerifier(roots) // hundreds of documents have one chain
+	verifier := verify.NewVerifier(roots) // hundreds of documents have one chain
 	for i, b := range batches {
-		v, err := verifier.VerifyArchived(b.Document)
+		v, err := verifier.Archived(b.Document)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
-		u, err := receipt.VerifyBatch(v, b.Leaves)
+		u, err := audit.VerifyBatch(v, b.Leaves)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d: %w", i, err)
 		}
@@ -133,7 +134,7 @@ func Verify(batches []Batch, roots *x509.CertPool) (*Log, error) {
 	}
 	for _, boot := range boots {
 		shown := log.documents[boot]
-		chain, err := receipt.VerifyChain(shown...)
+		chain, err := audit.VerifyChain(shown...)
 		if err != nil {
 			return nil, fmt.Errorf("boot %x: %w", boot, err)
 		}
@@ -149,10 +150,10 @@ func Verify(batches []Batch, roots *x509.CertPool) (*Log, error) {
 }
 
 // Holds checks that the log shows the batch that signs a verified receipt, and is of the same enclave. Errors: ErrMissing, ErrOther, or
-// receipt.ErrFork when log and receipt are of two histories of one boot.
-func (l *Log) Holds(v *receipt.Verified) error {
+// audit.ErrFork when log and receipt are of two histories of one boot.
+func (l *Log) Holds(v *audit.Verified) error {
 	shown := l.documents[v.UserData.Boot]
-	if err := receipt.CheckFork(append(slices.Clip(shown), v.Attested)...); err != nil {
+	if err := audit.CheckFork(append(slices.Clip(shown), v.Attested)...); err != nil {
 		return err
 	}
 	number := v.UserData.Batch.Number
@@ -167,7 +168,7 @@ func (l *Log) Holds(v *receipt.Verified) error {
 
 // sameEnclave compares what the hypervisor says of itself, not what the program made it sign. A chain is of one enclave, so one document
 // stands for it.
-func sameEnclave(a, b *attest.Verified) error {
+func sameEnclave(a, b *verify.Attested) error {
 	x, y := a.Document(), b.Document()
 	same := x.ModuleID == y.ModuleID
 	for i := range 3 {

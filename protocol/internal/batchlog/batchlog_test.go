@@ -11,12 +11,14 @@ import (
 	"github.com/hf/nsm/request"
 
 	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/internal/batchlog"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 // enclave signs batches of leaves under a test root.
@@ -75,9 +77,9 @@ func (e *enclave) fork() *enclave {
 	return &other
 }
 
-func (e *enclave) verified(t testing.TB, file *receipt.File) *receipt.Verified {
+func (e *enclave) verified(t testing.TB, file *receipt.File) *audit.Verified {
 	t.Helper()
-	v, err := file.Verify(e.ca.Roots(), time.Time{})
+	v, err := audit.Verify(file, e.ca.Roots(), time.Time{})
 	check(t, err)
 	return v
 }
@@ -140,8 +142,8 @@ func TestForkBetweenLogAndReceipt(t *testing.T) {
 	log, err := batchlog.Verify([]batchlog.Batch{a0, a1}, ca.Roots())
 	check(t, err)
 	for name, file := range map[string]*receipt.File{"same number": same, "the next": after} {
-		if err := log.Holds(e.verified(t, file)); !errors.Is(err, receipt.ErrFork) {
-			t.Errorf("%s: got %v, want %v", name, err, receipt.ErrFork)
+		if err := log.Holds(e.verified(t, file)); !errors.Is(err, audit.ErrFork) {
+			t.Errorf("%s: got %v, want %v", name, err, audit.ErrFork)
 		}
 	}
 }
@@ -198,17 +200,17 @@ func TestLyingLog(t *testing.T) {
 	}{
 		"empty":            {nil, batchlog.ErrMalformed},
 		"endless":          {make([]batchlog.Batch, batchlog.MaxBatches+1), batchlog.ErrMalformed},
-		"gap":              {[]batchlog.Batch{a0, a2}, receipt.ErrChain},
-		"order":            {[]batchlog.Batch{a1, a0, a2}, receipt.ErrChain},
-		"fork":             {[]batchlog.Batch{a0, a1, b1}, receipt.ErrFork},
-		"fork in the past": {[]batchlog.Batch{a0, b1, a2}, receipt.ErrFork},
-		"repeated":         {[]batchlog.Batch{a0, a1, a1}, receipt.ErrChain},
-		"another root":     {[]batchlog.Batch{foreign}, attest.ErrUntrusted},
+		"gap":              {[]batchlog.Batch{a0, a2}, audit.ErrChain},
+		"order":            {[]batchlog.Batch{a1, a0, a2}, audit.ErrChain},
+		"fork":             {[]batchlog.Batch{a0, a1, b1}, audit.ErrFork},
+		"fork in the past": {[]batchlog.Batch{a0, b1, a2}, audit.ErrFork},
+		"repeated":         {[]batchlog.Batch{a0, a1, a1}, audit.ErrChain},
+		"another root":     {[]batchlog.Batch{foreign}, verify.ErrUntrusted},
 		"a leaf left out":  {[]batchlog.Batch{change(a0, func(b *batchlog.Batch) { b.Leaves = b.Leaves[:1] })}, receipt.ErrPath},
 		"a leaf replaced":  {[]batchlog.Batch{change(a0, func(b *batchlog.Batch) { b.Leaves[1][0] ^= 1 })}, receipt.ErrPath},
 		"another number":   {[]batchlog.Batch{a0, change(a2, func(b *batchlog.Batch) { b.Number = 1 })}, batchlog.ErrClaim},
 		"another boot":     {[]batchlog.Batch{change(a0, func(b *batchlog.Batch) { b.Boot[3] = 9 })}, batchlog.ErrClaim},
-		"a challenge":      {[]batchlog.Batch{change(a0, func(b *batchlog.Batch) { b.Document = e.attest(t, data, []byte("n")) })}, receipt.ErrPurpose},
+		"a challenge":      {[]batchlog.Batch{change(a0, func(b *batchlog.Batch) { b.Document = e.attest(t, data, []byte("n")) })}, audit.ErrPurpose},
 	} {
 		if log, err := batchlog.Verify(c.log, ca.Roots()); !errors.Is(err, c.want) || log != nil {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)

@@ -23,6 +23,7 @@ import (
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
+	"anchorhold/protocol/verify"
 )
 
 // genuine is a document without a public key, as the parent gets with each receipt.
@@ -40,7 +41,7 @@ func genuine(t *testing.T, ca *testca.CA) []byte {
 func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	ca := testca.New(time.Now)
 	document := genuine(t, ca)
-	if _, err := attest.Verify(document, ca.Roots(), time.Now()); err != nil {
+	if _, err := verify.Document(document, ca.Roots(), time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	forged, err := canary.ExchangeKey(document, []byte("a public key"))
@@ -50,7 +51,7 @@ func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	if d, err := attest.Parse(forged); err != nil || string(d.PublicKey) != "a public key" {
 		t.Errorf("the forged document does not hold the public key: %v", err)
 	}
-	if _, err := attest.Verify(forged, ca.Roots(), time.Now()); !errors.Is(err, attest.ErrSignature) {
+	if _, err := verify.Document(forged, ca.Roots(), time.Now()); !errors.Is(err, verify.ErrSignature) {
 		t.Errorf("got %v, want a wrong signature", err)
 	}
 	// Signed anew, it is genuine for who believes its root, and for nobody else.
@@ -58,7 +59,7 @@ func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := attest.Verify(resigned, ca.Roots(), time.Now()); !errors.Is(err, attest.ErrUntrusted) {
+	if _, err := verify.Document(resigned, ca.Roots(), time.Now()); !errors.Is(err, verify.ErrUntrusted) {
 		t.Errorf("got %v, want an unknown root", err)
 	}
 	parsed, err := attest.Parse(resigned)
@@ -71,7 +72,7 @@ func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	}
 	own := x509.NewCertPool()
 	own.AddCert(root)
-	if _, err := attest.Verify(resigned, own, time.Now()); err != nil {
+	if _, err := verify.Document(resigned, own, time.Now()); err != nil {
 		t.Errorf("below its own root: %v", err)
 	}
 	for _, bad := range [][]byte{nil, {0x84}, []byte("text"), {0x84, 0x40, 0xa0, 0x40, 0x40}} {

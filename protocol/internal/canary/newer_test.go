@@ -12,6 +12,7 @@ import (
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
+	"anchorhold/protocol/verify"
 )
 
 // Documents of a newer module, tagged or not, are forged as well as today's: only the signature, or the root, is wrong.
@@ -23,7 +24,7 @@ func TestForgedDocumentOfANewerModule(t *testing.T) {
 		t.Fatalf("attestation: %v", err)
 	}
 	for name, document := range map[string][]byte{"untagged": res.Attestation.Document, "tagged": append([]byte{0xd2}, res.Attestation.Document...)} {
-		if _, err := attest.Verify(document, ca.Roots(), time.Now()); err != nil {
+		if _, err := verify.Document(document, ca.Roots(), time.Now()); err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
 		forged, err := canary.ExchangeKey(document, []byte("a public key"))
@@ -33,15 +34,15 @@ func TestForgedDocumentOfANewerModule(t *testing.T) {
 		if d, err := attest.Parse(forged); err != nil || string(d.PublicKey) != "a public key" {
 			t.Errorf("%s: the forged document does not hold the public key: %v", name, err)
 		}
-		if _, err := attest.Verify(forged, ca.Roots(), time.Now()); !errors.Is(err, attest.ErrSignature) {
-			t.Errorf("%s, key exchanged: got %v, want %v", name, err, attest.ErrSignature)
+		if _, err := verify.Document(forged, ca.Roots(), time.Now()); !errors.Is(err, verify.ErrSignature) {
+			t.Errorf("%s, key exchanged: got %v, want %v", name, err, verify.ErrSignature)
 		}
 		resigned, err := canary.SignAnew(document, time.Now())
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		if _, err := attest.Verify(resigned, ca.Roots(), time.Now()); !errors.Is(err, attest.ErrUntrusted) {
-			t.Errorf("%s, signed anew: got %v, want %v", name, err, attest.ErrUntrusted)
+		if _, err := verify.Document(resigned, ca.Roots(), time.Now()); !errors.Is(err, verify.ErrUntrusted) {
+			t.Errorf("%s, signed anew: got %v, want %v", name, err, verify.ErrUntrusted)
 		}
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"anchorhold/protocol/appraise"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/envelope"
 	"anchorhold/protocol/internal/sealing"
@@ -81,12 +82,12 @@ type Evidence struct {
 
 // Accepted is evidence that passed Check. Only Check makes one.
 type Accepted struct {
-	Receipt *receipt.Accepted
+	Receipt *audit.Accepted
 	e       Evidence
 	policy  *policy.Policy
 }
 
-// Check verifies everything outside the sealed result. The error is ErrRefused around the reason, or a *receipt.Refusal in its
+// Check verifies everything outside the sealed result. The error is ErrRefused around the reason, or a *audit.Refusal in its
 // tree, which lists the checks that passed before; an error of reading the files is returned as it is.
 func (e Evidence) Check() (*Accepted, error) {
 	pol, err := policy.Parse(e.Policy)
@@ -109,7 +110,7 @@ func (e Evidence) Check() (*Accepted, error) {
 		return nil, refuse("receipt: %w", err)
 	}
 	// The chain lives three hours: it is judged at the document's own time, and that time against the job's below.
-	verified, err := file.Verify(e.Roots, time.Time{})
+	verified, err := audit.Verify(file, e.Roots, time.Time{})
 	if err != nil {
 		return nil, refuse("receipt: %w", err)
 	}
@@ -121,7 +122,7 @@ func (e Evidence) Check() (*Accepted, error) {
 }
 
 // expect gathers what the owner knows; the digests of what the parent brought are computed here.
-func (e Evidence) expect(pol *policy.Policy) (*receipt.Expect, error) {
+func (e Evidence) expect(pol *policy.Policy) (*audit.Expect, error) {
 	job := e.Job
 	tenant, ok := pol.Tenant(job.Context.Tenant)
 	if !ok {
@@ -135,7 +136,7 @@ func (e Evidence) expect(pol *policy.Policy) (*receipt.Expect, error) {
 	if err != nil {
 		return nil, fmt.Errorf("result: %w", err)
 	}
-	expect := &receipt.Expect{
+	expect := &audit.Expect{
 		Pins: e.Pins, Policy: e.Policy, AllowNotAWS: e.AllowNotAWS,
 		Image: job.Context.Image, Tenant: job.Context.Tenant, Pipeline: job.Context.Pipeline, Key: key,
 		MessageID: job.Message.MessageID, Nonce: job.Header.Nonce, Header: job.Digest,
@@ -153,7 +154,7 @@ func (e Evidence) expect(pol *policy.Policy) (*receipt.Expect, error) {
 	return expect, nil
 }
 
-func (e Evidence) expectCrosswalk(expect *receipt.Expect) error {
+func (e Evidence) expectCrosswalk(expect *audit.Expect) error {
 	carries := e.Job.Header.CrosswalkKey != nil
 	switch {
 	case carries && e.Crosswalk == nil:
@@ -196,14 +197,14 @@ func sum(r io.ReadSeeker) (digest.Stream, uint64, error) {
 }
 
 // refused is a receipt's refusal as this package's, in fewer words.
-type refused struct{ *receipt.Refusal }
+type refused struct{ *audit.Refusal }
 
 func (r refused) Error() string        { return fmt.Sprintf("%v: %s: %v", ErrRefused, r.Check, r.Err) }
 func (r refused) Is(target error) bool { return target == ErrRefused }
 func (r refused) Unwrap() error        { return r.Refusal }
 
 func asRefused(err error) error {
-	var r *receipt.Refusal
+	var r *audit.Refusal
 	if errors.As(err, &r) {
 		return refused{r}
 	}

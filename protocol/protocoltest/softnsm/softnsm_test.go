@@ -12,11 +12,11 @@ import (
 	"github.com/hf/nsm/request"
 	"github.com/hf/nsm/response"
 
-	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
+	"anchorhold/protocol/verify"
 )
 
 var start = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -67,7 +67,7 @@ func TestDocumentVerifies(t *testing.T) {
 	for _, definite := range []bool{true, false} {
 		n, ca, c := module(t, func(x *softnsm.Config) { x.Definite = definite })
 		doc := attestation(t, n, &request.Attestation{UserData: []byte("data"), Nonce: []byte{}})
-		v, err := attest.Verify(doc, ca.Roots(), c.now())
+		v, err := verify.Document(doc, ca.Roots(), c.now())
 		if err != nil {
 			t.Fatalf("definite %v: %v", definite, err)
 		}
@@ -89,7 +89,7 @@ func TestDocumentVerifies(t *testing.T) {
 			t.Errorf("got %s at %s", d.ModuleID, d.Timestamp)
 		}
 		// Another machine's clock, and no other root.
-		if _, err := attest.Verify(doc, attest.AWSRoots(), c.now()); err == nil {
+		if _, err := verify.Document(doc, verify.AWSRoots(), c.now()); err == nil {
 			t.Error("accepted under AWS's root")
 		}
 	}
@@ -118,7 +118,7 @@ func TestPCRsAndLocks(t *testing.T) {
 		t.Fatalf("PCR16 is %+v, want %s", res.ExtendPCR, want)
 	}
 	pcrs := func() map[int][]byte {
-		v, err := attest.Verify(attestation(t, n, &request.Attestation{}), ca.Roots(), c.now())
+		v, err := verify.Document(attestation(t, n, &request.Attestation{}), ca.Roots(), c.now())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -150,7 +150,7 @@ func TestLimits(t *testing.T) {
 	n, ca, c := module(t, nil)
 	full := bytes.Repeat([]byte{1}, 1024)
 	doc := attestation(t, n, &request.Attestation{UserData: full, Nonce: full, PublicKey: full})
-	if _, err := attest.Verify(doc, ca.Roots(), c.now()); err != nil {
+	if _, err := verify.Document(doc, ca.Roots(), c.now()); err != nil {
 		t.Errorf("three full fields: %v", err)
 	}
 	over := append(full[:1024:1024], 1)
@@ -192,7 +192,7 @@ func TestLeafIsRenewed(t *testing.T) {
 	n, ca, c := module(t, nil)
 	leaves := map[string]bool{}
 	for range 20 {
-		v, err := attest.Verify(attestation(t, n, &request.Attestation{}), ca.Roots(), c.now())
+		v, err := verify.Document(attestation(t, n, &request.Attestation{}), ca.Roots(), c.now())
 		if err != nil {
 			t.Fatalf("at %s: %v", c.now(), err)
 		}
@@ -213,7 +213,7 @@ func TestConcurrentUse(t *testing.T) {
 			send(t, n, &request.ExtendPCR{Index: index, Data: []byte("x")})
 			send(t, n, &request.LockPCR{Index: index})
 			doc := attestation(t, n, &request.Attestation{})
-			if _, err := attest.Verify(doc, ca.Roots(), c.now()); err != nil {
+			if _, err := verify.Document(doc, ca.Roots(), c.now()); err != nil {
 				t.Errorf("concurrent document: %v", err)
 			}
 		})

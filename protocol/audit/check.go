@@ -1,4 +1,4 @@
-package receipt
+package audit
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/policy"
+	"anchorhold/protocol/receipt"
 )
 
 // Refusals of Check, besides those of appraise: each names the one thing that is not as expected.
@@ -62,7 +63,7 @@ type CheckLine struct{ Name, Detail string }
 
 // Accepted is a receipt that is all the owner expects: the result may be opened.
 type Accepted struct {
-	Leaf  *Leaf
+	Leaf  *receipt.Leaf
 	Image appraise.Image
 	Lines []CheckLine
 }

@@ -1,4 +1,4 @@
-package receipt_test
+package audit_test
 
 import (
 	"errors"
@@ -7,17 +7,18 @@ import (
 	"testing"
 	"time"
 
-	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 // batches signs n consecutive batches of two leaves.
-func batches(t testing.TB, w *world, n int) []*attest.Verified {
+func batches(t testing.TB, w *world, n int) []*verify.Attested {
 	t.Helper()
-	var out []*attest.Verified
+	var out []*verify.Attested
 	var previous digest.Digest
 	for i := range uint64(n) {
 		leaves := encodeAll(t, w.leaf(2*i), w.failure(2*i+1))
@@ -29,7 +30,7 @@ func batches(t testing.TB, w *world, n int) []*attest.Verified {
 	return out
 }
 
-func (w *world) batch(t testing.TB, u *receipt.UserData) *attest.Verified {
+func (w *world) batch(t testing.TB, u *receipt.UserData) *verify.Attested {
 	t.Helper()
 	return w.verified(t, w.attest(t, u, nil, nil))
 }
@@ -37,17 +38,17 @@ func (w *world) batch(t testing.TB, u *receipt.UserData) *attest.Verified {
 func TestChain(t *testing.T) {
 	w := newWorld(t)
 	docs := batches(t, w, 4)
-	c, err := receipt.VerifyChain(docs...)
+	c, err := audit.VerifyChain(docs...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if c.First != 0 || c.Last != 3 || c.Leaves != 8 || c.Boot != w.boot || c.Head != receipt.Head(docs[3].Document().UserData) {
 		t.Errorf("got %+v", c)
 	}
-	if c, err := receipt.VerifyChain(docs[1:3]...); err != nil || c.First != 1 || c.Last != 2 {
+	if c, err := audit.VerifyChain(docs[1:3]...); err != nil || c.First != 1 || c.Last != 2 {
 		t.Errorf("middle: got %+v, %v", c, err)
 	}
-	if err := receipt.CheckFork(docs[3], docs[0], docs[2], docs[3]); err != nil {
+	if err := audit.CheckFork(docs[3], docs[0], docs[2], docs[3]); err != nil {
 		t.Errorf("with gaps and repeats: %v", err)
 	}
 }
@@ -56,35 +57,35 @@ func TestChainRefused(t *testing.T) {
 	w := newWorld(t)
 	docs := batches(t, w, 4)
 	last := receipt.Head(docs[3].Document().UserData)
-	next := func(change func(*receipt.UserData)) *attest.Verified {
+	next := func(change func(*receipt.UserData)) *verify.Attested {
 		u := w.userData(4, 8, last, encodeAll(t, w.leaf(8)))
 		change(u)
 		return w.batch(t, u)
 	}
 	good := next(func(*receipt.UserData) {})
-	if _, err := receipt.VerifyChain(append(docs[:4:4], good)...); err != nil {
+	if _, err := audit.VerifyChain(append(docs[:4:4], good)...); err != nil {
 		t.Fatalf("good next batch: %v", err)
 	}
 	w.clock = w.clock.Add(-time.Hour)
 	older := next(func(*receipt.UserData) {})
 	w.clock = w.clock.Add(time.Hour)
 	cases := map[string]struct {
-		docs []*attest.Verified
+		docs []*verify.Attested
 		want error
 		why  string // what the error says: refused for another reason, a case would test nothing
 	}{
-		"none":               {nil, receipt.ErrChain, "none"},
-		"nil":                {[]*attest.Verified{nil}, receipt.ErrChain, "no document"},
-		"left out":           {[]*attest.Verified{docs[0], docs[2]}, receipt.ErrChain, "batch 2 stands after 0"},
-		"out of order":       {[]*attest.Verified{docs[1], docs[0]}, receipt.ErrChain, "batch 0 stands after 1"},
-		"twice":              {[]*attest.Verified{docs[0], docs[0]}, receipt.ErrChain, "batch 0 stands after 0"},
-		"fork at the end":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Number, u.Batch.First = 3, 6 })), receipt.ErrFork, "batch 3"},
-		"fork in the past":   {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Previous = sum("other") })), receipt.ErrFork, "batch 3"},
-		"leaves left out":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.First = 9 })), receipt.ErrChain, "leaves missing before batch 4"},
-		"another boot":       {append(docs[:4:4], next(func(u *receipt.UserData) { u.Boot[0]++ })), receipt.ErrChain, "another boot"},
-		"another policy":     {append(docs[:4:4], next(func(u *receipt.UserData) { u.Policy = sum("other") })), receipt.ErrChain, "another policy or enclave"},
-		"older than before":  {append(docs[:4:4], older), receipt.ErrChain, "batch 4 is older"},
-		"challenge in chain": {append(docs[:4:4], w.verified(t, w.attest(t, &receipt.UserData{Purpose: receipt.PurposeChallenge}, []byte("n"), nil))), receipt.ErrPurpose, ""},
+		"none":               {nil, audit.ErrChain, "none"},
+		"nil":                {[]*verify.Attested{nil}, audit.ErrChain, "no document"},
+		"left out":           {[]*verify.Attested{docs[0], docs[2]}, audit.ErrChain, "batch 2 stands after 0"},
+		"out of order":       {[]*verify.Attested{docs[1], docs[0]}, audit.ErrChain, "batch 0 stands after 1"},
+		"twice":              {[]*verify.Attested{docs[0], docs[0]}, audit.ErrChain, "batch 0 stands after 0"},
+		"fork at the end":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Number, u.Batch.First = 3, 6 })), audit.ErrFork, "batch 3"},
+		"fork in the past":   {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.Previous = sum("other") })), audit.ErrFork, "batch 3"},
+		"leaves left out":    {append(docs[:4:4], next(func(u *receipt.UserData) { u.Batch.First = 9 })), audit.ErrChain, "leaves missing before batch 4"},
+		"another boot":       {append(docs[:4:4], next(func(u *receipt.UserData) { u.Boot[0]++ })), audit.ErrChain, "another boot"},
+		"another policy":     {append(docs[:4:4], next(func(u *receipt.UserData) { u.Policy = sum("other") })), audit.ErrChain, "another policy or enclave"},
+		"older than before":  {append(docs[:4:4], older), audit.ErrChain, "batch 4 is older"},
+		"challenge in chain": {append(docs[:4:4], w.verified(t, w.attest(t, &receipt.UserData{Purpose: receipt.PurposeChallenge}, []byte("n"), nil))), audit.ErrPurpose, ""},
 	}
 	// Last: from here on, w is another enclave.
 	other := func(image measure.Image, module, why string) {
@@ -100,7 +101,7 @@ func TestChainRefused(t *testing.T) {
 		other(evil, same, "another image")
 	}
 	for name, c := range cases {
-		if got, err := receipt.VerifyChain(c.docs...); !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.why) || got != nil {
+		if got, err := audit.VerifyChain(c.docs...); !errors.Is(err, c.want) || !strings.Contains(fmt.Sprint(err), c.why) || got != nil {
 			t.Errorf("%s: got %v, want %v: %s", name, err, c.want, c.why)
 		}
 	}
@@ -111,9 +112,9 @@ func TestForkIsFoundWithGaps(t *testing.T) {
 	w := newWorld(t)
 	docs := batches(t, w, 4)
 	forged := w.batch(t, w.userData(2, 4, sum("another history"), encodeAll(t, w.leaf(4))))
-	for _, known := range [][]*attest.Verified{{docs[1], forged}, {docs[2], forged}, {forged, docs[3]}, {docs[0], docs[3], forged}} {
-		if err := receipt.CheckFork(known...); !errors.Is(err, receipt.ErrFork) {
-			t.Errorf("got %v, want %v", err, receipt.ErrFork)
+	for _, known := range [][]*verify.Attested{{docs[1], forged}, {docs[2], forged}, {forged, docs[3]}, {docs[0], docs[3], forged}} {
+		if err := audit.CheckFork(known...); !errors.Is(err, audit.ErrFork) {
+			t.Errorf("got %v, want %v", err, audit.ErrFork)
 		}
 	}
 }
@@ -123,13 +124,13 @@ func TestVerifyBatch(t *testing.T) {
 	leaves := encodeAll(t, w.leaf(0), w.failure(1), w.leaf(2))
 	v := w.batch(t, w.userData(0, 0, digest.Digest{}, leaves))
 	h := hashes(leaves)
-	if u, err := receipt.VerifyBatch(v, h); err != nil || u.Batch.Size != 3 {
+	if u, err := audit.VerifyBatch(v, h); err != nil || u.Batch.Size != 3 {
 		t.Fatalf("got %+v, %v", u, err)
 	}
 	for name, bad := range map[string][]digest.Digest{
 		"none": nil, "left out": h[:2], "one more": append(h[:3:3], h[0]), "swapped": {h[1], h[0], h[2]},
 	} {
-		if _, err := receipt.VerifyBatch(v, bad); !errors.Is(err, receipt.ErrPath) {
+		if _, err := audit.VerifyBatch(v, bad); !errors.Is(err, receipt.ErrPath) {
 			t.Errorf("%s: got %v, want %v", name, err, receipt.ErrPath)
 		}
 	}

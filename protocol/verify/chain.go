@@ -1,4 +1,4 @@
-package attest
+package verify
 
 import (
 	"crypto/ecdsa"
@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"anchorhold/protocol/attest"
 )
 
 // chain is a certificate chain that ends at a pinned root. Its signatures and shape hold at any time; validAt judges the
@@ -30,7 +32,7 @@ func (c *chain) validAt(document, at time.Time) error {
 
 // buildChain wants exactly the chain leaf, cabundle from last to first, the first being one of roots. Nothing may be left
 // out, left over or out of order: AWS sends no other form, and a search among a stranger's certificates is its to steer.
-func buildChain(d *Document, roots *x509.CertPool) (*chain, error) {
+func buildChain(d *attest.Document, roots *x509.CertPool) (*chain, error) {
 	if roots == nil {
 		return nil, ErrUntrusted // x509 would take the system's roots
 	}

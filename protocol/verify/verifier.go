@@ -1,4 +1,4 @@
-package attest
+package verify
 
 import (
 	"crypto/x509"
@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
 )
 
@@ -26,17 +27,17 @@ func NewVerifier(roots *x509.CertPool) *Verifier {
 	return &Verifier{roots: roots, chains: make(map[digest.Digest]*chain)}
 }
 
-// Verify is the function Verify with the verifier's roots.
-func (v *Verifier) Verify(b []byte, now time.Time) (*Verified, error) {
+// Document is the function Document with the verifier's roots.
+func (v *Verifier) Document(b []byte, now time.Time) (*Attested, error) {
 	return verifyLive(b, now, v.chain)
 }
 
-// VerifyArchived is the function VerifyArchived with the verifier's roots.
-func (v *Verifier) VerifyArchived(b []byte) (*Verified, error) {
+// Archived is the function Archived with the verifier's roots.
+func (v *Verifier) Archived(b []byte) (*Attested, error) {
 	return verify(b, time.Time{}, v.chain)
 }
 
-func (v *Verifier) chain(d *Document) (*chain, error) {
+func (v *Verifier) chain(d *attest.Document) (*chain, error) {
 	id := chainID(d)
 	v.mu.Lock()
 	c := v.chains[id]
@@ -61,7 +62,7 @@ func (v *Verifier) chain(d *Document) (*chain, error) {
 }
 
 // chainID hashes all certificates with their lengths, or two splits of the same bytes would share an entry.
-func chainID(d *Document) digest.Digest {
+func chainID(d *attest.Document) digest.Digest {
 	var parts [][]byte
 	for _, c := range append(d.CABundle[:len(d.CABundle):len(d.CABundle)], d.Certificate) {
 		parts = append(parts, binary.BigEndian.AppendUint64(nil, uint64(len(c))), c)

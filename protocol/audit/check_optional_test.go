@@ -1,10 +1,11 @@
-package receipt_test
+package audit_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/receipt"
@@ -17,18 +18,18 @@ func TestOptionalPartsAreCompared(t *testing.T) {
 	const date = "2026-12-31"
 	for name, c := range map[string]struct {
 		leaf   func(*receipt.Leaf)
-		expect func(*receipt.Expect)
+		expect func(*audit.Expect)
 		want   error
 	}{
-		"parameters":       {func(l *receipt.Leaf) { l.Parameters = &mine }, func(e *receipt.Expect) { e.Parameters = &mine }, nil},
-		"other parameters": {func(l *receipt.Leaf) { l.Parameters = &other }, func(e *receipt.Expect) { e.Parameters = &mine }, receipt.ErrParameters},
-		"no parameters":    {func(*receipt.Leaf) {}, func(e *receipt.Expect) { e.Parameters = &mine }, receipt.ErrParameters},
-		"crosswalk":        {func(l *receipt.Leaf) { l.Crosswalk = &crosswalk }, func(e *receipt.Expect) { e.Crosswalk = &crosswalk }, nil},
-		"other crosswalk":  {func(l *receipt.Leaf) { l.Crosswalk = &otherCrosswalk }, func(e *receipt.Expect) { e.Crosswalk = &crosswalk }, receipt.ErrCrosswalk},
-		"reference date":   {func(l *receipt.Leaf) { l.ReferenceDate = date }, func(e *receipt.Expect) { e.ReferenceDate = date }, nil},
-		"other date":       {func(l *receipt.Leaf) { l.ReferenceDate = "2026-01-01" }, func(e *receipt.Expect) { e.ReferenceDate = date }, receipt.ErrReference},
-		"date not asked":   {func(l *receipt.Leaf) { l.ReferenceDate = date }, func(*receipt.Expect) {}, nil},
-		"no date":          {func(*receipt.Leaf) {}, func(e *receipt.Expect) { e.ReferenceDate = date }, receipt.ErrReference},
+		"parameters":       {func(l *receipt.Leaf) { l.Parameters = &mine }, func(e *audit.Expect) { e.Parameters = &mine }, nil},
+		"other parameters": {func(l *receipt.Leaf) { l.Parameters = &other }, func(e *audit.Expect) { e.Parameters = &mine }, audit.ErrParameters},
+		"no parameters":    {func(*receipt.Leaf) {}, func(e *audit.Expect) { e.Parameters = &mine }, audit.ErrParameters},
+		"crosswalk":        {func(l *receipt.Leaf) { l.Crosswalk = &crosswalk }, func(e *audit.Expect) { e.Crosswalk = &crosswalk }, nil},
+		"other crosswalk":  {func(l *receipt.Leaf) { l.Crosswalk = &otherCrosswalk }, func(e *audit.Expect) { e.Crosswalk = &crosswalk }, audit.ErrCrosswalk},
+		"reference date":   {func(l *receipt.Leaf) { l.ReferenceDate = date }, func(e *audit.Expect) { e.ReferenceDate = date }, nil},
+		"other date":       {func(l *receipt.Leaf) { l.ReferenceDate = "2026-01-01" }, func(e *audit.Expect) { e.ReferenceDate = date }, audit.ErrReference},
+		"date not asked":   {func(l *receipt.Leaf) { l.ReferenceDate = date }, func(*audit.Expect) {}, nil},
+		"no date":          {func(*receipt.Leaf) {}, func(e *audit.Expect) { e.ReferenceDate = date }, audit.ErrReference},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -42,7 +43,7 @@ func TestOptionalPartsAreCompared(t *testing.T) {
 
 // The policy's reference date goes before what the job asked for: ages mean something else under another one.
 func TestReferenceDateOfThePolicy(t *testing.T) {
-	for date, want := range map[string]error{"2026-12-31": nil, "2026-01-01": receipt.ErrReference, "": receipt.ErrReference} {
+	for date, want := range map[string]error{"2026-12-31": nil, "2026-01-01": audit.ErrReference, "": audit.ErrReference} {
 		w := newWorld(t)
 		w.policy = compile(t, strings.Replace(policyYAML, "preset: safe-harbor\n", "preset: safe-harbor\n    reference-date: 2026-12-31\n", 1))
 		w.start(measure.DevImage([]byte("program"), w.policy))
@@ -54,9 +55,9 @@ func TestReferenceDateOfThePolicy(t *testing.T) {
 }
 
 // checkLeaf has the leaf signed and checks it.
-func checkLeaf(t *testing.T, w *world, l *receipt.Leaf, e receipt.Expect, want error) {
+func checkLeaf(t *testing.T, w *world, l *receipt.Leaf, e audit.Expect, want error) {
 	t.Helper()
-	v, err := w.files(t, l)[0].Verify(w.ca.Roots(), time.Time{})
+	v, err := audit.Verify(w.files(t, l)[0], w.ca.Roots(), time.Time{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,4 +1,4 @@
-package receipt
+package audit
 
 import (
 	"bytes"
@@ -7,6 +7,8 @@ import (
 
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/digest"
+	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 // Refusals of the chain of batches.
@@ -26,12 +28,12 @@ type Chain struct {
 
 // link is one batch with what its document says.
 type link struct {
-	user *UserData
+	user *receipt.UserData
 	head digest.Digest
 	doc  attest.Document
 }
 
-func readLinks(docs []*attest.Verified) ([]link, error) {
+func readLinks(docs []*verify.Attested) ([]link, error) {
 	links := make([]link, len(docs))
 	for i, v := range docs {
 		if v == nil {
@@ -42,7 +44,7 @@ func readLinks(docs []*attest.Verified) ([]link, error) {
 			return nil, err
 		}
 		d := v.Document()
-		links[i] = link{user: u, head: Head(d.UserData), doc: d}
+		links[i] = link{user: u, head: receipt.Head(d.UserData), doc: d}
 	}
 	return links, nil
 }
@@ -50,7 +52,7 @@ func readLinks(docs []*attest.Verified) ([]link, error) {
 // CheckFork compares genuine receipts documents in any order and with gaps, say those of all receipts that an owner ever got:
 // within one boot no batch number may have two heads, nor a batch another predecessor than the one shown.
 // Errors: ErrPurpose, ErrFork.
-func CheckFork(docs ...*attest.Verified) error {
+func CheckFork(docs ...*verify.Attested) error {
 	links, err := readLinks(docs)
 	if err != nil {
 		return err
@@ -87,7 +89,7 @@ func checkFork(links []link) error {
 
 // VerifyChain checks that genuine receipts documents are consecutive batches of one boot, in order. It does not prove that
 // the last batches were shown. Errors: ErrPurpose, ErrFork, ErrChain.
-func VerifyChain(docs ...*attest.Verified) (*Chain, error) {
+func VerifyChain(docs ...*verify.Attested) (*Chain, error) {
 	links, err := readLinks(docs)
 	if err != nil {
 		return nil, err
@@ -135,13 +137,13 @@ func follows(a, b link) error {
 
 // VerifyBatch checks that leaf hashes, as the log gives them, are all those that a genuine receipts document signs.
 // Errors: ErrPurpose, ErrPath.
-func VerifyBatch(v *attest.Verified, leaves []digest.Digest) (*UserData, error) {
+func VerifyBatch(v *verify.Attested, leaves []digest.Digest) (*receipt.UserData, error) {
 	u, err := receiptsUserData(v)
 	if err != nil {
 		return nil, err
 	}
-	if uint64(len(leaves)) != u.Batch.Size || Root(leaves) != u.Batch.Root {
-		return nil, ErrPath
+	if uint64(len(leaves)) != u.Batch.Size || receipt.Root(leaves) != u.Batch.Root {
+		return nil, receipt.ErrPath
 	}
 	return u, nil
 }

@@ -1,4 +1,4 @@
-package attest
+package verify
 
 import (
 	"crypto/sha256"
@@ -35,14 +35,14 @@ var awsRoot = mustParseRoot(awsRootG1, awsRootG1SHA256)
 func mustParseRoot(text, fingerprint string) *x509.Certificate {
 	block, _ := pem.Decode([]byte(text))
 	if block == nil {
-		panic("attest: root is not PEM")
+		panic("verify: root is not PEM")
 	}
 	if got := sha256.Sum256(block.Bytes); hex.EncodeToString(got[:]) != fingerprint {
-		panic("attest: root does not have AWS's fingerprint")
+		panic("verify: root does not have AWS's fingerprint")
 	}
 	c, err := x509.ParseCertificate(block.Bytes)
 	if err != nil {
-		panic(fmt.Sprintf("attest: root: %v", err))
+		panic(fmt.Sprintf("verify: root: %v", err))
 	}
 	return c
 }

@@ -1,4 +1,4 @@
-package receipt_test
+package audit_test
 
 import (
 	"bytes"
@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"anchorhold/protocol/appraise"
-	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/protocoltest/vectorfile"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 // The parent holds the file: whatever it changes is found out.
@@ -35,13 +36,13 @@ func TestFileTampered(t *testing.T) {
 		"document with a bit flipped": {func(_ *world, f []*receipt.File) *receipt.File {
 			f[1].Document[len(f[1].Document)-1] ^= 1
 			return f[1]
-		}, attest.ErrSignature},
+		}, verify.ErrSignature},
 		"empty leaf":     {func(_ *world, f []*receipt.File) *receipt.File { f[1].Leaf = nil; return f[1] }, receipt.ErrMalformed},
 		"empty document": {func(_ *world, f []*receipt.File) *receipt.File { f[1].Document = nil; return f[1] }, receipt.ErrMalformed},
 	} {
 		w := newWorld(t)
 		f := c.change(w, w.files(t, w.leaf(0), w.leaf(1), w.leaf(2)))
-		if v, err := f.Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, c.want) || v != nil {
+		if v, err := audit.Verify(f, w.ca.Roots(), time.Time{}); !errors.Is(err, c.want) || v != nil {
 			t.Errorf("%s: got %v, want %v", name, err, c.want)
 		}
 	}
@@ -62,8 +63,8 @@ func TestOtherPurposesSignNoReceipts(t *testing.T) {
 		"receipts with nonce":       w.attest(t, batch, []byte("nonce"), nil),
 		"receipts with empty nonce": w.attest(t, batch, []byte{}, nil),
 	} {
-		if v, err := cut(leaves, doc)[0].Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrPurpose) || v != nil {
-			t.Errorf("%s: got %v, want %v", name, err, receipt.ErrPurpose)
+		if v, err := audit.Verify(cut(leaves, doc)[0], w.ca.Roots(), time.Time{}); !errors.Is(err, audit.ErrPurpose) || v != nil {
+			t.Errorf("%s: got %v, want %v", name, err, audit.ErrPurpose)
 		}
 	}
 }
@@ -74,7 +75,7 @@ func TestNodeIsNoLeaf(t *testing.T) {
 	files := w.files(t, w.leaf(0), w.leaf(1))
 	h := hashes([][]byte{files[0].Leaf, files[1].Leaf})
 	f := &receipt.File{Leaf: append(h[0][:], h[1][:]...), Document: files[0].Document}
-	if _, err := f.Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrPath) {
+	if _, err := audit.Verify(f, w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrPath) {
 		t.Errorf("got %v, want %v", err, receipt.ErrPath)
 	}
 }
@@ -90,22 +91,22 @@ func TestLeafFitsItsDocument(t *testing.T) {
 		w := newWorld(t)
 		l := w.leaf(0)
 		change(w, l)
-		if v, err := w.files(t, l)[0].Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrInconsistent) || v != nil {
-			t.Errorf("%s: got %v, want %v", name, err, receipt.ErrInconsistent)
+		if v, err := audit.Verify(w.files(t, l)[0], w.ca.Roots(), time.Time{}); !errors.Is(err, audit.ErrInconsistent) || v != nil {
+			t.Errorf("%s: got %v, want %v", name, err, audit.ErrInconsistent)
 		}
 	}
 	w := newWorld(t)
-	if _, err := w.files(t, w.failure(1))[0].Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrInconsistent) {
+	if _, err := audit.Verify(w.files(t, w.failure(1))[0], w.ca.Roots(), time.Time{}); !errors.Is(err, audit.ErrInconsistent) {
 		t.Errorf("failure with another sequence: got %v", err)
 	}
 	claimed := w.leaf(0)
 	w.start(measure.Image{})
-	if _, err := w.files(t, claimed)[0].Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrInconsistent) || !errors.Is(err, appraise.ErrDebug) {
+	if _, err := audit.Verify(w.files(t, claimed)[0], w.ca.Roots(), time.Time{}); !errors.Is(err, audit.ErrInconsistent) || !errors.Is(err, appraise.ErrDebug) {
 		t.Errorf("debug enclave whose leaf names the pinned image: got %v, want %v", err, appraise.ErrDebug)
 	}
 	leaves := [][]byte{[]byte("no leaf at all")}
 	f := cut(leaves, w.attest(t, w.userData(0, 0, digest.Digest{}, leaves), nil, nil))[0]
-	if _, err := f.Verify(w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrMalformed) {
+	if _, err := audit.Verify(f, w.ca.Roots(), time.Time{}); !errors.Is(err, receipt.ErrMalformed) {
 		t.Errorf("signed bytes that are no leaf: got %v", err)
 	}
 }
@@ -125,7 +126,7 @@ func TestFileRoundTrip(t *testing.T) {
 		if err != nil || !bytes.Equal(again, b) {
 			t.Errorf("encodes to other bytes, error %v", err)
 		}
-		if _, err := got.Verify(w.ca.Roots(), time.Time{}); err != nil {
+		if _, err := audit.Verify(got, w.ca.Roots(), time.Time{}); err != nil {
 			t.Error(err)
 		}
 	}
@@ -133,16 +134,16 @@ func TestFileRoundTrip(t *testing.T) {
 
 func TestFileVectors(t *testing.T) {
 	outcomes := map[string]error{
-		"receipt": nil, "failure": nil, "malformed": receipt.ErrMalformed, "path": receipt.ErrPath, "purpose": receipt.ErrPurpose,
-		"inconsistent": receipt.ErrInconsistent, "signature": attest.ErrSignature,
+		"receipt": nil, "failure": nil, "malformed": receipt.ErrMalformed, "path": receipt.ErrPath, "purpose": audit.ErrPurpose,
+		"inconsistent": audit.ErrInconsistent, "signature": verify.ErrSignature,
 	}
-	b, err := os.ReadFile("testdata/root.pem")
+	b, err := os.ReadFile("../receipt/testdata/root.pem")
 	if err != nil {
 		t.Fatal(err)
 	}
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(b)
-	for _, v := range vectorfile.Load(t, "testdata/file-*.txt") {
+	for _, v := range vectorfile.Load(t, "../receipt/testdata/file-*.txt") {
 		want, known := outcomes[v.Kind()]
 		if !known {
 			t.Fatalf("%s: outcome %q is unknown", v.Name, v.Expect())
@@ -155,7 +156,7 @@ func TestFileVectors(t *testing.T) {
 			}
 			continue
 		}
-		x, err := f.Verify(roots, time.Time{})
+		x, err := audit.Verify(f, roots, time.Time{})
 		v.CheckReason(t, err)
 		if !errors.Is(err, want) {
 			t.Errorf("%s: got %v, want %v", v.Name, err, want)

@@ -1,4 +1,4 @@
-package receipt_test
+package audit_test
 
 import (
 	"crypto/sha256"
@@ -8,13 +8,14 @@ import (
 	"github.com/hf/nsm/request"
 
 	"anchorhold/protocol/appraise"
-	"anchorhold/protocol/attest"
+	"anchorhold/protocol/audit"
 	"anchorhold/protocol/digest"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/policysource"
 	"anchorhold/protocol/protocoltest/softnsm"
 	"anchorhold/protocol/protocoltest/testca"
 	"anchorhold/protocol/receipt"
+	"anchorhold/protocol/verify"
 )
 
 const (
@@ -103,8 +104,8 @@ func (w *world) failure(sequence uint64) *receipt.Failure {
 }
 
 // expect is what the owner of that leaf's job knows.
-func (w *world) expect() receipt.Expect {
-	return receipt.Expect{
+func (w *world) expect() audit.Expect {
+	return audit.Expect{
 		Pins: w.pins, Policy: w.policy, Image: w.pins.Images[0].PCR0, Tenant: "clinic", Pipeline: "deid", Key: keyARN,
 		MessageID: hash("message"), Nonce: hash("nonce"), Header: sum("header"), Input: hash("input"), InputSize: 1000,
 		Output: hash("output"), OutputSize: 2000, Reply: hash("reply"), SealedAt: sealed, Now: w.clock.Add(time.Minute),
@@ -172,9 +173,9 @@ func cut(leaves [][]byte, document []byte) []*receipt.File {
 	return out
 }
 
-func (w *world) verified(t testing.TB, document []byte) *attest.Verified {
+func (w *world) verified(t testing.TB, document []byte) *verify.Attested {
 	t.Helper()
-	v, err := attest.VerifyArchived(document, w.ca.Roots())
+	v, err := verify.Archived(document, w.ca.Roots())
 	if err != nil {
 		t.Fatal(err)
 	}
