@@ -12,13 +12,16 @@ import (
 	"anchorhold/parent/internal/enclavetest"
 	"anchorhold/parent/internal/fleet"
 	"anchorhold/parent/internal/spool"
+	"anchorhold/protocol/code"
+	"anchorhold/protocol/digest"
 )
 
 // Attack: the parent has given a job up, but the enclave still runs it, and it kills the enclave then. A job that must run alone is not placed with
 // it, and not charged with that death.
 func TestSuspectWaitsForJobsThatWereGivenUp(t *testing.T) {
-	for name, restart := range map[string]bool{"connection lost": false, "parent restarted": true} {
+	for name, want := range map[string]code.Code{"connection lost": spool.EnclaveLost, "timeout": code.Timeout, "parent restarted": ""} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := newWard(t, 4)
 			release := make(chan struct{})
 			var early atomic.Bool
@@ -31,7 +34,7 @@ func TestSuspectWaitsForJobsThatWereGivenUp(t *testing.T) {
 					early.Store(early.Load() || string(b) != poison && w.deaths.Load() == 0)
 					return enclavetest.Echo(j)
 				}
-				if !restart {
+				if want == spool.EnclaveLost {
 					j.Conn.Close()
 				}
 				select {
@@ -42,21 +45,31 @@ func TestSuspectWaitsForJobsThatWereGivenUp(t *testing.T) {
 			})
 			o := options()
 			o.Attempts, o.Drain = 1, time.Millisecond
+			o.ProbeEvery = time.Minute // what the parent knows is from before the job
+			if want == code.Timeout {
+				o.JobTime = 2 * time.Second
+			}
 			dir := t.TempDir()
 			r := start(t, dir, spool.Options{}, o, w.Enclave)
 			ghost := r.submit(t, "hostile", image, poison)
-			if restart {
+			if want == "" {
 				until(t, "the job runs", func() bool { return w.Running.Load() == 1 })
 				r.stop()
 				n := r.n
 				r = start(t, dir, spool.Options{}, o, w.Enclave)
 				r.n = n
-			} else if j := r.wait(t, ghost); j.Code != spool.EnclaveLost {
-				t.Fatalf("got %s %s, want %s", j.State, j.Code, spool.EnclaveLost)
+			} else if j := r.wait(t, ghost); j.Code != want {
+				t.Fatalf("got %s %s, want %s", j.State, j.Code, want)
 			}
 			id := r.suspect(t, "t", "y")
-			w.probes(t, 5) // it would be placed here now
+			other := digest.Digest{9}
+			for range 5 {
+				r.fleet.Ask(t.Context(), other) // it would be placed now
+			}
 			close(release)
+			until(t, "the enclave has died and answers again", func() bool {
+				return w.deaths.Load() == 1 && r.fleet.Ask(t.Context(), other) == fleet.No && w.Running.Load() == 0
+			})
 			if j := r.mustDone(t, id, "y"); j.Deaths != 1 || j.Attempts != 1 {
 				t.Errorf("got %d deaths in %d attempts, want the one from before in 1", j.Deaths, j.Attempts)
 			}
