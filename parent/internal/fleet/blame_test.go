@@ -64,7 +64,11 @@ func TestSuspectWaitsForJobsThatWereGivenUp(t *testing.T) {
 			id := r.suspect(t, "t", "y")
 			other := digest.Digest{9}
 			for range 5 {
-				r.fleet.Ask(t.Context(), other) // it would be placed now
+				r.fleet.Ask(t.Context(), other)            // it would be placed now,
+				r.accept(t, "t", image, "never submitted") // and this takes as long as the record of it
+			}
+			if j, err := r.spool.Get(id); err != nil || j.State != spool.Queued {
+				t.Errorf("got %s, %v, want the job to wait for the one that was given up", j.State, err)
 			}
 			close(release)
 			until(t, "the enclave has died and answers again", func() bool {

@@ -151,8 +151,8 @@ func (x *exchange) touch() {
 
 // trial is what is known of one try of a job that brought no answer.
 type trial struct {
-	link  *link     // nil: no connection, so that nothing was sent
-	heard bool      // the enclave had sent something
+	link  *link // nil: no connection, so that nothing was sent
+	heard bool  // the enclave had sent something
 	begun time.Time
 	ended time.Time
 }
