@@ -91,12 +91,11 @@ func methodRules(word string) string {
 // Every method over every shape: none takes more than its size. The parts that rules ask for stand behind it, where a search for them has
 // to pass over all of it.
 func TestStepsOfEveryMethodAreLinear(t *testing.T) {
-	words := deid.MethodWords()
-	if len(words) != len(everyMethod) {
-		t.Errorf("got rules for %d methods, want one for each of %d", len(everyMethod), len(words))
-	}
-	for _, word := range words {
+	for _, word := range deid.MethodWords() {
 		t.Run(word, func(t *testing.T) {
+			if everyMethod[word] == "" {
+				t.Fatal("got no rule for the method, want one in everyMethod")
+			}
 			e, err := deid.Compile([]byte(methodRules(word)))
 			if err != nil {
 				t.Fatal(err)
