@@ -2,10 +2,16 @@ package program_test
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -16,10 +22,10 @@ func TestWhatIsNoRequestEndsItsConnection(t *testing.T) {
 	addr := startParent(t, "{connections: 24, unauthenticated-connections: 8}")
 	const start = "GET /healthz HTTP/1.1\r\nHost: h\r\n"
 	for name, text := range map[string]string{
-		"one big header":         start + "X: " + strings.Repeat("a", 1<<20),
-		"many headers":           start + strings.Repeat("X: a\r\n", 200_000),
-		"a big path":             "GET /" + strings.Repeat("a", 1<<20),
-		"a big token":            start + "Authorization: Bearer " + strings.Repeat("a", 1<<20),
+		"one big header":         start + "X: " + strings.Repeat("a", 100<<10) + "\r\n\r\n",
+		"many headers":           start + strings.Repeat("X: a\r\n", 20_000) + "\r\n",
+		"a big path":             "GET /" + strings.Repeat("a", 100<<10) + " HTTP/1.1\r\nHost: h\r\n\r\n",
+		"a big token":            start + "Authorization: Bearer " + strings.Repeat("a", 100<<10) + "\r\n\r\n",
 		"HTTP/2 without TLS":     "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00",
 		"two lengths":            "POST /v1/jobs HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
 		"no token and a body":    "POST /v1/jobs HTTP/1.1\r\nHost: h\r\nContent-Length: 1000000000\r\n\r\nx",
@@ -55,6 +61,31 @@ func TestNoUpgrade(t *testing.T) {
 		t.Fatalf("got %v, %v, want an answer in HTTP/1.1", res, err)
 	}
 	res.Body.Close()
+}
+
+// The same, in the handshake of TLS.
+func TestNoHTTP2OverTLS(t *testing.T) {
+	srv := httptest.NewTLSServer(nil) // for its certificate
+	defer srv.Close()
+	pair := srv.TLS.Certificates[0]
+	key, err := x509.MarshalPKCS8PrivateKey(pair.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for name, b := range map[string]pem.Block{"cert": {Type: "CERTIFICATE", Bytes: pair.Certificate[0]}, "key": {Type: "PRIVATE KEY", Bytes: key}} {
+		if err := os.WriteFile(filepath.Join(dir, name), pem.EncodeToMemory(&b), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	addr := startParent(t, fmt.Sprintf("{connections: 24}, tls: {cert: %[1]s/cert, key: %[1]s/key}", dir))
+	addr = strings.TrimPrefix(addr, "ready https://")
+	for offer, want := range map[string]string{"h2 http/1.1": "http/1.1", "h2": ""} {
+		c := tls.Client(dial(t, addr), &tls.Config{InsecureSkipVerify: true, NextProtos: strings.Fields(offer)})
+		if err := c.Handshake(); (err == nil) != (want != "") || c.ConnectionState().NegotiatedProtocol != want {
+			t.Errorf("offer %s: got %q, %v, want %q", offer, c.ConnectionState().NegotiatedProtocol, err, want)
+		}
+	}
 }
 
 // Attack: a tenant sends requests without end over one connection and reads none of the answers. Another tenant is served.
