@@ -92,11 +92,14 @@ func methodRules(word string) string {
 // to pass over all of it.
 func TestStepsOfEveryMethodAreLinear(t *testing.T) {
 	words := deid.MethodWords()
-	if len(words) != len(everyMethod) {
-		t.Errorf("got rules for %d methods, want one for each of %d", len(everyMethod), len(words))
+	if len(words) != deid.WordedMethods {
+		t.Errorf("got %d words for %d methods, want one each: a method without a word needs a test of its own, as labels have", len(words), deid.WordedMethods)
 	}
 	for _, word := range words {
 		t.Run(word, func(t *testing.T) {
+			if everyMethod[word] == "" {
+				t.Fatal("got no rule for the method, want one in everyMethod")
+			}
 			e, err := deid.Compile([]byte(methodRules(word)))
 			if err != nil {
 				t.Fatal(err)
@@ -119,6 +122,18 @@ func TestStepsOfEveryMethodAreLinear(t *testing.T) {
 				})
 			}
 		})
+	}
+}
+
+// Labels are written at the end of a resource, in the method that has no word.
+func TestStepsOfLabelsAreLinear(t *testing.T) {
+	e := compiled(t, extending("safe-harbor", "option labels\n"))
+	for shape, value := range streamtest.Shapes() {
+		for _, format := range []string{`"meta":%s,"birthDate":"1980-01-02"`, `"meta":{"security":%s},"birthDate":"1980-01-02"`, `"birthDate":"1980-01-02","meta":{"profile":%s}`, `"meta":{},"contained":%s`} {
+			linear(t, e, format+": "+shape, func(n int) string {
+				return `{"resourceType":"Patient",` + fmt.Sprintf(format, value(n)) + `,"id":"a"}`
+			})
+		}
 	}
 }
 

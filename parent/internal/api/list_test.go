@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"anchorhold/parent/internal/enclavetest"
+	"anchorhold/protocol/code"
 )
 
 // page asks for one page of the token's jobs.
@@ -104,5 +105,25 @@ func TestForeignAndForgedCursors(t *testing.T) {
 	r.want(r.get("/v1/jobs?cursor="+strings.Repeat("A", 1000)), http.StatusBadRequest, "malformed-request")
 	if ids, _ := r.page(clinic, "?cursor="+url.QueryEscape(own)); len(ids) != 1 {
 		t.Errorf("got %d jobs after the own cursor, want 1", len(ids))
+	}
+}
+
+// All jobs after a cursor, and the one that it names, end before it is used: there is an empty page then, and no next one.
+func TestCursorWhoseJobsHaveEnded(t *testing.T) {
+	r := start(t, setup{absent: true, quiet: true})
+	ids := r.add("clinic", clinic, 3)
+	r.add("other", other, 1)
+	_, next := r.page(clinic, "?limit=1")
+	for _, id := range ids {
+		if err := r.spool.Fail(id, code.Internal, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, more := r.page(clinic, "?limit=1&cursor="+url.QueryEscape(next)); len(got) != 0 || more != "" {
+		t.Errorf("got %v and next %q, want neither", got, more)
+	}
+	mine := r.add("clinic", clinic, 1)
+	if got, _ := r.page(clinic, "?cursor="+url.QueryEscape(next)); !slices.Equal(got, mine) {
+		t.Errorf("got %v, want the job that came later", got)
 	}
 }

@@ -1,10 +1,13 @@
 package credentials_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -75,14 +78,18 @@ func TestRefusedCredentialsAreReadAgain(t *testing.T) {
 	}
 }
 
-// Attack: an enclave reports refusals in a loop. The source is read once in renewPause.
+// Attack: an enclave reports refusals in a loop. The source is read once in renewPause, with one line in the log each time, whether it fails or not.
 func TestFalseReportsDoNotFloodTheSource(t *testing.T) {
 	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var clock atomic.Int64
 	f := &fake{give: func() (message.Credentials, error) { return first, nil }}
-	c := start(t, f, slog.New(slog.DiscardHandler), func() time.Time { return begun.Add(time.Duration(clock.Load())) })
+	var log bytes.Buffer
+	c := start(t, f, slog.New(slog.NewTextHandler(&log, nil)), func() time.Time { return begun.Add(time.Duration(clock.Load())) })
 	ask(t, c)
-	for range 1000 {
+	for i := range 1000 {
+		if i == 500 {
+			f.give = func() (message.Credentials, error) { return message.Credentials{}, errors.New("detail") }
+		}
 		if got := renew(t, c, first); !isRefused(got) {
 			t.Fatalf("got %v, want %s", got, code.CredentialsRefused)
 		}
@@ -90,6 +97,21 @@ func TestFalseReportsDoNotFloodTheSource(t *testing.T) {
 	}
 	if got := f.calls.Load(); got > 1+2 {
 		t.Errorf("got %d reads of the source in 10 s, want at most 3", got)
+	}
+	// Two reads, one of which fails and says so once more.
+	if got := strings.Count(log.String(), "\n"); got < 2 || got > 3 {
+		t.Errorf("got %d lines in the log for 1000 reports, want 3", got)
+	}
+	// Digests that are not those of the credentials never have the source read.
+	before := f.calls.Load()
+	for i := range 100 {
+		clock.Add(int64(10 * time.Second))
+		if got := renew(t, c, message.Credentials{AccessKeyID: strconv.Itoa(i)}); got != message.Message(first) {
+			t.Fatalf("got %v for a made-up digest, want the credentials that are there", got)
+		}
+	}
+	if got := f.calls.Load(); got != before {
+		t.Errorf("got %d reads for made-up digests, want none", got-before)
 	}
 }
 

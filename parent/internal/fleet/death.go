@@ -31,7 +31,7 @@ func (f *Fleet) fateOf(ctx context.Context, e *enclave, t trial) fate {
 			return unknown // who stops the parent may stop enclaves at the same time
 		}
 		switch now := e.fate(t.link.boot, t.ended); {
-		case now == dead && (t.stop || e.stopAnnounced()):
+		case now == dead && e.stopAnnouncedSince(t.begun):
 			return stopped
 		case now != unknown:
 			return now
@@ -71,23 +71,40 @@ func (e *enclave) stopAnnounced() bool {
 	return err == nil
 }
 
+// stopAnnouncedSince reports whether the operator is stopping the enclave, or was seen to do so after t: when the end of a job shows, the stop
+// may be over and its file gone.
+func (e *enclave) stopAnnouncedSince(t time.Time) bool {
+	if e.stopAnnounced() {
+		return true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.left.After(t)
+}
+
 func (e *enclave) setLeave(leave bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.leave = leave
+	if e.leave = leave; leave {
+		e.left = time.Now()
+	}
 }
 
 // died handles the death of an enclave while the job ran. Every job that ran there comes here; each is tried once more, alone, and only one that kills
-// again is to blame. limits.attempts does not matter: a job must not fail because of its neighbours.
+// again is to blame. The attempt does not count: a job must not fail because of its neighbours. Nor does a death before the host started: the end of
+// the host may have been its cause.
 func (f *Fleet) died(ctx context.Context, it *item, job spool.Job) {
-	deaths := job.Deaths + 1
+	deaths := 1
+	if job.DeathHost == f.opts.HostBoot {
+		deaths = job.Deaths + 1
+	}
 	if deaths >= maxDeaths {
 		f.fail(ctx, job, spool.Poison, nil)
 		return
 	}
 	f.opts.Metrics.JobsRetried.WithLabelValues("died").Inc()
 	queued := f.persist(ctx, it.id, func() error {
-		_, err := f.opts.Spool.Died(it.id, deaths)
+		_, err := f.opts.Spool.Died(it.id, deaths, f.opts.HostBoot)
 		return err
 	})
 	if !queued {

@@ -79,15 +79,15 @@ func (w *ward) run(j *enclavetest.Job) error {
 	w.mu.Lock()
 	w.alone = append(w.alone, w.Running.Load() == 1)
 	w.mu.Unlock()
-	w.die(j)
-	return errors.New("killed")
+	return w.die(j)
 }
 
 // die ends the enclave from within a job, as the runtime does when memory is out.
-func (w *ward) die(j *enclavetest.Job) {
+func (w *ward) die(j *enclavetest.Job) error {
 	w.deaths.Add(1)
 	w.crash <- struct{}{}
 	<-j.Stop
+	return errors.New("killed")
 }
 
 // probes waits until the parent has asked the enclave n times more: it has looked at its queue each time.
@@ -316,23 +316,13 @@ func TestSuspectIsNotChargedWithAnEarlierDeath(t *testing.T) {
 	o.ProbeEvery = time.Minute
 	r := start(t, t.TempDir(), spool.Options{}, o, e)
 	until(t, "ready", r.fleet.Ready)
-	r.mustDone(t, r.submit(t, "t", image, "x"), "x") // leaves a connection
+	// Leaves a connection. After a job the enclave would be asked anew.
+	if _, _, err := r.fleet.Attest(t.Context(), nil, []byte("nonce")); err != nil {
+		t.Fatal(err)
+	}
 	e.Kill()
 	e.Start(t)
-	u, err := r.spool.NewUpload("t", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	io.WriteString(u, "y")
-	j, _, err := u.Commit(spool.Meta{Tenant: "t", Image: image, MessageID: [32]byte{99}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if j, err = r.spool.Died(j.ID, 1); err != nil {
-		t.Fatal(err)
-	}
-	r.fleet.Submit(j)
-	if j := r.mustDone(t, j.ID, "y"); j.Deaths != 1 {
+	if j := r.mustDone(t, r.suspect(t, "t", "y"), "y"); j.Deaths != 1 {
 		t.Errorf("got %d deaths, want the one from before", j.Deaths)
 	}
 }
@@ -360,21 +350,8 @@ func TestJobsThatRunAloneTakeTurns(t *testing.T) {
 	})
 	r := start(t, t.TempDir(), spool.Options{}, options(), e)
 	var ids []string
-	for i := range 5 {
-		u, err := r.spool.NewUpload("loud", 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		io.WriteString(u, "S")
-		j, _, err := u.Commit(spool.Meta{Tenant: "loud", Image: image, MessageID: [32]byte{200, byte(i)}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if j, err = r.spool.Died(j.ID, 1); err != nil {
-			t.Fatal(err)
-		}
-		ids = append(ids, j.ID)
-		r.fleet.Submit(j)
+	for range 5 {
+		ids = append(ids, r.suspect(t, "loud", "S"))
 	}
 	for range 5 {
 		ids = append(ids, r.submit(t, "quiet", image, "Q"))

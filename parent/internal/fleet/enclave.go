@@ -34,8 +34,10 @@ type enclave struct {
 	heard time.Time                  // when the question that desc answers was asked; zero once another went unanswered
 	asked time.Time                  // when the last question that has come to an end was asked
 	jobs  int                        // of ours, running
+	freed time.Time                  // when the last of ours ended
 	alone bool                       // the one that runs must run alone
 	leave bool                       // the operator is about to stop it: the stop file is there
+	left  time.Time                  // when the stop file was last seen there
 	idle  []idleConn                 // newest last
 	used  map[*message.Conn]struct{} // leased
 	dial  func(context.Context, string) (net.Conn, error)
@@ -69,13 +71,23 @@ func (e *enclave) room(image digest.Digest) int {
 
 // burden returns how many jobs must end before a job of that image can run alone, and whether the enclave can be kept free for it. quarantined
 // says that one runs alone there now.
+//
+// Jobs that we gave up may still run there, after a timeout, a lost connection or a restart of ours: the enclave counts them. Until it has said
+// so since our last job ended, at least one is assumed, and it is asked.
 func (e *enclave) burden(image digest.Digest) (jobs int, ok, quarantined bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if !e.up || e.desc.PCR0 != image || e.leave || e.capacity() == 0 {
 		return 0, false, false
 	}
-	return e.jobs, !e.alone, e.alone
+	jobs = e.jobs
+	if jobs == 0 {
+		if jobs = int(min(e.desc.Jobs, maxCapacity)); !e.heard.After(e.freed) {
+			jobs = max(jobs, 1)
+			e.hurry()
+		}
+	}
+	return jobs, !e.alone, e.alone
 }
 
 // capacity with mu held.
@@ -93,6 +105,7 @@ func (e *enclave) release() {
 	defer e.mu.Unlock()
 	e.jobs--
 	e.alone = false // if it was set, that was the only job
+	e.freed = time.Now()
 }
 
 // state returns what is known, under one lock.

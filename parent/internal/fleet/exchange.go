@@ -151,10 +151,10 @@ func (x *exchange) touch() {
 
 // trial is what is known of one try of a job that brought no answer.
 type trial struct {
-	link  *link     // nil: no connection, so that nothing was sent
-	heard bool      // the enclave had sent something
-	ended time.Time // when it ended
-	stop  bool      // the enclave was being stopped by the operator then
+	link  *link // nil: no connection, so that nothing was sent
+	heard bool  // the enclave had sent something
+	begun time.Time
+	ended time.Time
 }
 
 // attempt runs the job on the enclave, over a pooled connection if there is one. A pooled connection that turns out dead
@@ -185,8 +185,12 @@ func (f *Fleet) once(ctx context.Context, e *enclave, id string, fresh bool) (a 
 	}
 	stop := context.AfterFunc(ctx, func() { l.conn.Close() })
 	x := &exchange{conn: l.conn, idle: f.opts.IdleTime, result: result, input: input}
+	begun := time.Now()
 	a, clean, err := x.run()
-	t = trial{link: l, heard: x.heard.Load(), ended: time.Now(), stop: err != nil && e.stopAnnounced()}
+	if err != nil && e.stopAnnounced() {
+		e.setLeave(true) // the file may be gone before the watcher looks
+	}
+	t = trial{link: l, heard: x.heard.Load(), begun: begun, ended: time.Now()}
 	if stop() && clean {
 		e.keep(l)
 	} else {

@@ -38,6 +38,7 @@ type Options struct {
 	IdleTime  time.Duration // silence after which a connection is given up
 	QueueTime time.Duration // longest wait for an enclave
 	Drain     time.Duration // how long jobs may run on when Run ends
+	HostBoot  string        // differs after each start of the host, if that is known
 
 	ProbeEvery  time.Duration // between two describes: 2 s
 	ProbeTime   time.Duration // for one answer: 3 s

@@ -85,6 +85,24 @@ func start(t *testing.T, dir string, so spool.Options, o fleet.Options, enclaves
 // submit queues a job of the tenant and returns its id. The body need not be a job file: the fake does not look.
 func (r *rig) submit(t *testing.T, tenant string, image digest.Digest, body string) string {
 	t.Helper()
+	j := r.accept(t, tenant, image, body)
+	r.fleet.Submit(j)
+	return j.ID
+}
+
+// suspect queues a job that ran already when an enclave died, so that it must run alone.
+func (r *rig) suspect(t *testing.T, tenant, body string) string {
+	t.Helper()
+	j, err := r.spool.Died(r.accept(t, tenant, image, body).ID, 1, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.fleet.Submit(j)
+	return j.ID
+}
+
+func (r *rig) accept(t *testing.T, tenant string, image digest.Digest, body string) spool.Job {
+	t.Helper()
 	u, err := r.spool.NewUpload(tenant, int64(len(body)))
 	if err != nil {
 		t.Fatal(err)
@@ -95,8 +113,7 @@ func (r *rig) submit(t *testing.T, tenant string, image digest.Digest, body stri
 	if err != nil {
 		t.Fatal(err)
 	}
-	r.fleet.Submit(j)
-	return j.ID
+	return j
 }
 
 func (r *rig) wait(t *testing.T, id string) spool.Job {

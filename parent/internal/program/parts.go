@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +85,7 @@ func open(c *config.Config, log *slog.Logger) (p *parts, err error) {
 	}
 	p.fleet, err = fleet.New(fleet.Options{
 		Enclaves: enclaves(c), Spool: p.spool, Metrics: metrics, Log: log, Attempts: l.Attempts,
-		JobTime: l.JobTime.D(), IdleTime: l.IdleTime.D(), QueueTime: l.QueueTime.D(), Drain: l.Drain.D(),
+		JobTime: l.JobTime.D(), IdleTime: l.IdleTime.D(), QueueTime: l.QueueTime.D(), Drain: l.Drain.D(), HostBoot: hostBoot(),
 	})
 	if err != nil {
 		return p, err
@@ -238,6 +240,15 @@ func enclaves(c *config.Config) []fleet.Enclave {
 		out = append(out, fleet.Enclave{Name: e.Name, Address: e.Address, Replace: e.Replace, StopFile: e.StopFile})
 	}
 	return out
+}
+
+// hostBoot returns what Linux calls the host's boot id, or nothing where there is none.
+func hostBoot() string {
+	b, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(b))
 }
 
 func source(c *config.Config) credentials.Source {

@@ -257,16 +257,21 @@ func TestDeathsAreDurable(t *testing.T) {
 		if _, err := s.Start(j.ID, "e"); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.Died(j.ID, 1); !errors.Is(err, errFault) {
+		if _, err := s.Died(j.ID, 1, "h"); !errors.Is(err, errFault) {
 			t.Fatalf("got %v, want the fault", err)
 		}
-		if _, err := s.Died(j.ID, 1); err != nil {
+		if _, err := s.Died(j.ID, 1, "h"); err != nil {
 			t.Fatalf("got %v when repeated", err)
 		}
-		for range 2 {
+		for crashes := range 2 {
 			s = reopen(t, s, dir, f)
-			if got, err := s.Get(j.ID); err != nil || got.Deaths != 1 || !got.Suspect() || got.State != spool.Queued {
-				t.Errorf("got %d deaths, %s, %v, want 1 and queued after a restart", got.Deaths, got.State, err)
+			got, err := s.Get(j.ID)
+			if err != nil || got.Deaths != 1 || got.DeathHost != "h" || !got.Suspect() || got.State != spool.Queued {
+				t.Errorf("got %d deaths in %q, %s, %v, want 1 in h and queued after a restart", got.Deaths, got.DeathHost, got.State, err)
+			}
+			// Those of crashes of the parent count, that of the death does not, nor does it take one of them away when it is repeated.
+			if want := 3 + crashes; got.Attempts != want {
+				t.Errorf("got %d attempts, want %d", got.Attempts, want)
 			}
 			if _, err := s.Start(j.ID, "e"); err != nil { // and a crash while it runs alone
 				t.Fatal(err)
@@ -283,7 +288,7 @@ func TestDeathsAreDurable(t *testing.T) {
 		if got := s.Bytes(); got != 0 {
 			t.Errorf("got %d bytes held, want none", got)
 		}
-		if _, err := s.Died(j.ID, 2); !errors.Is(err, spool.ErrState) {
+		if _, err := s.Died(j.ID, 2, "h"); !errors.Is(err, spool.ErrState) {
 			t.Errorf("got %v for a job that has ended, want %v", err, spool.ErrState)
 		}
 	}

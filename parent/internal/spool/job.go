@@ -63,7 +63,8 @@ type Job struct {
 	Code           code.Code `json:"code,omitempty"`
 	Enclave        string    `json:"enclave,omitempty"`
 	Attempts       int       `json:"attempts"`
-	Deaths         int       `json:"deaths,omitempty"` // enclaves that died while it ran
+	Deaths         int       `json:"deaths,omitempty"`     // enclaves that died while it ran
+	DeathHost      string    `json:"death_host,omitempty"` // the boot of the host in which they did
 	InputBytes     int64     `json:"input_bytes"`
 	OutputBytes    int64     `json:"output_bytes,omitempty"`
 	CrosswalkBytes int64     `json:"crosswalk_bytes,omitempty"`

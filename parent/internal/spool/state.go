@@ -89,28 +89,36 @@ func (s *Spool) Start(id, enclave string) (Job, error) {
 	})
 }
 
+// uncount takes back the attempt under way. A job that is queued already has been here before.
+func (j *Job) uncount() {
+	if j.State == Running && j.Attempts > 0 {
+		j.Attempts--
+	}
+}
+
 // Requeue puts a running job back. An attempt that the enclave refused for lack of room does not count.
 func (s *Spool) Requeue(id string, counts bool) (Job, error) {
 	return s.change(id, "requeue", func(j *Job) error {
 		if j.Ended() {
 			return ErrState
 		}
-		if !counts && j.State == Running && j.Attempts > 0 {
-			j.Attempts--
+		if !counts {
+			j.uncount()
 		}
 		j.State = Queued
 		return nil
 	})
 }
 
-// Died queues a running job again after the enclave that it ran on has died, the deaths-th that did. The number is absolute, so that repeating
-// a call that failed but happened counts nothing twice.
-func (s *Spool) Died(id string, deaths int) (Job, error) {
+// Died queues a running job again after the enclave that it ran on has died, the deaths-th that did in this boot of the host. The number is
+// absolute, so that repeating a call that failed but happened counts nothing twice. The attempt is not counted.
+func (s *Spool) Died(id string, deaths int, host string) (Job, error) {
 	return s.change(id, "died", func(j *Job) error {
 		if j.Ended() {
 			return ErrState
 		}
-		j.State, j.Deaths = Queued, deaths
+		j.uncount()
+		j.State, j.Deaths, j.DeathHost = Queued, deaths, host
 		return nil
 	})
 }
