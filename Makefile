@@ -8,7 +8,7 @@ FUZZTIME    ?= 3s
 
 POLICY      ?= eif/sample-policy.yaml
 
-.PHONY: build program eif docker-eif demo test check cover mutants deid-score bench interop e2e fuzz generate lint clean
+.PHONY: build program eif docker-eif demo test check cover trusted mutants deid-score bench interop e2e fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
@@ -53,6 +53,9 @@ fuzz: ## each fuzz target for FUZZTIME (10m for a release)
 
 cover: ## statement coverage of the trusted code, at least 90 %
 	scripts/cover.sh
+
+trusted: ## own lines and modules that each enclave program links, by package
+	$(GO) run ./scripts/trusted
 
 mutants: ## takes security checks out one by one: each time a test must fail (about 20 minutes); ONLY="WORDS"
 	scripts/mutants.sh "$(ONLY)"
