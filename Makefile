@@ -7,6 +7,8 @@ BUILD       := CGO_ENABLED=0 GOFIPS140=$(FIPS) $(GO) build -trimpath -buildvcs=f
 FUZZTIME    ?= 3s
 
 POLICY      ?= eif/sample-policy.yaml
+# One program for each set of engines: the image builder takes the one that the policy needs.
+PROGRAMS    := anchorhold-enclave anchorhold-enclave-microsoft anchorhold-enclave-all
 
 .PHONY: build program eif docker-eif demo test check cover trusted mutants deid-score bench interop e2e fuzz generate lint clean
 
@@ -14,9 +16,9 @@ build: ## static binaries in bin/
 	@mkdir -p bin
 	$(BUILD) -o bin/ ./protocol/cmd/... ./enclave/cmd/... ./parent/cmd/... ./eif/cmd/...
 
-program: ## the enclave's program and the image builder only
+program: ## the enclave's programs and the image builder only
 	@mkdir -p bin
-	$(BUILD) -o bin/ ./enclave/cmd/anchorhold-enclave ./eif/cmd/anchorhold-eif
+	$(BUILD) -o bin/ $(PROGRAMS:%=./enclave/cmd/%) ./eif/cmd/anchorhold-eif
 
 eif: program ## bin/anchorhold.eif with POLICY=, twice, byte-identical; KERNEL= and NSM_MODULE= for kernels of others
 	scripts/eif.sh '$(POLICY)' bin/anchorhold.eif '$(KERNEL)' '$(NSM_MODULE)'

@@ -25,10 +25,10 @@ import (
 const module = "anchorhold"
 
 // programs are the enclave programs, as paths below the module.
-var programs = []string{"enclave/cmd/anchorhold-enclave"}
+var programs = []string{"enclave/cmd/anchorhold-enclave", "enclave/cmd/anchorhold-enclave-microsoft", "enclave/cmd/anchorhold-enclave-all"}
 
 // engines are packages that only some images need. The other packages of a program are the core.
-var engines = []string{"enclave/deid", "enclave/deid/anonymizer", "enclave/deid/engine", "enclave/fhirpath"}
+var engines = []string{"enclave/deid", "enclave/deid/anonymizer", "enclave/fhirpath"}
 
 // lines counts the lines of a package.
 type lines struct{ own, embedded, generated int }
@@ -180,17 +180,12 @@ func write(w io.Writer, program string, l linked) {
 		row(l.packages[path], path)
 	}
 	row(l.sum(isCore), "core")
-	row(l.sum(isCoreOrRules), "core and FHIR rules")
 	row(l.sum(func(string) bool { return true }), "all")
 	fmt.Fprintf(w, "%d modules\n  %s\n\n", len(l.modules), strings.Join(l.modules, "\n  "))
 }
 
 func isCore(path string) bool {
 	return !slices.Contains(engines, path)
-}
-
-func isCoreOrRules(path string) bool {
-	return isCore(path) || path == "enclave/deid"
 }
 
 func main() {
