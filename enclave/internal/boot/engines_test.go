@@ -19,8 +19,13 @@ func TestPolicyOfAnotherEngineIsRefused(t *testing.T) {
 		b := newBench(t)
 		b.config.Engines = set
 		b.config.NSM = nsm.New(b.module(b.image))
-		b.config.Ready = func(string) { t.Errorf("%s: the enclave serves a policy with rule files", set) }
-		err := boot.Run(context.Background(), b.config)
+		ctx, cancel := context.WithCancel(context.Background())
+		b.config.Ready = func(string) {
+			t.Errorf("%s: the enclave serves a policy with rule files", set)
+			cancel() // or the test would not end
+		}
+		err := boot.Run(ctx, b.config)
+		cancel()
 		if !errors.Is(err, engine.ErrMissing) || event.Of(err) != event.PolicyInvalid {
 			t.Errorf("%s: got %v (%s), want %v (%s)", set, err, event.Of(err), engine.ErrMissing, event.PolicyInvalid)
 		}
