@@ -7,16 +7,18 @@ BUILD       := CGO_ENABLED=0 GOFIPS140=$(FIPS) $(GO) build -trimpath -buildvcs=f
 FUZZTIME    ?= 3s
 
 POLICY      ?= eif/sample-policy.yaml
+# One program for each set of engines: the image builder takes the one that the policy needs.
+PROGRAMS    := anchorhold-enclave anchorhold-enclave-microsoft anchorhold-enclave-all
 
-.PHONY: build program eif docker-eif demo test check cover mutants deid-score bench interop e2e fuzz generate lint clean
+.PHONY: build program eif docker-eif demo test check cover trusted mutants deid-score bench interop e2e fuzz generate lint clean
 
 build: ## static binaries in bin/
 	@mkdir -p bin
 	$(BUILD) -o bin/ ./protocol/cmd/... ./enclave/cmd/... ./parent/cmd/... ./eif/cmd/...
 
-program: ## the enclave's program and the image builder only
+program: ## the enclave's programs and the image builder only
 	@mkdir -p bin
-	$(BUILD) -o bin/ ./enclave/cmd/anchorhold-enclave ./eif/cmd/anchorhold-eif
+	$(BUILD) -o bin/ $(PROGRAMS:%=./enclave/cmd/%) ./eif/cmd/anchorhold-eif
 
 eif: program ## bin/anchorhold.eif with POLICY=, twice, byte-identical; KERNEL= and NSM_MODULE= for kernels of others
 	scripts/eif.sh '$(POLICY)' bin/anchorhold.eif '$(KERNEL)' '$(NSM_MODULE)'
@@ -53,6 +55,9 @@ fuzz: ## each fuzz target for FUZZTIME (10m for a release)
 
 cover: ## statement coverage of the trusted code, at least 90 %
 	scripts/cover.sh
+
+trusted: ## own lines and modules that each enclave program links, by package
+	$(GO) run ./scripts/trusted
 
 mutants: ## takes security checks out one by one: each time a test must fail (about 20 minutes); ONLY="WORDS"
 	scripts/mutants.sh "$(ONLY)"

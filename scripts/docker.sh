@@ -10,13 +10,16 @@ blobs=${3:-}
 fail() { echo "docker.sh: $*" >&2; exit 1; }
 command -v buildah >/dev/null || fail "missing: apt-get install buildah"
 
+program=$(bin/anchorhold-eif program --policy "$policy") # has the engines of the policy; its name in the image is always the same
+
 work=$(mktemp -d)
 trap 'chmod -R u+w "$work"; rm -rf "$work"' EXIT
 # build makes the image under another path, umask and age of the files each time.
 build() {
 	local dir=$work/$1
 	mkdir -p "$dir/context"
-	cp eif/Dockerfile bin/anchorhold-enclave "$dir/context"
+	cp eif/Dockerfile "$dir/context"
+	cp "bin/$program" "$dir/context/anchorhold-enclave"
 	case $policy in
 	*.yaml | *.yml) bin/anchorhold policy compile -o "$dir/context/policy.cbor" "$policy" >/dev/null ;;
 	*) cp "$policy" "$dir/context/policy.cbor" ;;
@@ -55,5 +58,5 @@ echo "built twice, the same image: ${config%.json}"
 tar --numeric-owner -tvf "$work/first/image/$layer"
 if [[ -n $blobs ]]; then
 	bin/anchorhold-eif measure --layout nitro-cli --kernel "$blobs/bzImage" --init "$blobs/init" --nsm-module "$blobs/nsm.ko" \
-		--cmdline "$(cat "$blobs/cmdline")" --program bin/anchorhold-enclave --policy "$policy"
+		--cmdline "$(cat "$blobs/cmdline")" --program bin --policy "$policy"
 fi

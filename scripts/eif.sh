@@ -20,8 +20,9 @@ mkdir "$work/in" "$work/tree"
 cp "$kernel" "$work/in/kernel"
 args=()
 [[ -z $module ]] || { cp "$module" "$work/in/nsm.ko"; args=(--nsm-module "$work/in/nsm.ko"); }
+program=$(bin/anchorhold-eif program --policy "$policy")
 rm -f "$out"
-bin/anchorhold-eif build --kernel "$kernel" --program bin/anchorhold-enclave --policy "$policy" ${module:+--nsm-module "$module"} -o "$out"
+bin/anchorhold-eif build --kernel "$kernel" --program bin --policy "$policy" ${module:+--nsm-module "$module"} -o "$out"
 
 # The second build.
 git ls-files -z --cached --others --exclude-standard | while IFS= read -r -d '' f; do [[ -e $f ]] && printf '%s\0' "$f"; done |
@@ -47,7 +48,7 @@ fi
 # By the user who may read the policy and the files that it names.
 (
 	umask 077
-	"$work/tree/bin/anchorhold-eif" build --kernel "$work/in/kernel" --program "$work/tree/bin/anchorhold-enclave" \
+	"$work/tree/bin/anchorhold-eif" build --kernel "$work/in/kernel" --program "$work/tree/bin" \
 		--policy "$policy" "${args[@]}" -o "$work/second.eif" >/dev/null
 )
 if ! cmp -s "$out" "$work/second.eif"; then
@@ -63,7 +64,7 @@ echo "$(go version), kernel $(sha256sum "$kernel" | cut -d' ' -f1)"
 # so the statement names those by a digest: same sources and tools must give the same registers, other sources make it an old statement.
 sources=$(GOOS=linux GOARCH=amd64 CGO_ENABLED=0 go list -deps -f '{{with .Module}}{{if .Main}}{{$d := $.Dir}}{{range $.GoFiles}}{{$d}}/{{.}}
 {{end}}{{range $.EmbedFiles}}{{$d}}/{{.}}
-{{end}}{{end}}{{end}}' ./enclave/cmd/anchorhold-enclave | sed "s|^$PWD/||" | grep . | LC_ALL=C sort)
+{{end}}{{end}}{{end}}' "./enclave/cmd/$program" | sed "s|^$PWD/||" | grep . | LC_ALL=C sort)
 digest=$({ echo "$sources"; xargs cat <<<"$sources"; cat go.mod go.sum "$policy"; grep '^FIPS\|^BUILD' Makefile; } | sha256sum | cut -c1-32)
 toolchain=${kernel%/*}/toolchain.txt
 made=$(
@@ -72,7 +73,7 @@ made=$(
 	echo "kernel     SHA-256 $(sha256sum "$kernel" | cut -d' ' -f1)"
 )
 got=$(
-	echo "sizes      program $(stat -c %s bin/anchorhold-enclave), kernel $(stat -c %s "$kernel"), image $(stat -c %s "$out") bytes"
+	echo "sizes      program $(stat -c %s "bin/$program"), kernel $(stat -c %s "$kernel"), image $(stat -c %s "$out") bytes"
 	bin/anchorhold-eif measure "$out" | sed 's/ /       /'
 )
 stated=$(sed -n '/^```measurements$/,/^```$/p' CHANGELOG.md | sed '1d;$d')

@@ -57,11 +57,13 @@ func tree(path string) string {
 // The software NSM exists for tests, anchorhold-dev and the emulator, the local KMS for the first two: no other program may link them.
 func TestOnlyDevLinksTheSoftwareNSM(t *testing.T) {
 	for command, allowed := range map[string]string{
-		"anchorhold/enclave/cmd/anchorhold-enclave": "",
-		"anchorhold/parent/cmd/anchorhold-parent":   "",
-		"anchorhold/protocol/cmd/anchorhold":        "",
-		"anchorhold/enclave/cmd/anchorhold-dev":     "softnsm testca devkms",
-		"anchorhold/eif/cmd/anchorhold-eif":         "softnsm testca",
+		"anchorhold/enclave/cmd/anchorhold-enclave":           "",
+		"anchorhold/enclave/cmd/anchorhold-enclave-microsoft": "",
+		"anchorhold/enclave/cmd/anchorhold-enclave-all":       "",
+		"anchorhold/parent/cmd/anchorhold-parent":             "",
+		"anchorhold/protocol/cmd/anchorhold":                  "",
+		"anchorhold/enclave/cmd/anchorhold-dev":               "softnsm testca devkms",
+		"anchorhold/eif/cmd/anchorhold-eif":                   "softnsm testca",
 	} {
 		out, err := exec.Command("go", "list", "-deps", command).Output()
 		if err != nil {

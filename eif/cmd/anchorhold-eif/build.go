@@ -12,7 +12,7 @@ import (
 
 	"anchorhold/eif/image"
 	"anchorhold/enclave/deid"
-	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/measure"
 	"anchorhold/protocol/policy"
@@ -24,6 +24,9 @@ same image, byte for byte, on any machine and at any time.
 
 A kernel without the NSM driver needs --nsm-module; the module is then in ramdisk 0 as /nsm.ko. The program refuses to serve under any
 command line but the one compiled in: --cmdline is for images of other programs.
+
+An image has the engines that its policy needs and no others. With a folder of programs as --program, as bin/ is, build takes the
+one with these engines; it refuses one of ours with other engines, and warns about a program that it does not know.
 
 Kernel, module and program must be for one architecture. A kernel that is neither a bzImage, nor an arm64 Image, nor an ELF file cannot be compared;
 that is said on standard error.`
@@ -40,14 +43,14 @@ func (a *app) build() *cobra.Command {
 		Use:     "build --kernel FILE --program FILE --policy FILE -o FILE",
 		Short:   "Build an image that can be built again",
 		Long:    buildHelp,
-		Example: "  anchorhold-eif build --kernel bzImage --program bin/anchorhold-enclave --policy policy.yaml -o anchorhold.eif",
+		Example: "  anchorhold-eif build --kernel bzImage --program bin --policy policy.yaml -o anchorhold.eif",
 		Args:    cli.ExactArgs(),
 		RunE:    func(*cobra.Command, []string) error { return a.buildImage(f) },
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&f.kernel, "kernel", "", "kernel `FILE`: bzImage, or Image for aarch64")
 	flags.StringVar(&f.module, "nsm-module", "", "NSM driver `FILE` (nsm.ko) for a kernel without it")
-	flags.StringVar(&f.program, "program", "", "static executable `FILE`")
+	flags.StringVar(&f.program, "program", "", "static executable `FILE`, or a folder: its program with the engines of the policy")
 	flags.StringVar(&f.policy, "policy", "", "policy `FILE`, compiled or .yaml")
 	flags.StringVar(&f.cmdline, "cmdline", measure.CommandLine, "kernel command line")
 	flags.StringVarP(&f.out, "out", "o", "", "image `FILE` to write")
@@ -67,10 +70,10 @@ func (a *app) buildImage(f buildFlags) error {
 	if p.Kernel, err = readPart(f.kernel); err != nil {
 		return fmt.Errorf("kernel: %w", err)
 	}
-	if p.Program, err = readPart(f.program); err != nil {
-		return fmt.Errorf("program: %w", err)
+	if p.Policy, err = readPolicy(f.policy); err != nil {
+		return err
 	}
-	if p.ARM64, err = checkProgram(f.program, p.Program); err != nil {
+	if p.Program, p.ARM64, err = a.readProgram(f.program, p.Policy); err != nil {
 		return err
 	}
 	others := map[string][]byte{}
@@ -84,9 +87,6 @@ func (a *app) buildImage(f buildFlags) error {
 		others["NSM module"] = p.NSMModule
 	}
 	if err := a.checkArchitectures(p.ARM64, p.Kernel, others); err != nil {
-		return err
-	}
-	if p.Policy, err = readPolicy(f.policy); err != nil {
 		return err
 	}
 	p.Info = image.Info{
@@ -167,7 +167,7 @@ func readPolicy(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: expected a compiled policy, or a .yaml source: %w", path, err)
 	}
 	for _, pipeline := range p.Pipelines {
-		if _, err := engine.Compile(pipeline.Rules); err != nil {
+		if _, err := engines.Compile(pipeline.Rules); err != nil {
 			return nil, fmt.Errorf("%s: rules of pipeline %s: %w", path, pipeline.Name, err)
 		}
 	}

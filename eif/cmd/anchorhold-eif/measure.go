@@ -67,7 +67,7 @@ func (a *app) measure() *cobra.Command {
 	flags.StringVar(&f.layout, "layout", "", "nitro-cli: measure what nitro-cli builds")
 	flags.StringVar(&f.init, "init", "", "AWS's init `FILE`, for layout nitro-cli")
 	flags.StringVar(&f.module, "nsm-module", "", "AWS's nsm.ko `FILE`, for layout nitro-cli")
-	flags.StringVar(&f.program, "program", "", "anchorhold-enclave `FILE`, for layout nitro-cli")
+	flags.StringVar(&f.program, "program", "", "program `FILE`, or a folder of programs, for layout nitro-cli")
 	flags.StringVar(&f.policy, "policy", "", "policy `FILE`, compiled or .yaml, for layout nitro-cli")
 	flags.BoolVar(&asJSON, "json", false, "print JSON as nitro-cli does")
 	return cmd
@@ -83,24 +83,28 @@ func (a *app) measureNitroCLI(f partFlags, args []string, line, asJSON bool) err
 		flag, path string
 		to         *[]byte
 	}{
-		{"kernel", f.kernel, &p.Kernel}, {"init", f.init, &p.Init}, {"nsm-module", f.module, &p.NSMModule}, {"program", f.program, &p.Program},
+		{"kernel", f.kernel, &p.Kernel}, {"init", f.init, &p.Init}, {"nsm-module", f.module, &p.NSMModule}, {"program", f.program, nil},
 	} {
 		if part.path == "" {
 			return cli.Usage("--layout nitro-cli: expected --%s", part.flag)
+		}
+		if part.to == nil {
+			continue // read with the policy, below
 		}
 		var err error
 		if *part.to, err = readPart(part.path); err != nil {
 			return fmt.Errorf("%s: %w", part.flag, err)
 		}
 	}
-	arm, err := checkProgram(f.program, p.Program)
-	if err != nil {
+	var err error
+	if p.Policy, err = readPolicy(f.policy); err != nil {
+		return err
+	}
+	var arm bool
+	if p.Program, arm, err = a.readProgram(f.program, p.Policy); err != nil {
 		return err
 	}
 	if err := a.checkArchitectures(arm, p.Kernel, map[string][]byte{"init": p.Init, "NSM module": p.NSMModule}); err != nil {
-		return err
-	}
-	if p.Policy, err = readPolicy(f.policy); err != nil {
 		return err
 	}
 	p.CommandLine = measure.NitroCLICommandLine(map[bool]string{true: "arm64", false: "amd64"}[arm])

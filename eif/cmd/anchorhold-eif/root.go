@@ -17,7 +17,7 @@ const release = "0.1.0-dev"
 
 const rootHelp = `anchorhold-eif builds enclave images that anyone can build again, byte for byte, and says what an image measures to.
 
-  anchorhold-eif build --kernel bzImage --program anchorhold-enclave --policy policy.yaml -o anchorhold.eif
+  anchorhold-eif build --kernel bzImage --program bin --policy policy.yaml -o anchorhold.eif
   anchorhold-eif describe anchorhold.eif
   anchorhold-eif pins anchorhold.eif --layout anchorhold --expires 2027-01-31
   anchorhold-eif emulate anchorhold.eif --machine microvm --ca ca --sockets /run/anchorhold/one
@@ -78,6 +78,6 @@ func (a *app) root() *cobra.Command {
 		Long:    rootHelp,
 		Version: release,
 	})
-	root.AddCommand(a.build(), a.describe(), a.measure(), a.pins(), a.diff(), a.sign(), a.verifySignature(), a.repair(), a.pcr(), a.emulate())
+	root.AddCommand(a.build(), a.program(), a.describe(), a.measure(), a.pins(), a.diff(), a.sign(), a.verifySignature(), a.repair(), a.pcr(), a.emulate())
 	return root
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/internal/boot"
 	"anchorhold/enclave/internal/nsm"
 	"anchorhold/protocol/measure"
@@ -26,7 +27,7 @@ const maxProgram = 256 << 20
 // runEnclave serves the enclave program over the software NSM until ctx ends, and prints "ready ADDRESS" when it accepts
 // connections. The caller cancels ctx on SIGTERM and prints the error.
 func runEnclave(ctx context.Context, args []string, stdout, stderr io.Writer) error {
-	c := boot.Config{Log: stderr, Prefix: enclavePrefix}
+	c := boot.Config{Engines: engines.All(), Log: stderr, Prefix: enclavePrefix}
 	var policy, ca string
 	flags := flag.NewFlagSet("enclave", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // its lines would not say INSECURE

@@ -14,6 +14,9 @@ import (
 	"anchorhold/protocol/measure"
 )
 
+// exitFailed is the exit code of a program that cannot serve.
+const exitFailed = 1
+
 // TestUnderNitroCLIsInit runs the program, as it is built for the enclave, in the root file system of nitro-cli's ramdisk 1 and
 // under an init that does as AWS's does. It must accept its composition and then miss the NSM. It must refuse any other.
 func TestUnderNitroCLIsInit(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 	"anchorhold/eif/image"
 	"anchorhold/eif/image/imagetest"
 	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/internal/boot"
 	"anchorhold/enclave/internal/compose"
 	"anchorhold/enclave/internal/nsm"
@@ -86,7 +87,7 @@ func (s *started) Serve() (pid1.End, error) {
 	defer cancel()
 	address := func(name string) string { return "unix://" + filepath.Join(s.t.TempDir(), name) }
 	err := boot.Run(ctx, boot.Config{
-		Policy: s.files["policy.cbor"].Data, NSM: nsm.New(softnsm.New(softnsm.Config{CA: s.ca, Image: s.measured})),
+		Engines: engines.All(), Policy: s.files["policy.cbor"].Data, NSM: nsm.New(softnsm.New(softnsm.Config{CA: s.ca, Image: s.measured})),
 		Listen: address("jobs"), Relay: address("relay"), Credentials: address("credentials"), Log: io.Discard,
 		Event: func(c event.Code) {
 			s.Send(c)

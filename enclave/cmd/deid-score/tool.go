@@ -12,7 +12,7 @@ import (
 
 	"anchorhold/enclave/deid"
 	"anchorhold/enclave/deid/anonymizer"
-	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/deid/score"
 	"anchorhold/enclave/deid/stream"
 )
@@ -21,7 +21,7 @@ import (
 // protection are.
 type tool struct {
 	name   string
-	engine *engine.Engine
+	engine *engines.Engine
 	values map[string][]byte
 }
 
@@ -43,7 +43,7 @@ func loadTool(preset, config string) (*tool, error) {
 			return nil, fmt.Errorf("%s: %w", config, err)
 		}
 	}
-	if t.engine, err = engine.Compile(rules); err != nil {
+	if t.engine, err = engines.Compile(rules); err != nil {
 		return nil, fmt.Errorf("%s: %w", t.name, err)
 	}
 	needs := t.engine.Keys()

@@ -1,35 +1,82 @@
-// Package engine turns a pipeline's rules, of whatever kind, into what runs them.
+// Package engine finds the engine that a pipeline's rules need.
 //
-// The main call is [Compile]. Rule files (package deid) begin with "anchorhold: rules/v1"; what begins with a brace is a
-// configuration of Microsoft's FHIR anonymizer (package anonymizer).
+// The main call is [Set.Compile]. A program lists the engines that it holds as a [Set]; this package links none of them. Rule
+// files (package deid) begin with "anchorhold: rules/v1"; rules that begin with a brace are a configuration of Microsoft's FHIR
+// anonymizer (package anonymizer). Package engines has the set of all, for tools outside the enclave.
 package engine
 
 import (
 	"bytes"
-	"context"
-	"io"
+	"errors"
+	"fmt"
+	"strings"
 
-	"anchorhold/enclave/deid"
-	"anchorhold/enclave/deid/anonymizer"
 	"anchorhold/enclave/deid/stream"
 )
 
-// Engine is compiled rules. It is immutable and may be shared.
-type Engine struct{ rules stream.Engine }
+// Kind names an engine, in errors and on the command line.
+type Kind string
 
-// Compile reads the rules of a pipeline. Its error names every fault.
-func Compile(rules []byte) (*Engine, error) {
-	var e stream.Engine
-	var err error
+const (
+	// FHIRRules is the engine of rule files.
+	FHIRRules Kind = "fhir-rules"
+	// Microsoft is the engine of configurations of Microsoft's FHIR anonymizer.
+	Microsoft Kind = "microsoft"
+)
+
+// ErrMissing is returned by Set.Compile for rules whose engine is not in the set.
+var ErrMissing = errors.New("engine is not in this program")
+
+// Source compiles the rules of one kind.
+type Source struct {
+	kind    Kind
+	compile func(rules []byte) (stream.Engine, error)
+}
+
+// Of makes a Source of an engine's Compile function.
+func Of[E stream.Engine](kind Kind, compile func(rules []byte) (E, error)) Source {
+	return Source{kind, func(rules []byte) (stream.Engine, error) {
+		e, err := compile(rules)
+		if err != nil {
+			return nil, err // and not an E that is nil
+		}
+		return e, nil
+	}}
+}
+
+// Set is the engines of a program.
+type Set []Source
+
+// Compile reads the rules of a pipeline. Its error names every fault, or is ErrMissing.
+func (s Set) Compile(rules []byte) (stream.Engine, error) {
+	kind := KindOf(rules)
+	for _, source := range s {
+		if source.kind != kind {
+			continue
+		}
+		return source.compile(rules)
+	}
+	return nil, fmt.Errorf("%w: the rules need %s, the program has %s", ErrMissing, kind, s)
+}
+
+// String lists the kinds of the set.
+func (s Set) String() string {
+	if len(s) == 0 {
+		return "no engine"
+	}
+	kinds := make([]string, len(s))
+	for i, source := range s {
+		kinds[i] = string(source.kind)
+	}
+	return strings.Join(kinds, ", ")
+}
+
+// KindOf returns the kind of engine that rules need. It does not check the rules.
+func KindOf(rules []byte) Kind {
 	if IsConfiguration(rules) {
-		e, err = anonymizer.Compile(rules)
-	} else {
-		e, err = deid.Compile(rules)
+		return Microsoft
 	}
-	if err != nil {
-		return nil, err
-	}
-	return &Engine{e}, nil
+	return FHIRRules
 }
 
 // IsConfiguration reports whether rules are JSON, and so a configuration of Microsoft's FHIR anonymizer. No rule file begins with
@@ -38,49 +85,3 @@ func IsConfiguration(rules []byte) bool {
 	rest := bytes.TrimLeft(bytes.TrimPrefix(rules, []byte("\xef\xbb\xbf")), " \t\r\n")
 	return len(rest) > 0 && rest[0] == '{'
 }
-
-// Extends is the name of the preset that rules extend, and the lines that they add to it. It is empty for other rules.
-func (e *Engine) Extends() (preset string, additions []string) {
-	if d, ok := e.rules.(*deid.Engine); ok {
-		return d.Extends(), d.Additions()
-	}
-	return "", nil
-}
-
-// Warnings says what the author of the rules should know. It is empty for rules that promise nothing more than they do.
-func (e *Engine) Warnings() []string {
-	if w, ok := e.rules.(interface{ Warnings() []string }); ok {
-		return w.Warnings()
-	}
-	return nil
-}
-
-// Process de-identifies the records of in to out, as stream.Process does.
-func (e *Engine) Process(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error) {
-	return stream.Process(ctx, e.rules, in, out, o)
-}
-
-// Rules is the table of the rules: which stand for which identifier of 45 CFR 164.514(b)(2)(i).
-func (e *Engine) Rules() []stream.Rule { return e.rules.Rules() }
-
-// DefaultDeny reports whether what no rule names is dropped.
-func (e *Engine) DefaultDeny() bool { return e.rules.DefaultDeny() }
-
-// Requires says what use of the output takes beside the rules, or nothing: see deid.Engine.Requires.
-func (e *Engine) Requires() string {
-	if r, ok := e.rules.(interface{ Requires() string }); ok {
-		return r.Requires()
-	}
-	return ""
-}
-
-// Keys are the names of the values that a job's parameters must hold.
-func (e *Engine) Keys() []string {
-	if r, ok := e.rules.(interface{ Keys() []string }); ok {
-		return r.Keys()
-	}
-	return nil
-}
-
-// Stream returns what package stream runs.
-func (e *Engine) Stream() stream.Engine { return e.rules }

@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/stream"
 	"anchorhold/enclave/internal/compose"
 	"anchorhold/enclave/internal/job"
 	"anchorhold/enclave/internal/keycache"
@@ -47,6 +48,8 @@ type Config struct {
 	// Policy is the compiled policy, as ReadPolicy returns it. Trusted: it is measured. Bytes and not a path, or what is measured and what is
 	// served could be two readings of a file.
 	Policy []byte
+	// Engines are those of the program. A policy that needs another is refused.
+	Engines engine.Set
 	// Layout is that of the image. In our own PCR2 must be that of the policy.
 	Layout compose.Layout
 	// Listen, Relay and Credentials are addresses. The parent is at the other end whatever they say.
@@ -98,7 +101,7 @@ func serve(ctx context.Context, c Config, id *identity, logger *log.Logger) erro
 	if err != nil {
 		return err
 	}
-	engines, err := compile(id.policy)
+	engines, err := compile(c.Engines, id.policy)
 	if err != nil {
 		return event.Fault(event.PolicyInvalid, err)
 	}
@@ -148,15 +151,22 @@ func logEvent(l *log.Logger, e job.Event, c code.Code) {
 	l.Print(string(e) + ": " + string(c))
 }
 
+// rules is a compiled pipeline, as package job runs it.
+type rules struct{ engine stream.Engine }
+
+func (r rules) Process(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error) {
+	return stream.Process(ctx, r.engine, in, out, o)
+}
+
 // compile makes the engine of each pipeline.
-func compile(p *policy.Policy) (map[string]job.Engine, error) {
+func compile(set engine.Set, p *policy.Policy) (map[string]job.Engine, error) {
 	engines := make(map[string]job.Engine, len(p.Pipelines))
 	for _, pipeline := range p.Pipelines {
-		e, err := engine.Compile(pipeline.Rules)
+		e, err := set.Compile(pipeline.Rules)
 		if err != nil {
 			return nil, fmt.Errorf("pipeline %q: %w", pipeline.Name, err)
 		}
-		engines[pipeline.Name] = e
+		engines[pipeline.Name] = rules{e}
 	}
 	return engines, nil
 }

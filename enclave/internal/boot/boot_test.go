@@ -19,6 +19,7 @@ import (
 	"go.uber.org/goleak"
 
 	"anchorhold/enclave/deid"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/internal/boot"
 	"anchorhold/enclave/internal/cloudtest"
 	"anchorhold/enclave/internal/nsm"
@@ -82,7 +83,7 @@ test:
 		"StringEquals": {"kms:EncryptionContext:anchorhold:image": b.image.PCR0.String()},
 	})
 	b.config = boot.Config{
-		Policy: b.compiled, Listen: "unix://" + filepath.Join(dir, "jobs"), Relay: b.Relay, Credentials: b.Credentials,
+		Engines: engines.All(), Policy: b.compiled, Listen: "unix://" + filepath.Join(dir, "jobs"), Relay: b.Relay, Credentials: b.Credentials,
 		Log: b.log, Prefix: "INSECURE ",
 	}
 	return b

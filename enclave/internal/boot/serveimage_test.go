@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"anchorhold/eif/image"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/internal/boot"
 	"anchorhold/enclave/internal/nsm"
 	"anchorhold/protocol/protocoltest/softnsm"
@@ -50,7 +51,7 @@ func TestServeImage(t *testing.T) {
 	defer stop()
 	at := func(port int) string { return fmt.Sprintf("unix://%s/one_%d", dir, port) }
 	err = boot.Run(ctx, boot.Config{
-		Policy: policy, NSM: nsm.New(softnsm.New(softnsm.Config{CA: ca, Image: i.Measure(), Now: time.Now})), Log: os.Stderr,
+		Engines: engines.All(), Policy: policy, NSM: nsm.New(softnsm.New(softnsm.Config{CA: ca, Image: i.Measure(), Now: time.Now})), Log: os.Stderr,
 		Listen: at(transport.JobPort), Relay: at(transport.RelayPort), Credentials: at(transport.CredentialsPort),
 		Ready: func(address string) { fmt.Printf("\nready %s\n", address) },
 	})

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strconv"
 	"time"
 )
@@ -32,7 +31,7 @@ func (s *Stage) BuildImage(ctx context.Context, policy string) error {
 	if _, err := os.Stat(s.Image(policy)); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	return s.run(ctx, "anchorhold-eif", "build", "--kernel", s.Guest.Kernel, "--program", filepath.Join(s.Bin, "anchorhold-enclave"),
+	return s.run(ctx, "anchorhold-eif", "build", "--kernel", s.Guest.Kernel, "--program", s.Bin,
 		"--policy", s.Path(policy+".cbor"), "-o", s.Image(policy))
 }
 

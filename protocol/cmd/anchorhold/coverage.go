@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/policy"
 )
@@ -114,7 +114,7 @@ type elementRule struct {
 func coverageOf(pol *policy.Policy) ([]pipelineCoverage, error) {
 	var all []pipelineCoverage
 	for _, p := range pol.Pipelines {
-		e, err := engine.Compile(p.Rules)
+		e, err := engines.Compile(p.Rules)
 		if err != nil {
 			return nil, fmt.Errorf("rules of pipeline %s: %w", p.Name, err)
 		}

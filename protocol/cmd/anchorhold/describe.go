@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/protocol/appraise"
 	"anchorhold/protocol/attest"
 	"anchorhold/protocol/envelope"
@@ -188,7 +188,7 @@ func describePolicy(p *policy.Policy) fields {
 
 // demands says what the rules of a pipeline want beside a job, so that nobody takes every preset for Safe Harbor.
 func demands(rules []byte) string {
-	e, err := engine.Compile(rules)
+	e, err := engines.Compile(rules)
 	if err != nil {
 		return ", RULES THAT NO ENCLAVE ACCEPTS"
 	}

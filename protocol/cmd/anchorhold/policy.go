@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"anchorhold/enclave/deid"
-	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/protocol/cli"
 	"anchorhold/protocol/internal/outfile"
 	"anchorhold/protocol/measure"
@@ -90,7 +90,7 @@ func (a *app) compilePolicy(path string) ([]byte, error) {
 		return nil, err
 	}
 	for _, p := range pol.Pipelines {
-		e, err := engine.Compile(p.Rules)
+		e, err := engines.Compile(p.Rules)
 		if err != nil {
 			return nil, fmt.Errorf("%s: rules of pipeline %s: %w", path, p.Name, err)
 		}

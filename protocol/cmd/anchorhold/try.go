@@ -19,6 +19,7 @@ import (
 	"anchorhold/enclave/deid"
 	"anchorhold/enclave/deid/anonymizer"
 	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/deid/stream"
 	"anchorhold/enclave/fhirpath"
 	"anchorhold/protocol/cli"
@@ -78,7 +79,7 @@ func (a *app) try() *cobra.Command {
 
 // trial is what is tried, and on what.
 type trial struct {
-	engine  *engine.Engine
+	engine  *engines.Engine
 	values  map[string][]byte
 	scope   string // by which files are jobs: "file", "folder" or anything else for one job
 	options stream.Options
@@ -146,7 +147,7 @@ func loadTrial(f tryFlags) (*trial, error) {
 		}
 		t.values[name] = v
 	}
-	if t.engine, err = engine.Compile(rules); err != nil {
+	if t.engine, err = engines.Compile(rules); err != nil {
 		return nil, fmt.Errorf("%s: %w", f.config+f.preset, err)
 	}
 	if e, ok := t.engine.Stream().(*anonymizer.Engine); ok {

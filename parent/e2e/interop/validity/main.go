@@ -15,7 +15,7 @@ import (
 	"text/tabwriter"
 
 	"anchorhold/enclave/deid"
-	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/deid/score"
 	"anchorhold/enclave/deid/stream"
 )
@@ -84,7 +84,7 @@ func process(ctx context.Context, s set, texts *[][]byte) ([]*sample, error) {
 		if err != nil {
 			return nil, err
 		}
-		e, err := engine.Compile(rules)
+		e, err := engines.Compile(rules)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -31,7 +31,7 @@ func TestOutsideAnEnclave(t *testing.T) {
 	if len(reached) != 1 || reached[0] != event.Started {
 		t.Errorf("reached %v, want %s only", reached, event.Started)
 	}
-	if got := run(context.Background(), nil, &bytes.Buffer{}); got != exitFailed {
+	if got := run(context.Background(), nil, nil, &bytes.Buffer{}); got != exitFailed {
 		t.Errorf("got exit code %d, want %d", got, exitFailed)
 	}
 }

@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bytes"
@@ -10,7 +10,7 @@ import (
 // TestInvariant6_FlagsAreAddressesOnly: there is nothing else to set.
 func TestInvariant6_FlagsAreAddressesOnly(t *testing.T) {
 	var help bytes.Buffer
-	if got := run(context.Background(), []string{"-h"}, &help); got != 0 {
+	if got := run(context.Background(), nil, []string{"-h"}, &help); got != 0 {
 		t.Errorf("-h: got exit code %d, want 0", got)
 	}
 	var flags []string
@@ -27,7 +27,7 @@ func TestInvariant6_FlagsAreAddressesOnly(t *testing.T) {
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{{"-policy", "x"}, {"-debug"}, {"argument"}} {
 		var stderr bytes.Buffer
-		if got := run(context.Background(), args, &stderr); got != exitUsage || stderr.Len() == 0 {
+		if got := run(context.Background(), nil, args, &stderr); got != exitUsage || stderr.Len() == 0 {
 			t.Errorf("%v: got exit code %d, want %d", args, got, exitUsage)
 		}
 	}

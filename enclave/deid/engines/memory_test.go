@@ -1,6 +1,6 @@
 //go:build linux && !race
 
-package engine_test
+package engines_test
 
 import (
 	"bytes"
@@ -18,7 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"anchorhold/enclave/deid"
-	"anchorhold/enclave/deid/engine"
+	"anchorhold/enclave/deid/engines"
 	"anchorhold/enclave/deid/stream"
 )
 
@@ -85,7 +85,7 @@ func TestChildWithLittleMemory(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	e, err := engine.Compile(rules)
+	e, err := engines.Compile(rules)
 	if err != nil {
 		t.Fatal(err)
 	}
