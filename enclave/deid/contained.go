@@ -89,7 +89,7 @@ func (t *transformer) stays(s scanner) bool {
 	t.scanner, t.inside, t.trace = s, true, nil
 	ok := t.resource(r)
 	t.scanner, t.inside, t.trace, t.address.known = outer, inside, trace, false
-	t.facts.done, t.facts.masked, t.facts.nowhere = facts.done, facts.masked, facts.nowhere
+	t.facts.done, t.facts.masked, t.facts.absent, t.facts.nowhere = facts.done, facts.masked, facts.absent, facts.nowhere
 	t.out = t.out[:m.out]
 	t.sink.Undo(m.sink) // it is only tried
 	return ok

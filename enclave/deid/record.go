@@ -43,7 +43,7 @@ func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 func (t *transformer) begin() {
 	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
 	f := &t.facts
-	f.asked, f.dated, f.searched, f.nowhere, f.masked, f.done = false, false, false, 0, 0, 0
+	f.asked, f.dated, f.searched, f.nowhere, f.masked, f.absent, f.done = false, false, false, 0, 0, 0, 0
 }
 
 // top rewrites the resource at hand, which is no contained one.

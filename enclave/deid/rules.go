@@ -122,6 +122,7 @@ type node struct {
 	late       late
 	masks      bool // where its value goes, the reason why it is absent is written
 	mandatory  bool // a record without it or the reason is not valid
+	bit        uint64 // of the element in a presence; 0 for one that is not tracked
 	set        map[string]bool
 	children   map[string]*node
 	extensions map[string]*node
@@ -133,6 +134,8 @@ type late struct {
 	computed      []*node
 	padded, claim *node
 	labeled       *labeled
+	required      []*requirement
+	tracked       []*requirement // these, and what they are not required with
 }
 
 func (l *late) any() bool {

@@ -58,6 +58,7 @@ type transformer struct {
 		earliest        int // year that may stay, whatever the rules say; once searched
 		nowhere         int // ZIP codes of nowhere so far
 		masked          int // reasons for absent values so far
+		absent          int // reasons for absent mandatory elements so far
 		done            deed
 	}
 }
@@ -219,8 +220,7 @@ var plainNode = &node{method: group}
 // members applies the rules of n to the members of the object at hand and
 // reports whether any stayed. kept says whether one stands before them.
 func (t *transformer) members(n *node, kept bool) bool {
-	before := kept
-	real := kept // something stays that is not only the reason why a mandatory element is absent
+	var present presence
 	for more := t.enter(); more; more = t.more() {
 		if t.stopped() {
 			return false
@@ -234,6 +234,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 		}
 		if child == nil {
 			t.row = n.row
+			present.seen |= n.unruled(name)
 			if t.unknown(name); t.failed != "" {
 				return false
 			}
@@ -251,6 +252,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 			continue
 		}
 		m, in := t.mark(), t.i
+		present.seen |= child.bit
 		if kept {
 			t.out = append(t.out, ',')
 		}
@@ -265,25 +267,28 @@ func (t *transformer) members(n *node, kept bool) bool {
 		case t.failed != "":
 			return false
 		case ok:
-			kept, real = true, true
+			kept = true
+			present.kept |= child.bit
 		default:
 			if t.rollback(m); child.modifier {
 				t.leave()
 				return false
 			}
 			if child.masks && t.mask(child, in, kept) {
-				kept, real = true, real || !child.mandatory
+				kept = true
+				present.kept |= child.bit
 			}
-			if t.failed != "" {
-				return false
-			}
+		}
+	}
+	if present.seen&^present.kept != 0 {
+		if kept = t.absent(n, present, kept); t.failed != "" {
+			return false
 		}
 	}
 	if n.late.any() {
 		kept = t.late(n, kept)
-		real = real || kept
 	}
-	return before || kept && (real || n.mandatory)
+	return kept
 }
 
 // is reports whether the value at hand is the one that it must be, and moves behind it.
