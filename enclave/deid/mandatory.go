@@ -1,6 +1,7 @@
 package deid
 
 import (
+	"slices"
 	"strings"
 
 	"anchorhold/protocol/code"
@@ -24,6 +25,7 @@ type requirement struct {
 	bit    uint64 // of the element in a presence; the members of a choice share one
 	unless uint64 // of other elements, of which one will do
 	reject bool   // the record is rejected where nothing of it stays
+	edge   bool   // it is the end of a period: without it the period would seem to go on
 	group  bool   // it has mandatory elements of its own, so that a reason in its place would not be valid
 }
 
@@ -69,6 +71,7 @@ func (c *compiler) mandatory() {
 			c.require(l, &t.node, path[1:], r, words, shared)
 		}
 	}
+	c.periods()
 	for _, p := range c.typedNodes {
 		p[0].late.required = p[1].late.required
 	}
@@ -76,6 +79,20 @@ func (c *compiler) mandatory() {
 	for _, r := range c.engine.resources {
 		groups(&r.node, seen)
 	}
+}
+
+// periods has the end of a period that must go leave the reason, and lets none stay that would be before the start (per-1).
+func (c *compiler) periods() {
+	n := c.types["Period"]
+	if n == nil || n.children["start"] == nil || n.children["end"] == nil {
+		return
+	}
+	start, end := n.children["start"], n.children["end"]
+	if start.method != end.method || start.method != yearOf && start.method != shifted {
+		return // days stay as they are
+	}
+	end.since = start
+	n.late.required = append(n.late.required, &requirement{name: "end", bit: c.track(nil, n, "end", false), edge: true})
 }
 
 // require marks the element at path below n. The elements of a type are marked once, for all that have the type.
@@ -143,8 +160,8 @@ func groups(n *node, seen map[*node]bool) {
 	}
 	seen[n] = true
 	for _, r := range n.late.required {
-		if child := n.children[r.name]; child != nil && child.late.required != nil {
-			r.group = true
+		if child := n.children[r.name]; child != nil && !r.group {
+			r.group = slices.ContainsFunc(child.late.required, func(r *requirement) bool { return !r.edge })
 		}
 	}
 	for _, child := range n.children {

@@ -27,7 +27,7 @@ func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, c
 		v.Code, t.at = code.RecordTooCostly, 0
 	}
 	out, v.At, v.Steps = t.out, t.at, t.steps.Used()
-	t.out, t.sink, t.kind, t.full, t.locals = nil, nil, nil, nil, nil // an idle worker holds no record
+	t.out, t.sink, t.kind, t.full, t.locals, t.links = nil, nil, nil, nil, nil, nil // an idle worker holds no record
 	t.scanner = scanner{max: t.max, steps: t.steps, scratch: t.scratch[:0]}
 	if cap(t.scratch) > 64<<10 {
 		t.scratch = nil
@@ -42,6 +42,7 @@ func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 // before must not decide about this one, and its place may lie beyond the end of this one.
 func (t *transformer) begin() {
 	t.root, t.inside, t.locals, t.address.known = t.i, false, nil, false
+	t.within, t.links = nil, t.links[:0]
 	f := &t.facts
 	f.asked, f.dated, f.searched, f.nowhere, f.masked, f.absent, f.done = false, false, false, 0, 0, 0, 0
 }
@@ -68,7 +69,7 @@ func (t *transformer) top() (int, code.Record) {
 	}
 	t.kind = kind
 	t.whose()
-	if !t.resource(r) {
+	if !t.whole(r) {
 		t.reject(code.ResourceMalformed)
 	}
 	return index, t.failed

@@ -117,6 +117,7 @@ type node struct {
 	letters    string
 	limit      int
 	instead    string // says true where no date may stay
+	since      *node  // of the end of a period: its start
 	from       string // the date that ageFrom or yearFrom tells of
 	profile    string // what claim writes where the record claims none of its set
 	late       late

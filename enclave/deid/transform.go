@@ -33,6 +33,8 @@ type transformer struct {
 	entry  bool        // it is in an entry of a Bundle
 	full   []byte      // the fullUrl of that entry
 	inside bool        // a contained resource of it
+	within []byte      // the id of that
+	links  []link      // references to contained resources so far
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
 	offset offset      // of its patient's dates
@@ -65,15 +67,21 @@ type transformer struct {
 
 // mark is a state of the output to which a rollback returns.
 type mark struct {
-	out  int
-	sink stream.Mark
+	out, links int
+	sink       stream.Mark
 }
 
-func (t *transformer) mark() mark { return mark{len(t.out), t.sink.Mark()} }
+func (t *transformer) mark() mark { return mark{len(t.out), len(t.links), t.sink.Mark()} }
 
 func (t *transformer) rollback(m mark) {
-	t.out = t.out[:m.out]
+	t.out, t.links = t.out[:m.out], t.links[:m.links]
 	t.sink.Rollback(m.sink)
+}
+
+// undo is rollback of what was only tried: it counts for nothing.
+func (t *transformer) undo(m mark) {
+	t.out, t.links = t.out[:m.out], t.links[:m.links]
+	t.sink.Undo(m.sink)
 }
 
 func (t *transformer) reject(c code.Record) bool {
