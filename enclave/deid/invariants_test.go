@@ -39,3 +39,15 @@ func TestNoPresetKeepsAClaimOfVitalSigns(t *testing.T) {
 		}
 	}
 }
+
+func TestBundleWhoseTypeGoesSaysThatItIsMasked(t *testing.T) {
+	o := options()
+	o.Message = true
+	for _, member := range []string{`"type":"smith"`, `"_type":{"extension":[{"url":"urn:x","valueString":"Smith"}]}`} {
+		in := `{"resourceType":"Bundle",` + member + `,"entry":[{"resource":{"resourceType":"Patient","gender":"male"}}]}`
+		out, _ := runWith(t, safeHarbor(t), in, o)
+		if want := `"_type":` + masked; strings.Count(out, want) != 1 || strings.Contains(strings.ToLower(out), "smith") {
+			t.Errorf("%s: got %s, want it with %s once", member, out, want)
+		}
+	}
+}
