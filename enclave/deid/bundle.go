@@ -65,6 +65,7 @@ func (c *compiler) bundleRules() *bundleRules {
 		"type":       element("type", node{method: oneOf, set: bundleTypes}),
 		"total":      element("total", node{method: integer, limit: 999_999, fixed: true}),
 	}}
+	frame.late.required = []*requirement{{name: "type", bit: c.track(nil, frame, "type", false)}} // FHIR requires it
 	drops(frame, "C", "timestamp")
 	drops(frame, "N", "link")
 	drops(frame, "R", "signature")
@@ -101,7 +102,7 @@ func (t *transformer) Frame(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdi
 	return t.work(dst, b, s, func() (int, code.Record) {
 		t.kind = []byte("Bundle")
 		n := t.engine.bundle.frame
-		t.out = append(t.out, n.head...)
+		t.out, t.holder = append(t.out, n.head...), t.i
 		t.members(n, true)
 		t.out = append(t.out, '}')
 		return -1, t.failed

@@ -7,6 +7,63 @@ import "anchorhold/enclave/deid/stream"
 type locals struct {
 	scope []byte
 	ids   map[string]bool
+	lone  map[string]bool // those to which nothing refers; they go
+}
+
+// link is a reference that stays, from the record or a contained resource of it to another one. An id that is empty is the
+// record's.
+type link struct{ from, to string }
+
+// orphans notes which contained resources cannot be reached from the record, nor refer to it, and reports whether there are any.
+// FHIR wants none (dom-3): a reader could not say what they have to do with the record.
+func (l *locals) orphans(links []link) bool {
+	reached := map[string]bool{"": true}
+	below := map[string][]string{}
+	for _, x := range links {
+		below[x.from] = append(below[x.from], x.to)
+		if x.to == "" {
+			below[""] = append(below[""], x.from)
+		}
+	}
+	for next := []string{""}; len(next) > 0; {
+		id := next[len(next)-1]
+		next = next[:len(next)-1]
+		for _, to := range below[id] {
+			if !reached[to] {
+				reached[to] = true
+				next = append(next, to)
+			}
+		}
+	}
+	for id := range l.ids {
+		if !reached[id] {
+			put(&l.lone, id, true)
+			delete(l.ids, id)
+		}
+	}
+	return l.lone != nil
+}
+
+// whole appends the record at hand. It does so twice where a contained resource would be left to which nothing refers any more.
+func (t *transformer) whole(r *resource) bool {
+	m, facts, trace := t.mark(), t.facts, t.trace
+	var touches []stream.Touch
+	if trace != nil {
+		t.trace = func(x stream.Touch) { touches = append(touches, x) }
+	}
+	record := t.scanner
+	ok := t.resource(r)
+	if t.failed == "" && t.locals != nil && t.locals.orphans(t.links) {
+		t.undo(m)
+		record.scratch = t.scratch
+		t.scanner, t.facts, touches = record, facts, nil
+		ok = t.resource(r)
+	}
+	t.trace = trace
+	for _, x := range touches {
+		trace(x)
+	}
+	return ok
 }
 
 // contained appends the contained resource at hand by the rules of its type;
@@ -17,8 +74,13 @@ func (t *transformer) contained() bool {
 		t.skip()
 		return false
 	}
-	t.inside = true
-	defer func() { t.inside = false }()
+	id, _ := t.findText("id")
+	if t.locals != nil && t.locals.lone[string(id)] {
+		t.skip()
+		return false
+	}
+	t.inside, t.within = true, id
+	defer func() { t.inside, t.within = false, nil }()
 	return t.resource(r)
 }
 
@@ -39,13 +101,16 @@ func (t *transformer) ownID(id []byte) {
 	t.put(stream.ID, t.kind, id)
 }
 
-// fragment appends a reference to a contained resource that stays.
+// fragment appends a reference to a contained resource that stays, or from one to the record.
 func (t *transformer) fragment(id []byte) bool {
 	l := t.local()
-	if !l.ids[string(id)] {
+	if !l.ids[string(id)] && (len(id) > 0 || !t.inside) {
 		return false
 	}
-	t.out = append(t.out, '#')
+	t.links = append(t.links, link{string(t.within), string(id)})
+	if t.out = append(t.out, '#'); len(id) == 0 {
+		return true
+	}
 	t.put(stream.Contained, l.scope, id)
 	return true
 }
@@ -84,13 +149,12 @@ func (t *transformer) stays(s scanner) bool {
 	if r == nil {
 		return false
 	}
-	outer, inside, trace, m := t.scanner, t.inside, t.trace, t.mark()
+	outer, inside, within, trace, m := t.scanner, t.inside, t.within, t.trace, t.mark()
 	facts := t.facts
 	t.scanner, t.inside, t.trace = s, true, nil
 	ok := t.resource(r)
-	t.scanner, t.inside, t.trace, t.address.known = outer, inside, trace, false
-	t.facts.done, t.facts.masked, t.facts.nowhere = facts.done, facts.masked, facts.nowhere
-	t.out = t.out[:m.out]
-	t.sink.Undo(m.sink) // it is only tried
+	t.scanner, t.inside, t.within, t.trace, t.address.known = outer, inside, within, trace, false
+	t.facts.done, t.facts.masked, t.facts.absent, t.facts.nowhere = facts.done, facts.masked, facts.absent, facts.nowhere
+	t.undo(m)
 	return ok
 }

@@ -69,6 +69,15 @@ func isZone(b []byte) bool {
 
 // date keeps of a date what the method lets stay.
 func (t *transformer) date(n *node, s []byte) bool {
+	out := len(t.out)
+	if t.dated(n, s) && (n.since == nil || t.follows(n.since, out)) {
+		return true
+	}
+	t.out = t.out[:out]
+	return n.instead != "" && t.instead(n)
+}
+
+func (t *transformer) dated(n *node, s []byte) bool {
 	switch n.method {
 	case yearOf:
 		if y, digits, ok := year(s); ok && t.recent(y) {
@@ -84,7 +93,33 @@ func (t *transformer) date(n *node, s []byte) bool {
 			return t.moved(m)
 		}
 	}
-	return n.instead != "" && t.instead(n)
+	return false
+}
+
+// follows reports whether the end of a period, which was written at out, is not before the start. Dates of unequal precision,
+// and of unequal zones, can change their order by what is taken from them.
+func (t *transformer) follows(start *node, out int) bool {
+	object := t.scanner
+	object.i = t.holder
+	f, ok := object.find(start.name())
+	if !ok || f.b[f.i] != '"' {
+		return true
+	}
+	end := len(t.out)
+	ok = !t.dated(start, f.str()) || inOrder(t.out[end+1:len(t.out)-1], t.out[out+1:end-1])
+	t.out = t.out[:end]
+	return ok
+}
+
+// inOrder reports whether the moment a is not after b. Of two that are equal as far as both go, FHIR cannot say so, unless both
+// have a time of day.
+func inOrder(a, b []byte) bool {
+	a, b = bytes.TrimSuffix(a, []byte{'Z'}), bytes.TrimSuffix(b, []byte{'Z'})
+	k := min(len(a), len(b))
+	if c := bytes.Compare(a[:k], b[:k]); c != 0 {
+		return c < 0
+	}
+	return len(a) == len(b) || len(a) < len(b) && k >= len("2006-01-02T15:04:05")
 }
 
 // recent reports whether a year may stay. One that lies so far back that it

@@ -3,8 +3,6 @@ package deid
 import (
 	"bytes"
 	"maps"
-
-	"anchorhold/protocol/code"
 )
 
 // options are what a rule file can choose, each off unless an "option" line names it.
@@ -74,41 +72,34 @@ const (
 )
 
 // mask appends, in the place of the member n whose value began at in and went, why it is absent, and reports whether it did.
-// FHIR puts it into _name for a primitive, and into the element itself for others.
 func (t *transformer) mask(n *node, in int, kept bool) bool {
-	array := t.b[in] == '['
-	if array {
-		first := scanner{b: t.b, i: in, max: t.max, steps: t.steps}
-		if !first.enter() {
-			return false
-		}
-		in = first.i
-	}
-	if t.b[in] == '[' || t.b[in] == 'n' {
-		return false
-	}
-	if n.mandatory && n.method == group && !n.shared {
-		// Its own mandatory elements went with it, by a modifier: a reason in its place would not be valid.
-		t.why("nothing may stay of " + n.name() + ", which is mandatory")
-		t.reject(code.MandatoryRemoved)
-		return false
-	}
 	if t.facts.masked == maxMasked {
-		if n.mandatory {
-			t.why("more than 256 values went that need a reason, the last of " + n.name())
-			t.reject(code.MandatoryRemoved)
-		}
 		return false
 	}
-	t.facts.masked++
+	value := t.scanner
+	value.i = in
+	ok := t.absence(n.name(), value, kept)
+	if ok {
+		t.facts.masked++
+	}
+	return ok
+}
+
+// absence appends why the value of a member, or of the primitive's extensions for a name with a "_", is absent. FHIR puts that
+// into _name for a primitive, and into the element itself for others. It reports whether it did: there is no value in null.
+func (t *transformer) absence(name string, value scanner, kept bool) bool {
+	array := value.b[value.i] == '['
+	if array && !value.enter() || value.b[value.i] == '[' || value.b[value.i] == 'n' && name[0] != '_' {
+		return false
+	}
 	if kept {
 		t.out = append(t.out, ',')
 	}
 	t.out = append(t.out, '"')
-	if t.b[in] != '{' {
+	if value.b[value.i] != '{' && name[0] != '_' {
 		t.out = append(t.out, '_')
 	}
-	t.out = append(t.out, n.head[1:]...)
+	t.out = append(append(t.out, name...), `":`...)
 	if array {
 		t.out = append(t.out, '[')
 	}

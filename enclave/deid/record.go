@@ -27,7 +27,7 @@ func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, c
 		v.Code, t.at = code.RecordTooCostly, 0
 	}
 	out, v.At, v.Steps = t.out, t.at, t.steps.Used()
-	t.out, t.sink, t.kind, t.full, t.locals = nil, nil, nil, nil, nil // an idle worker holds no record
+	t.out, t.sink, t.kind, t.full, t.locals, t.links = nil, nil, nil, nil, nil, nil // an idle worker holds no record
 	t.scanner = scanner{max: t.max, steps: t.steps, scratch: t.scratch[:0]}
 	if cap(t.scratch) > 64<<10 {
 		t.scratch = nil
@@ -42,8 +42,9 @@ func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 // before must not decide about this one, and its place may lie beyond the end of this one.
 func (t *transformer) begin() {
 	t.root, t.inside, t.answer, t.locals, t.address.known = t.i, false, false, nil, false
+	t.within, t.links = nil, t.links[:0]
 	f := &t.facts
-	f.asked, f.dated, f.searched, f.nowhere, f.masked, f.done = false, false, false, 0, 0, 0
+	f.asked, f.dated, f.searched, f.nowhere, f.masked, f.absent, f.done = false, false, false, 0, 0, 0, 0
 }
 
 // top rewrites the resource at hand, which is no contained one.
@@ -74,7 +75,7 @@ func (t *transformer) top() (int, code.Record) {
 	t.kind = kind
 	t.whose()
 	t.lost.rule = nil
-	if !t.resource(r) && t.failed == "" {
+	if !t.whole(r) && t.failed == "" {
 		t.reject(code.ResourceMalformed)
 		if n := t.lost.rule; n != nil {
 			t.at = t.lost.at

@@ -119,11 +119,13 @@ type node struct {
 	letters    string
 	limit      int
 	instead    string // says true where no date may stay
+	since      *node  // of the end of a period: its start
 	from       string // the date that ageFrom or yearFrom tells of
 	profile    string // what claim writes where the record claims none of its set
 	late       late
 	masks      bool // where its value goes, the reason why it is absent is written
 	mandatory  bool // a record without it or the reason is not valid
+	bit        uint64 // of the element in a presence; 0 for one that is not tracked
 	set        map[string]bool
 	children   map[string]*node
 	extensions map[string]*node
@@ -135,6 +137,8 @@ type late struct {
 	computed      []*node
 	padded, claim *node
 	labeled       *labeled
+	required      []*requirement
+	tracked       []*requirement // these, and what they are not required with
 }
 
 func (l *late) any() bool {

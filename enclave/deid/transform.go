@@ -33,6 +33,8 @@ type transformer struct {
 	entry  bool        // it is in an entry of a Bundle
 	full   []byte      // the fullUrl of that entry
 	inside bool        // a contained resource of it
+	within []byte      // the id of that
+	links  []link      // references to contained resources so far
 	locals *locals     // its contained resources; nil until one is asked for
 	holder int         // where the group at hand begins
 	answer bool        // it is an answer, or in one
@@ -64,21 +66,28 @@ type transformer struct {
 		earliest        int // year that may stay, whatever the rules say; once searched
 		nowhere         int // ZIP codes of nowhere so far
 		masked          int // reasons for absent values so far
+		absent          int // reasons for absent mandatory elements so far
 		done            deed
 	}
 }
 
 // mark is a state of the output to which a rollback returns.
 type mark struct {
-	out  int
-	sink stream.Mark
+	out, links int
+	sink       stream.Mark
 }
 
-func (t *transformer) mark() mark { return mark{len(t.out), t.sink.Mark()} }
+func (t *transformer) mark() mark { return mark{len(t.out), len(t.links), t.sink.Mark()} }
 
 func (t *transformer) rollback(m mark) {
-	t.out = t.out[:m.out]
+	t.out, t.links = t.out[:m.out], t.links[:m.links]
 	t.sink.Rollback(m.sink)
+}
+
+// undo is rollback of what was only tried: it counts for nothing.
+func (t *transformer) undo(m mark) {
+	t.out, t.links = t.out[:m.out], t.links[:m.links]
+	t.sink.Undo(m.sink)
 }
 
 func (t *transformer) reject(c code.Record) bool {
@@ -225,8 +234,7 @@ var plainNode = &node{method: group}
 // members applies the rules of n to the members of the object at hand and
 // reports whether any stayed. kept says whether one stands before them.
 func (t *transformer) members(n *node, kept bool) bool {
-	before := kept
-	real := kept // something stays that is not only the reason why a mandatory element is absent
+	var present presence
 	for more := t.enter(); more; more = t.more() {
 		if t.stopped() {
 			return false
@@ -240,6 +248,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 		}
 		if child == nil {
 			t.row = n.row
+			present.seen |= n.unruled(name)
 			if t.unknown(name); t.failed != "" {
 				return false
 			}
@@ -258,6 +267,7 @@ func (t *transformer) members(n *node, kept bool) bool {
 			continue
 		}
 		m, in := t.mark(), t.i
+		present.seen |= child.bit
 		if kept {
 			t.out = append(t.out, ',')
 		}
@@ -272,7 +282,8 @@ func (t *transformer) members(n *node, kept bool) bool {
 		case t.failed != "":
 			return false
 		case ok:
-			kept, real = true, true
+			kept = true
+			present.kept |= child.bit
 		default:
 			if t.rollback(m); child.modifier {
 				t.lost.at, t.lost.rule = in, child
@@ -280,18 +291,20 @@ func (t *transformer) members(n *node, kept bool) bool {
 				return false
 			}
 			if child.masks && t.mask(child, in, kept) {
-				kept, real = true, real || !child.mandatory
+				kept = true
+				present.kept |= child.bit
 			}
-			if t.failed != "" {
-				return false
-			}
+		}
+	}
+	if present.seen&^present.kept != 0 {
+		if kept = t.absent(n, present, kept); t.failed != "" {
+			return false
 		}
 	}
 	if n.late.any() {
 		kept = t.late(n, kept)
-		real = real || kept
 	}
-	return before || kept && (real || n.mandatory)
+	return kept
 }
 
 // is reports whether the value at hand is the one that it must be, and moves behind it.

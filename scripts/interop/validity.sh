@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Records that are valid FHIR R4 are valid after de-identification, or rejected: judged by HAPI FHIR (Maven) and by
-# fhir.resources (PyPI). See parent/e2e/interop/validity.
+# fhir.resources (PyPI). See parent/e2e/interop/validity. Arguments are for that program: --records FOLDER keeps the records
+# that are not valid any more.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 . scripts/interop/lib.sh
@@ -16,4 +17,4 @@ if ! cached validity-java "$source/java/pom.xml" "$source/java/src/main/java/Val
 fi
 cd "$source"
 exec go run . --java "$cache/validity-java/target/classes:$cache/validity-java/lib/*" --python "$cache/validity/bin/python" \
-	--script "$source/validate.py" --exceptions "$source/exceptions.txt"
+	--script "$source/validate.py" --exceptions "$source/exceptions.txt" "$@"

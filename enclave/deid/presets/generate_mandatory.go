@@ -34,6 +34,27 @@ var invariants = []string{
 	"Patient.contact.name", // pat-1
 }
 
+// others are of the same kind: with "unless" one of several elements will do.
+var others = []string{
+	"AppointmentResponse.actor unless participantType", "AppointmentResponse.participantType unless actor", // apr-1
+	"Condition.evidence.code unless detail", "Condition.evidence.detail unless code", // con-2
+	"Condition.stage.assessment unless summary", "Condition.stage.summary unless assessment", // con-1
+	"Consent.policy unless policyRule", "Consent.policyRule unless policy", // ppc-1
+	"CoverageEligibilityResponse.insurance.item.category unless productOrService", // ces-1
+	"CoverageEligibilityResponse.insurance.item.productOrService unless category",
+	"FamilyMemberHistory.age[x]",                                                                                   // fhs-2
+	"Goal.target.measure",                                                                                          // gol-1
+	"Immunization.education.documentType unless reference", "Immunization.education.reference unless documentType", // imm-1
+	"InsurancePlan.identifier unless name", "InsurancePlan.name unless identifier", // ipn-1
+	"Medication.amount.denominator", "Medication.amount.numerator", // rat-1
+	"MedicationAdministration.dosage.dose unless rate[x]", "MedicationAdministration.dosage.rate[x] unless dose", // mad-1
+	"Observation.referenceRange.high unless low text", "Observation.referenceRange.low unless high text", // obs-3
+	"Observation.referenceRange.text unless low high",
+	"Observation.valueRatio.denominator", "Observation.valueRatio.numerator", // rat-1
+	"RequestGroup.action.resource unless action", // rqg-1
+	"ServiceRequest.code",                        // prr-1
+}
+
 type definition struct {
 	Name       string       `json:"_name"`
 	Choice     string       `json:"_choice"`
@@ -51,7 +72,7 @@ func main() {
 	if err := json.Unmarshal(b, &types); err != nil {
 		log.Fatal(err)
 	}
-	paths := slices.Clone(invariants)
+	paths := slices.Concat(invariants, others)
 	for name, d := range types {
 		if d.Kind == "resource" {
 			paths = append(paths, mandatory(name, d)...)

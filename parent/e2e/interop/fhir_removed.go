@@ -45,7 +45,6 @@ var removed = []string{
 	"Goal.description",
 	"Group.characteristic.code",
 	"Group.characteristic.value[x]",
-	"ImagingStudy.series.instance.sopClass",
 	"Immunization.vaccineCode",
 	"ImmunizationRecommendation.recommendation",
 	"List.contained.condition.code",

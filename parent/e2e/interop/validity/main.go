@@ -11,7 +11,9 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"anchorhold/enclave/deid"
@@ -26,12 +28,14 @@ func main() {
 	python := flag.String("python", "", "Python with fhir.resources")
 	script := flag.String("script", "", "validate.py")
 	exceptions := flag.String("exceptions", "", "`FILE` of allowed causes")
+	folder := flag.String("records", "", "`FOLDER` for the records that are not valid any more, before and after")
+	thorough := flag.Bool("thorough", false, "check every variant of every published record: five times as long")
 	flag.Parse()
 	validators := []*validator{
 		{name: "hapi", command: []string{"java", "-Xmx2g", "-cp", *java, "Validate"}},
 		{name: "fhir.resources", command: []string{*python, *script}},
 	}
-	if err := run(context.Background(), *vectors, *exceptions, validators); err != nil {
+	if err := run(context.Background(), *vectors, *exceptions, *folder, *thorough, validators); err != nil {
 		fmt.Fprintln(os.Stderr, "validity:", err)
 		os.Exit(1)
 	}
@@ -44,12 +48,12 @@ type sample struct {
 	after map[string]int // the same of each preset's output; a preset that rejected the record is missing
 }
 
-func run(ctx context.Context, vectors, exceptions string, validators []*validator) error {
+func run(ctx context.Context, vectors, exceptions, folder string, thorough bool, validators []*validator) error {
 	allowed, err := readExceptions(exceptions)
 	if err != nil {
 		return err
 	}
-	sets, err := readSets(vectors)
+	sets, err := readSets(vectors, thorough)
 	if err != nil {
 		return err
 	}
@@ -67,7 +71,32 @@ func run(ctx context.Context, vectors, exceptions string, validators []*validato
 			return fmt.Errorf("%s: %w", v.name, err)
 		}
 	}
+	if folder != "" {
+		if err := writeBroken(folder, texts, samples, validators); err != nil {
+			return err
+		}
+	}
 	return report(sets, samples, validators, allowed)
+}
+
+// writeBroken writes, for a person who looks for the fault, each record that was valid and is not any more.
+func writeBroken(folder string, texts [][]byte, samples []*sample, validators []*validator) error {
+	for _, v := range validators {
+		for _, x := range samples {
+			for _, preset := range deid.Presets() {
+				place, ok := x.after[preset]
+				if !ok || !v.valid(x.input) || v.valid(place) {
+					continue
+				}
+				b := fmt.Appendf(nil, "%s\n%s\n%s\n", strings.Join(v.faults[place], "\n"), texts[x.input], texts[place])
+				name := fmt.Sprintf("%s-%s-%d.txt", v.name, preset, x.input)
+				if err := os.WriteFile(filepath.Join(folder, name), b, 0o600); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // process runs a set through every preset and adds all records to texts.

@@ -25,8 +25,8 @@ type set struct {
 	records [][]byte
 }
 
-// readSets returns the records to check: published ones where vectors are there, and generated ones.
-func readSets(vectors string) ([]set, error) {
+// readSets returns the records to check: generated ones and, where vectors is set, published ones and variants of them.
+func readSets(vectors string, thorough bool) ([]set, error) {
 	generated, err := generate()
 	if err != nil {
 		return nil, err
@@ -44,7 +44,11 @@ func readSets(vectors string) ([]set, error) {
 	if err != nil {
 		return nil, err
 	}
-	return append(sets, set{"examples of R4", examples}, set{"Synthea", synthea}), nil
+	changed, err := vary("examples", examples, thorough)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(sets, set{"examples of R4", examples}, set{"Synthea", synthea}), changed...), nil
 }
 
 // generate returns records of our generator.
