@@ -2,6 +2,7 @@
 of fhir.resources: the place, the kind of error and its text. A type that the library does not have gives null."""
 
 import json
+import re
 import sys
 import warnings
 
@@ -20,8 +21,14 @@ def errors(line):
     except ValueError as e:
         if not hasattr(e, "errors"):
             return [["", "error", str(e)]]
-        return [[".".join(map(str, x["loc"])), x["type"], x["msg"]] for x in e.errors()]
+        return [[place(x), x["type"], x["msg"]] for x in e.errors()]
     return []
+
+
+def place(error):
+    """The place of an error; of one about the members of a choice, which has no place, their names."""
+    names = re.search(r"from this list \[(.*)\]", error["msg"])
+    return ".".join(map(str, error["loc"])) or (names.group(1).replace("'", "").replace(" ", "") if names else "")
 
 
 for line in sys.stdin:
