@@ -61,6 +61,8 @@ func TestPeriodsEndAfterTheirStart(t *testing.T) {
 		}{
 			{"2012-01-02", "2012-01-02", false},
 			{"2012-01-02T10:00:00Z", "2012-01-02T10:00:00.5Z", false},
+			{"2012-01-02T10:00:00Z", "2011-01-02T10:00:00Z", false}, // the other way round before
+			{"2012-01-02", "2011", false},
 			{"2012-01-01T00:30:00+05:00", "2011-12-31T23:00:00-05:00", true},
 		} {
 			out, _ := run(t, preset, record("1", test.start, test.end))
