@@ -1,6 +1,10 @@
 package deid
 
-import "anchorhold/enclave/deid/stream"
+import (
+	"bytes"
+
+	"anchorhold/enclave/deid/stream"
+)
 
 // locals are the ids of a record's contained resources that stay, and the
 // scope that keeps them apart from those of other records.
@@ -14,11 +18,18 @@ type locals struct {
 // record's.
 type link struct{ from, to string }
 
-// orphans notes which contained resources cannot be reached from the record, nor refer to it, and reports whether there are any.
-// FHIR wants none (dom-3): a reader could not say what they have to do with the record.
-func (l *locals) orphans(links []link) bool {
+// orphans notes which contained resources the record refers to, directly or through others, and the output does not any more.
+// It reports whether there are any. FHIR wants none (dom-3): a reader could not say what they have to do with the record. One
+// to which nothing refers in the record either stays: that was not valid before.
+func (l *locals) orphans(record []byte, links []link) bool {
 	reached := map[string]bool{"": true}
 	below := map[string][]string{}
+	was := fragments(record)
+	for id := range l.ids {
+		if !was[id] {
+			below[""] = append(below[""], id)
+		}
+	}
 	for _, x := range links {
 		below[x.from] = append(below[x.from], x.to)
 		if x.to == "" {
@@ -44,6 +55,20 @@ func (l *locals) orphans(links []link) bool {
 	return l.lone != nil
 }
 
+// fragments returns what the strings of a record name that begin with a "#".
+func fragments(record []byte) map[string]bool {
+	was := map[string]bool{}
+	for {
+		_, rest, ok := bytes.Cut(record, []byte(`"#`))
+		if !ok {
+			return was
+		}
+		id, _, _ := bytes.Cut(rest, []byte{'"'})
+		was[string(id)] = true
+		record = rest
+	}
+}
+
 // whole appends the record at hand. It does so twice where a contained resource would be left to which nothing refers any more.
 func (t *transformer) whole(r *resource) bool {
 	m, facts, trace := t.mark(), t.facts, t.trace
@@ -53,7 +78,7 @@ func (t *transformer) whole(r *resource) bool {
 	}
 	record := t.scanner
 	ok := t.resource(r)
-	if t.failed == "" && t.locals != nil && t.locals.orphans(t.links) {
+	if t.failed == "" && t.locals != nil && t.locals.orphans(record.b[t.root:t.i], t.links) {
 		t.undo(m)
 		record.scratch = t.scratch
 		t.scanner, t.facts, touches = record, facts, nil

@@ -70,7 +70,7 @@ func isZone(b []byte) bool {
 // date keeps of a date what the method lets stay.
 func (t *transformer) date(n *node, s []byte) bool {
 	out := len(t.out)
-	if t.dated(n, s) && (n.since == nil || t.follows(n.since, out)) {
+	if t.dated(n, s) && (n.since == nil || t.follows(n.since, s, out)) {
 		return true
 	}
 	t.out = t.out[:out]
@@ -97,8 +97,8 @@ func (t *transformer) dated(n *node, s []byte) bool {
 }
 
 // follows reports whether the end of a period, which was written at out, is not before the start. Dates of unequal precision,
-// and of unequal zones, can change their order by what is taken from them.
-func (t *transformer) follows(start *node, out int) bool {
+// and of unequal zones, can change their order by what is taken from them. A period that was not in order stays as it is.
+func (t *transformer) follows(start *node, s []byte, out int) bool {
 	object := t.scanner
 	object.i = t.holder
 	f, ok := object.find(start.name())
@@ -106,7 +106,8 @@ func (t *transformer) follows(start *node, out int) bool {
 		return true
 	}
 	end := len(t.out)
-	ok = !t.dated(start, f.str()) || inOrder(t.out[end+1:len(t.out)-1], t.out[out+1:end-1])
+	from := f.str()
+	ok = !t.dated(start, from) || inOrder(t.out[end+1:len(t.out)-1], t.out[out+1:end-1]) || inverted(from, s)
 	t.out = t.out[:end]
 	return ok
 }
@@ -120,6 +121,17 @@ func inOrder(a, b []byte) bool {
 		return c < 0
 	}
 	return len(a) == len(b) || len(a) < len(b) && k >= len("2006-01-02T15:04:05")
+}
+
+// inverted reports whether a period from a to b has its end before its start.
+func inverted(a, b []byte) bool {
+	from, err := time.Parse(time.RFC3339, string(a))
+	to, err2 := time.Parse(time.RFC3339, string(b))
+	if err == nil && err2 == nil {
+		return from.After(to)
+	}
+	k := min(len(a), len(b), len(time.DateOnly))
+	return bytes.Compare(a[:k], b[:k]) > 0
 }
 
 // recent reports whether a year may stay. One that lies so far back that it

@@ -212,6 +212,7 @@ func (t *transformer) absent(n *node, p presence, kept bool) bool {
 			if t.absence(string(name), object, kept) {
 				kept = true
 				missing &^= r.bit
+				t.facts.absent++
 			}
 		}
 		object.skip()

@@ -22,11 +22,24 @@ func TestMandatoryElementsAreMasked(t *testing.T) {
 		{`{"resourceType":"MedicationRequest","medicationReference":{"display":"Smith"}}`, `{"resourceType":"MedicationRequest","medicationReference":` + masked + `}`},
 		// An optional element of which only reasons would be left goes.
 		{`{"resourceType":"Observation","component":[{"code":{"text":"Smith"}}]}`, `{"resourceType":"Observation"}`},
-		{`{"resourceType":"Observation","component":[{"code":{"text":"Smith"},"valueBoolean":true}]}`, `{"resourceType":"Observation","component":[{"code":` + masked + `,"valueBoolean":true}]}`},
+		{`{"resourceType":"Observation","component":[{"code":{"text":"Smith"},"valueBoolean":true}]}`, `{"resourceType":"Observation","component":[{"valueBoolean":true,"code":` + masked + `}]}`},
 		// A mandatory one stays: its holder would not be valid without it.
 		{`{"resourceType":"DocumentReference","content":[{"attachment":{"title":"Smith"}}]}`, `{"resourceType":"DocumentReference","content":[{"attachment":` + masked + `}]}`},
 		// A modifier takes one away with its members, for which no reason can be written.
 		{`{"resourceType":"ImmunizationRecommendation","recommendation":[{"forecastStatus":{"text":"Smith"}}]}`, "mandatory-removed"},
+		// Modifiers that have only extensions.
+		{`{"resourceType":"Flag","_status":{"extension":[{"url":"urn:x","valueString":"Smith"}]}}`, `{"resourceType":"Flag","_status":` + masked + `}`},
+		{`{"resourceType":"Slot","start":null,"_start":{"id":"Smith"}}`, `{"resourceType":"Slot","_start":` + masked + `}`},
+		{`{"resourceType":"Observation","code":null}`, `{"resourceType":"Observation"}`},
+		// A name says the type of a choice only where FHIR has that type.
+		{`{"resourceType":"MedicationRequest","medicationSmith":{}}`, `{"resourceType":"MedicationRequest"}`},
+		{`{"resourceType":"Task","input":[{"type":{"text":"x"},"valueMeta":{},"valueInteger":7}]}`, `{"resourceType":"Task","input":[{"valueInteger":7,"type":` + masked + `}]}`},
+		// One of several will do.
+		{`{"resourceType":"Organization","name":"Smith","identifier":[{"value":"1"}]}`, `{"resourceType":"Organization","identifier":[{"system":"urn:anchorhold:surrogate","value":"<0>"}]}`},
+		{`{"resourceType":"Organization","name":"Smith","identifier":[{"value":""}]}`, `{"resourceType":"Organization","identifier":[` + masked + `]}`},
+		{`{"resourceType":"Patient","contact":[{"relationship":[],"name":{"text":"Smith"},"telecom":[{"value":"1"}]}]}`, `{"resourceType":"Patient"}`},
+		// The elements of a type, wherever it is used.
+		{`{"resourceType":"ClaimResponse","item":[{"detail":[{"adjudication":[{"category":{"text":"Smith"},"value":3}]}]}]}`, `{"resourceType":"ClaimResponse","item":[{"detail":[{"adjudication":[{"value":3,"category":` + masked + `}]}]}]}`},
 		{`{"resourceType":"Organization","name":"Smith"}`, `{"resourceType":"Organization","_name":` + masked + `}`},
 	} {
 		if got := one(t, test.in); got != test.want {
@@ -44,8 +57,14 @@ func TestReasonsOfARecordAreBounded(t *testing.T) {
 	if got := one(t, record(256)); strings.Count(got, masked) != 256 {
 		t.Errorf("got %d reasons, want 256", strings.Count(got, masked))
 	}
-	if got := one(t, record(257)); got != string(code.MandatoryRemoved) {
+	short := func(n int) string { return strings.ReplaceAll(record(n), `"text":"x"`, "") }
+	if got := one(t, short(257)); got != string(code.MandatoryRemoved) {
 		t.Errorf("got %.100s, want %s", got, code.MandatoryRemoved)
+	}
+	// A long record gets one for each 256 bytes.
+	long := strings.Replace(short(300), `"component"`, `"note":[{"text":"`+strings.Repeat("x", 80_000)+`"}],"component"`, 1)
+	if got := one(t, long); strings.Count(got, masked) != 300 {
+		t.Errorf("got %d reasons of a long record, want 300", strings.Count(got, masked))
 	}
 }
 

@@ -133,6 +133,9 @@ func (o *oracle) text(l leaf, v string) bool {
 			return leafSurrogate.MatchString(v)
 		case "Reference.reference":
 			tail, entry := strings.CutPrefix(v, "urn:anchorhold:surrogate:") // names one entry of a Bundle to another
+			if v == "#" {                                                    // from a contained resource to its record
+				return strings.Contains(l.path, ".contained:")
+			}
 			return leafReference.MatchString(v) || entry && strings.HasPrefix(l.path, "Bundle.entry.") && leafSurrogate.MatchString(tail)
 		case "Address.postalCode":
 			return matches(o.forms.zip)

@@ -123,8 +123,8 @@ type node struct {
 	from       string // the date that ageFrom or yearFrom tells of
 	profile    string // what claim writes where the record claims none of its set
 	late       late
-	masks      bool // where its value goes, the reason why it is absent is written
-	mandatory  bool // a record without it or the reason is not valid
+	masks      bool   // where its value goes, the reason why it is absent is written
+	mandatory  bool   // a record without it or the reason is not valid
 	bit        uint64 // of the element in a presence; 0 for one that is not tracked
 	set        map[string]bool
 	children   map[string]*node
