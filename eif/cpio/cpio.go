@@ -1,9 +1,10 @@
-// Package cpio lists what a ramdisk unpacks to: newc ("070701") cpio archives, read as Linux's initramfs unpacker reads them.
-// Parse is the one call. The writer for our own ramdisks is protocol/cpio.
+// Package cpio lists what a ramdisk unpacks to: newc ("070701") cpio archives, read as Linux's
+// initramfs unpacker reads them. Parse is the one call. The writer for our own ramdisks is
+// protocol/cpio.
 //
-// It reads a stranger's archives, directories, links and devices included. It follows the unpacker past the first trailer: what
-// stands behind one archive is unpacked over it, so a listing that stopped there would hide files. Compressed archives
-// are not read.
+// It reads a stranger's archives, directories, links and devices included. It follows the unpacker
+// past the first trailer: what stands behind one archive is unpacked over it, so a listing that
+// stopped there would hide files. Compressed archives are not read.
 package cpio
 
 //go:generate go run generate.go
@@ -20,7 +21,8 @@ const (
 	headerSize = 110  // magic and 13 fields of 8 hex digits
 	maxName    = 4096 // PATH_MAX, the unpacker's limit
 
-	// maxEntries bounds the listing and the memory for it; a large container's root file system has 100,000.
+	// maxEntries bounds the listing and the memory for it; a large container's root file system has
+	// 100,000.
 	maxEntries = 1 << 18
 )
 
@@ -49,10 +51,12 @@ type Entry struct {
 	RDevMajor, RDevMinor  uint32 // of a device node
 	Data                  []byte
 	Offset, DataOffset    int // of header and data in the ramdisk
-	Archive               int // 0 for the first archive of the ramdisk, 1 for one behind its trailer, …
+	// 0 for the first archive of the ramdisk, 1 for one behind its trailer, …
+	Archive int
 }
 
-// Parse lists all entries of all archives in b, trailers left out. The errors are Faults with the offset at which they were found.
+// Parse lists all entries of all archives in b, trailers left out. The errors are Faults with the
+// offset at which they were found.
 func Parse(b []byte) ([]Entry, error) {
 	var entries []Entry
 	pos, archive := 0, 0
@@ -127,7 +131,8 @@ func parseEntry(b []byte, pos int) (Entry, int, error) {
 	return e, int(min(padded(data+size), uint64(len(b)))), nil
 }
 
-// checkMagic tells what does not begin with an entry apart: nothing, a compressed archive, anything else.
+// checkMagic tells what does not begin with an entry apart: nothing, a compressed archive, anything
+// else.
 func checkMagic(b []byte, pos int) error {
 	rest := b[pos:]
 	switch {

@@ -41,7 +41,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// Which archive of the ramdisk a file came from must show: the second one is unpacked over the first.
+// Which archive of the ramdisk a file came from must show: the second one is unpacked over the
+// first.
 func TestArchivesAreCounted(t *testing.T) {
 	v := vectorfile.Load(t, "testdata/second-archive.txt")[0]
 	entries, err := cpio.Parse(v.Body)

@@ -7,12 +7,15 @@ import (
 
 const maxConsole = 16 << 20
 
-// timerLost is what Linux says when none of four ways to the timer gives four ticks in the time of ten. An emulated timer ticks when QEMU is
-// given a processor, while the time goes on: on a busy machine it happens to an image that is all right, about once in 200 starts. Linux would
-// not look under a hypervisor that it knows, and the image's command line, by which it could be told, is measured.
+// timerLost is what Linux says when none of four ways to the timer gives four ticks in the time of
+// ten. An emulated timer ticks when QEMU is given a processor, while the time goes on: on a busy
+// machine it happens to an image that is all right, about once in 200 starts. Linux would not look
+// under a hypervisor that it knows, and the image's command line, by which it could be told, is
+// measured.
 const timerLost = "IO-APIC + timer doesn't work"
 
-// console keeps what a guest prints, up to a limit: a guest must not fill the disk. It watches for timerLost.
+// console keeps what a guest prints, up to a limit: a guest must not fill the disk. It watches for
+// timerLost.
 type console struct {
 	w    io.Writer // nil: nobody keeps it
 	left int

@@ -1,12 +1,14 @@
-// Package emulate runs an enclave image on this machine, without Nitro hardware: QEMU is the processor and memory, the packages
-// below are its devices. The main call is [Run].
+// Package emulate runs an enclave image on this machine, without Nitro hardware: QEMU is the
+// processor and memory, the packages below are its devices. The main call is [Run].
 //
-// There are two machines. NitroEnclave is QEMU's own emulation of a Nitro enclave: QEMU parses the image and measures it with code that is not
-// ours, but its attestation documents are unsigned, and nothing accepts them. MicroVM gets kernel, command line and ramdisks taken out of the
-// image, and a software NSM whose registers are computed from it and whose documents are signed under a test root, so that the whole job runs.
+// There are two machines. NitroEnclave is QEMU's own emulation of a Nitro enclave: QEMU parses the
+// image and measures it with code that is not ours, but its attestation documents are unsigned, and
+// nothing accepts them. MicroVM gets kernel, command line and ramdisks taken out of the image, and
+// a software NSM whose registers are computed from it and whose documents are signed under a test
+// root, so that the whole job runs.
 //
-// INSECURE by construction: whoever runs it reads the guest's memory and holds the key of the root. It shows behaviour, not
-// protection, and its speed is that of an emulated processor.
+// INSECURE by construction: whoever runs it reads the guest's memory and holds the key of the root.
+// It shows behaviour, not protection, and its speed is that of an emulated processor.
 package emulate
 
 import (
@@ -35,7 +37,8 @@ const (
 	MaxCID       = 1<<32 - 2
 )
 
-// heartbeatTime is how long an image may take to its heartbeat. nitro-cli waits 90 s for images up to 6 GiB.
+// heartbeatTime is how long an image may take to its heartbeat. nitro-cli waits 90 s for images up
+// to 6 GiB.
 const heartbeatTime = 90 * time.Second
 
 // Config says what to run.
@@ -46,8 +49,9 @@ type Config struct {
 	QEMU      string // folder that scripts/qemu.sh made
 	MemoryMiB int
 	CID       uint32
-	// Sockets is the beginning of the paths at which the guest meets this machine: what connects to Sockets_9101 reaches the guest's port 9101,
-	// and the guest's connection to port 9102 of its parent goes to whoever listens at Sockets_9102.
+	// Sockets is the beginning of the paths at which the guest meets this machine: what connects to
+	// Sockets_9101 reaches the guest's port 9101, and the guest's connection to port 9102 of its
+	// parent goes to whoever listens at Sockets_9102.
 	Sockets string
 	// CA signs the documents of a MicroVM.
 	CA *testca.CA
@@ -57,8 +61,8 @@ type Config struct {
 	Silent bool
 	// Console gets what the guest prints, up to 16 MiB.
 	Console io.Writer
-	// Started is called when the guest's heartbeat has come, Event for each event of SPEC 11, up to 256. Both are called from one goroutine at a
-	// time.
+	// Started is called when the guest's heartbeat has come, Event for each event of SPEC 11, up to
+	// 256. Both are called from one goroutine at a time.
 	Started func()
 	Event   func(event.Code)
 	// Log gets lines about what is wrong with the guest.

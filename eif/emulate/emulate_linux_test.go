@@ -103,7 +103,8 @@ func TestConsole(t *testing.T) {
 	}
 }
 
-// A kernel that gives up its timer on a busy machine is started again, not for ever, and no other end is taken for that.
+// A kernel that gives up its timer on a busy machine is started again, not for ever, and no other
+// end is taken for that.
 func TestTimerIsLost(t *testing.T) {
 	const panics = "printf 'Kernel panic - not syncing: IO-APIC + tim'; printf \"er doesn't work!  Boot with apic=debug\\n\"; "
 	for name, c := range map[string]struct {
@@ -132,7 +133,8 @@ func TestTimerIsLost(t *testing.T) {
 	}
 }
 
-// QEMU gets the parts of the image as they are measured: ramdisks one behind the other, the command line as it stands.
+// QEMU gets the parts of the image as they are measured: ramdisks one behind the other, the command
+// line as it stands.
 func TestParts(t *testing.T) {
 	got := filepath.Join(t.TempDir(), "got")
 	c := config(t, emulate.MicroVM, fakeQEMU(t, `
@@ -165,7 +167,8 @@ type writer func([]byte)
 
 func (w writer) Write(p []byte) (int, error) { w(p); return len(p), nil }
 
-// Two enclaves can't have the same sockets, and a path too long for one is told before anything starts.
+// Two enclaves can't have the same sockets, and a path too long for one is told before anything
+// starts.
 func TestSockets(t *testing.T) {
 	c := config(t, emulate.MicroVM, fakeQEMU(t, "exec sleep 1000\n"))
 	ctx, cancel := context.WithCancel(context.Background())

@@ -17,7 +17,8 @@ import (
 const (
 	heartbeat = 0xb7
 	wordTime  = 10 * time.Second // for a guest to say on a port of ours what it has to say
-	maxEvents = 256              // that are told of one guest; a start and its end have under twenty
+	// that are told of one guest; a start and its end have under twenty
+	maxEvents = 256
 )
 
 // errOwnPort: behind the path of the guest's own port the guest would find itself.
@@ -37,7 +38,8 @@ type ports struct {
 
 func newPorts(c *Config) *ports { return &ports{c: c, began: make(chan struct{})} }
 
-// dial opens this machine's end. Heartbeat and events are ours to take, as the hypervisor's and the operator's; the rest lies at unix sockets.
+// dial opens this machine's end. Heartbeat and events are ours to take, as the hypervisor's and the
+// operator's; the rest lies at unix sockets.
 func (p *ports) dial(ctx context.Context, port uint32) (vsockdev.Conn, error) {
 	switch port {
 	case transport.HeartbeatPort:

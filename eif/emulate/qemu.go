@@ -22,7 +22,8 @@ const (
 	helpTime     = 30 * time.Second // for a list that QEMU prints at once
 )
 
-// checkQEMU returns the program of a folder that scripts/qemu.sh made, if it has what the machine needs.
+// checkQEMU returns the program of a folder that scripts/qemu.sh made, if it has what the machine
+// needs.
 func checkQEMU(ctx context.Context, dir string, m Machine) (program string, err error) {
 	program = filepath.Join(dir, qemuProgram)
 	if _, err := os.Stat(program); errors.Is(err, fs.ErrNotExist) {
@@ -56,11 +57,13 @@ const (
 	initrdFile  = "initrd"
 )
 
-// emulatedCPU is without what makes programs choose code that is slow when each instruction is emulated: SHA-384 with BMI2 takes five times as
-// long as without, copies byte by byte (ERMS, FSRM) twice as long as by words.
+// emulatedCPU is without what makes programs choose code that is slow when each instruction is
+// emulated: SHA-384 with BMI2 takes five times as long as without, copies byte by byte (ERMS, FSRM)
+// twice as long as by words.
 const emulatedCPU = "max,-bmi2,-erms,-fsrm"
 
-// arguments are QEMU's command line. The folder's path is ours and holds no comma, which would end an option's value.
+// arguments are QEMU's command line. The folder's path is ours and holds no comma, which would end
+// an option's value.
 func arguments(c *Config, dir string) []string {
 	file := func(name string) string { return filepath.Join(dir, name) }
 	accel, cpu := accelerator(), "max"
@@ -87,8 +90,8 @@ func arguments(c *Config, dir string) []string {
 // moduleID has the form of real ones. The instance is the one that softnsm names.
 const moduleID = "i-0123456789abcdef0-enc0123456789abcdef"
 
-// accelerator is KVM where the processor's own extensions are there. A /dev/kvm alone proves nothing: there are nested ones that run no
-// other guests.
+// accelerator is KVM where the processor's own extensions are there. A /dev/kvm alone proves
+// nothing: there are nested ones that run no other guests.
 func accelerator() string {
 	info, err := os.ReadFile("/proc/cpuinfo")
 	if err != nil {

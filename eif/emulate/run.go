@@ -29,8 +29,9 @@ const (
 	portsInPath = len("_4294967295")
 )
 
-// Run boots the image and returns when the enclave has ended: by itself, or because ctx has. Nothing of it is left then. The error is nil
-// however the guest has ended; it says that the machine could not be started or broke.
+// Run boots the image and returns when the enclave has ended: by itself, or because ctx has.
+// Nothing of it is left then. The error is nil however the guest has ended; it says that the
+// machine could not be started or broke.
 func Run(ctx context.Context, c Config) (Outcome, error) {
 	program, err := checkQEMU(ctx, c.QEMU, c.Machine)
 	if err != nil {
@@ -55,7 +56,8 @@ func Run(ctx context.Context, c Config) (Outcome, error) {
 
 // runOnce boots the image once.
 func runOnce(ctx context.Context, c Config, program string, out *console) (Outcome, error) {
-	dir, err := os.MkdirTemp("", "aheif") // mode 0700: who reaches the sockets in it is the enclave's hypervisor
+	// mode 0700: who reaches the sockets in it is the enclave's hypervisor
+	dir, err := os.MkdirTemp("", "aheif")
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -9,7 +9,8 @@ import (
 	"crypto/x509"
 )
 
-// algorithm is one of the COSE algorithms that AWS's library signs with. The curve of the key chooses it.
+// algorithm is one of the COSE algorithms that AWS's library signs with. The curve of the key
+// chooses it.
 type algorithm struct {
 	name      string
 	curve     elliptic.Curve

@@ -18,8 +18,8 @@ const (
 	ARM     Architecture = "aarch64"
 )
 
-// KernelArchitecture returns the architecture of a bzImage (Linux x86 boot protocol), of an arm64 Image (Linux,
-// Documentation/arch/arm64/booting.rst) or of an ELF kernel.
+// KernelArchitecture returns the architecture of a bzImage (Linux x86 boot protocol), of an arm64
+// Image (Linux, Documentation/arch/arm64/booting.rst) or of an ELF kernel.
 func KernelArchitecture(kernel []byte) Architecture {
 	const (
 		bootFlag    = 0x1fe // 0xaa55
@@ -51,9 +51,10 @@ func ELFArchitecture(b []byte) Architecture {
 	return Unknown
 }
 
-// CheckArchitectures refuses a kernel and other files for another architecture than the program's. The header's flag follows
-// the program, so such an image would be started on a machine that cannot run its kernel, and would end without a message.
-// undecided names the files whose architecture is unknown: they were not compared.
+// CheckArchitectures refuses a kernel and other files for another architecture than the program's.
+// The header's flag follows the program, so such an image would be started on a machine that cannot
+// run its kernel, and would end without a message. undecided names the files whose architecture is
+// unknown: they were not compared.
 func CheckArchitectures(program Architecture, kernel []byte, others map[string][]byte) (undecided []string, err error) {
 	compare := func(name string, got Architecture) error {
 		switch {

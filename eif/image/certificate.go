@@ -12,16 +12,18 @@ const (
 	pemEnd   = "-----END "
 	pemDash  = "-----"
 
-	maxLine     = 254 // bytes that OpenSSL reads at once: it takes what follows them for another line
-	maxDataLine = 64  // of a block that begins with an empty line
+	// bytes that OpenSSL reads at once: it takes what follows them for another line
+	maxLine     = 254
+	maxDataLine = 64 // of a block that begins with an empty line
 )
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
-// ParseCertificate returns the first certificate of a PEM file, and what follows it. AWS's library has OpenSSL read it, so the
-// same is read here: a byte order mark and text before the first block are skipped, and so are blocks of other kinds; the label
-// may be CERTIFICATE or X509 CERTIFICATE; of a chain only the first certificate counts. Where OpenSSL stops with an error, no
-// later block is taken, or one image would have two signers. Error: BadCert.
+// ParseCertificate returns the first certificate of a PEM file, and what follows it. AWS's library
+// has OpenSSL read it, so the same is read here: a byte order mark and text before the first block
+// are skipped, and so are blocks of other kinds; the label may be CERTIFICATE or X509 CERTIFICATE;
+// of a chain only the first certificate counts. Where OpenSSL stops with an error, no later block
+// is taken, or one image would have two signers. Error: BadCert.
 func ParseCertificate(text []byte) (cert *x509.Certificate, rest []byte, err error) {
 	rest = text
 	for {
@@ -97,7 +99,8 @@ func cutData(label string, text []byte) (digits, end, rest []byte, err error) {
 		switch {
 		case bytes.HasPrefix(line, []byte(pemEnd)):
 			return digits, line, text, nil
-		case len(line) == 0 && first: // OpenSSL takes what precedes an empty line for headers: here there are none
+		case len(line) == 0 && first:
+			// OpenSSL takes what precedes an empty line for headers: here there are none
 			header = true
 		case len(line) == 0 || bytes.IndexByte(line, ':') >= 0:
 			return nil, nil, nil, fault(BadCert, "PEM block %q has headers or an empty line", label)
@@ -110,8 +113,9 @@ func cutData(label string, text []byte) (digits, end, rest []byte, err error) {
 	}
 }
 
-// cutLine returns the first line without the white space and control characters at its end. A longer line is cut where OpenSSL
-// cuts it, or a marker in the middle of a line would be one to OpenSSL alone.
+// cutLine returns the first line without the white space and control characters at its end. A
+// longer line is cut where OpenSSL cuts it, or a marker in the middle of a line would be one to
+// OpenSSL alone.
 func cutLine(text []byte) (line, rest []byte) {
 	n := min(len(text), maxLine)
 	if end := bytes.IndexByte(text[:n], '\n'); end >= 0 {

@@ -12,8 +12,9 @@ import (
 	"anchorhold/eif/image"
 )
 
-// TestFirstCertificate: each text has one certificate for OpenSSL, whose PEM reader was asked, or none. Were another one taken,
-// one image would have two signers, and the PCR8 shown would not be the one that the hypervisor attests.
+// TestFirstCertificate: each text has one certificate for OpenSSL, whose PEM reader was asked, or
+// none. Were another one taken, one image would have two signers, and the PCR8 shown would not be
+// the one that the hypervisor attests.
 func TestFirstCertificate(t *testing.T) {
 	k := newKey(t, elliptic.P384())
 	first, second := newCert(t, k, now.AddDate(1, 0, 0)), newCert(t, k, now.AddDate(2, 0, 0))
@@ -54,7 +55,8 @@ func TestFirstCertificate(t *testing.T) {
 	}
 }
 
-// TestSignPublishesNoKey: the certificate file goes into the image, so a file that holds the key too would give it away.
+// TestSignPublishesNoKey: the certificate file goes into the image, so a file that holds the key
+// too would give it away.
 func TestSignPublishesNoKey(t *testing.T) {
 	k := newKey(t, elliptic.P384())
 	cert := newCert(t, k, now.AddDate(1, 0, 0))

@@ -14,8 +14,8 @@ type Difference struct {
 	Measured bool
 }
 
-// Diff compares two images: header, then section by section. In a section it names the first byte that differs, in a ramdisk also
-// the first file. No difference means the same encoded bytes.
+// Diff compares two images: header, then section by section. In a section it names the first byte
+// that differs, in a ramdisk also the first file. No difference means the same encoded bytes.
 func Diff(a, b *Image) []Difference {
 	var out []Difference
 	add := func(measured bool, where, format string, args ...any) {
@@ -111,7 +111,8 @@ func sizes(a, b []byte) string {
 	return fmt.Sprintf("%d and %d bytes", len(a), len(b))
 }
 
-// firstDifference returns the first index at which a and b differ, the shorter length when one begins with the other.
+// firstDifference returns the first index at which a and b differ, the shorter length when one
+// begins with the other.
 func firstDifference(a, b []byte) int {
 	n := min(len(a), len(b))
 	for k := range n {

@@ -2,8 +2,8 @@ package image
 
 import "encoding/binary"
 
-// Encode returns the bytes of the image; the same image always gives the same bytes. Errors: Faults, for sections that Parse
-// would refuse.
+// Encode returns the bytes of the image; the same image always gives the same bytes. Errors:
+// Faults, for sections that Parse would refuse.
 func (i *Image) Encode() ([]byte, error) {
 	if err := i.check(); err != nil {
 		return nil, err

@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Generate writes the vectors of this package: whole images, small ones, each with one fault or none.
+// Generate writes the vectors of this package: whole images, small ones, each with one fault or
+// none.
 package main
 
 import (
@@ -280,7 +281,8 @@ func signatures() []vector {
 	}
 }
 
-// start is where the PEM of a section begins: behind the heads of array and map, and the key with its head.
+// start is where the PEM of a section begins: behind the heads of array and map, and the key with
+// its head.
 const start = 2 + 1 + len("signing_certificate")
 
 // withPEM puts another certificate into a section.
@@ -297,7 +299,8 @@ func flip(section []byte) []byte {
 	return section
 }
 
-// cose is the signature section of the plain image under a key of any curve, and an algorithm by its COSE number.
+// cose is the signature section of the plain image under a key of any curve, and an algorithm by
+// its COSE number.
 func cose(k *ecdsa.PrivateKey, number int8, hash crypto.Hash) []byte {
 	bstr := func(b []byte) []byte {
 		if len(b) < 24 {

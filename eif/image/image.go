@@ -1,9 +1,10 @@
-// Package image reads and writes the Enclave Image Format, version 4: Parse and Image.Encode. New builds an image of our own layout
-// (SPEC 10), Sign and Verify handle its signature section, Repair corrects images that AWS's library signed again.
-// Source: aws-nitro-enclaves-image-format, src/defs and src/utils.
+// Package image reads and writes the Enclave Image Format, version 4: Parse and Image.Encode. New
+// builds an image of our own layout (SPEC 10), Sign and Verify handle its signature section, Repair
+// corrects images that AWS's library signed again. Source: aws-nitro-enclaves-image-format,
+// src/defs and src/utils.
 //
-// An image says nothing about its own worth: header, section headers, metadata and signature are not measured. What identifies it
-// is Measure, and only PCR0, 1 and 2 together.
+// An image says nothing about its own worth: header, section headers, metadata and signature are
+// not measured. What identifies it is Measure, and only PCR0, 1 and 2 together.
 package image
 
 //go:generate go run generate.go
@@ -51,7 +52,8 @@ const (
 	sectionHeaderSize = 12
 	maxSections       = 32 // EIF, MAX_NUM_SECTIONS
 
-	// The values that nitro-cli writes. Nothing reads them: run-enclave takes memory and CPUs from its own options.
+	// The values that nitro-cli writes. Nothing reads them: run-enclave takes memory and CPUs from
+	// its own options.
 	defaultMemory = 1 << 30
 	defaultCPUs   = 2
 
@@ -64,8 +66,8 @@ type Section struct {
 	Data []byte
 }
 
-// Image is the content of an EIF: a kernel, a command line, then in any order at least one ramdisk and at most one metadata and one
-// signature section.
+// Image is the content of an EIF: a kernel, a command line, then in any order at least one ramdisk
+// and at most one metadata and one signature section.
 type Image struct {
 	ARM64         bool
 	DefaultMemory uint64 // bytes
@@ -138,15 +140,16 @@ const (
 	cpusWithoutSMT = 1
 )
 
-// MinimumMemoryMiB returns the least memory with which nitro-cli starts an image of this size. What the jobs need comes on top.
+// MinimumMemoryMiB returns the least memory with which nitro-cli starts an image of this size. What
+// the jobs need comes on top.
 func (i *Image) MinimumMemoryMiB() uint64 {
 	need := uint64(i.Size()) * memoryFactor
 	granules := (need + memoryGranule*mib - 1) / (memoryGranule * mib)
 	return max(minMemory, granules*memoryGranule)
 }
 
-// MinimumCPUs returns the least number of vCPUs that can be given: a whole core, which has two on x86_64 instances with
-// hyper-threading.
+// MinimumCPUs returns the least number of vCPUs that can be given: a whole core, which has two on
+// x86_64 instances with hyper-threading.
 func (i *Image) MinimumCPUs() int {
 	if i.ARM64 {
 		return cpusWithoutSMT

@@ -90,7 +90,8 @@ func TestLayout(t *testing.T) {
 	}
 }
 
-// Each of these starts another program, or the same under another policy, and must not pass as our layout.
+// Each of these starts another program, or the same under another policy, and must not pass as our
+// layout.
 func TestOtherLayouts(t *testing.T) {
 	file := func(name, data string) cpio.File { return cpio.File{Name: name, Mode: 0o100755, Data: []byte(data)} }
 	boot, rest := measure.ProgramRamdisk([]byte("program")), measure.PolicyRamdisk([]byte("policy"))
@@ -120,7 +121,8 @@ func TestOtherLayouts(t *testing.T) {
 	}
 }
 
-// The attack behind the rule that no PCR stands alone: moved boundaries keep all three, and the parts show it.
+// The attack behind the rule that no PCR stands alone: moved boundaries keep all three, and the
+// parts show it.
 func TestShiftedBoundaryShowsInDiff(t *testing.T) {
 	a := build(t, parts())
 	p := parts()

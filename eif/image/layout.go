@@ -43,8 +43,9 @@ func bootRamdisk(program, module []byte) []byte {
 	)
 }
 
-// New returns the image of these parts: kernel, command line, metadata, ramdisk 0 with the program, ramdisk 1 with the policy.
-// The same parts give the same image. Whether the policy is one is the caller's to check.
+// New returns the image of these parts: kernel, command line, metadata, ramdisk 0 with the program,
+// ramdisk 1 with the policy. The same parts give the same image. Whether the policy is one is the
+// caller's to check.
 func New(p Parts) (*Image, error) {
 	if err := CheckCommandLine(p.CommandLine); err != nil {
 		return nil, err
@@ -65,9 +66,9 @@ func New(p Parts) (*Image, error) {
 	}, nil
 }
 
-// Layout returns program, NSM module (nil for none) and policy of an image of our layout, exactly: the ramdisks are written again
-// and compared, so nothing hides in names, modes, padding or behind a trailer. Else the error is ErrLayout with the reason.
-// It does not compare the command line.
+// Layout returns program, NSM module (nil for none) and policy of an image of our layout, exactly:
+// the ramdisks are written again and compared, so nothing hides in names, modes, padding or behind
+// a trailer. Else the error is ErrLayout with the reason. It does not compare the command line.
 func (i *Image) Layout() (program, module, policy []byte, err error) {
 	refuse := func(why string) error { return fmt.Errorf("%w: %s", ErrLayout, why) }
 	disks := i.Ramdisks()

@@ -69,7 +69,8 @@ func (m Info) encode() ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// KernelVersion returns the version that a bzImage states (Linux boot protocol, kernel_version), "Unknown" for any other kernel.
+// KernelVersion returns the version that a bzImage states (Linux boot protocol, kernel_version),
+// "Unknown" for any other kernel.
 func KernelVersion(kernel []byte) string {
 	const (
 		headerMagic  = 0x202 // "HdrS"

@@ -7,7 +7,8 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// NitroCLIParts are what nitro-cli makes an image of: AWS's blobs, and the two files of our Docker image (eif/Dockerfile).
+// NitroCLIParts are what nitro-cli makes an image of: AWS's blobs, and the two files of our Docker
+// image (eif/Dockerfile).
 type NitroCLIParts struct {
 	Kernel, Init, NSMModule []byte // bzImage, init and nsm.ko of /usr/share/nitro_enclaves/blobs
 	CommandLine             string // the blobs' cmdline, trimmed
@@ -25,15 +26,17 @@ const (
 	nitroProgram = "anchorhold-enclave"
 	nitroHosts   = "127.0.0.1       localhost\n::1     localhost ip6-localhost ip6-loopback\nfe00::0 ip6-localnet\n" +
 		"ff00::0 ip6-mcastprefix\nff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n"
-	// nitroResolv is the target of the link that LinuxKit puts in place of etc/resolv.conf in images of its init section.
+	// nitroResolv is the target of the link that LinuxKit puts in place of etc/resolv.conf in
+	// images of its init section.
 	nitroResolv = "/run/resolvconf/resolv.conf"
 	// linuxkitTime is the modification time of everything that LinuxKit adds: 2017-04-18 16:30:00.
 	linuxkitTime = 1492533000
 )
 
-// Ramdisks returns both ramdisks as nitro-cli writes them: LinuxKit 1.5.2 with AWS's patches, in format kernel+initrd-nogz,
-// from what `docker export` gives of an image of eif/Dockerfile. Sources: nitro-cli, enclave_build/src/yaml_generator.rs;
-// LinuxKit, moby/build/image.go and initrd/initrd.go.
+// Ramdisks returns both ramdisks as nitro-cli writes them: LinuxKit 1.5.2 with AWS's patches, in
+// format kernel+initrd-nogz, from what `docker export` gives of an image of eif/Dockerfile.
+// Sources: nitro-cli, enclave_build/src/yaml_generator.rs; LinuxKit, moby/build/image.go and
+// initrd/initrd.go.
 func (p NitroCLIParts) Ramdisks() (boot, root []byte) {
 	b := newLinuxkit()
 	b.folder("dev")
@@ -43,7 +46,8 @@ func (p NitroCLIParts) Ramdisks() (boot, root []byte) {
 
 	r := newLinuxkit()
 	r.folder("rootfs")
-	// Docker's export, by name. Its folders end in a slash, so LinuxKit's exclude list does not match dev/pts and dev/shm.
+	// Docker's export, by name. Its folders end in a slash, so LinuxKit's exclude list does not
+	// match dev/pts and dev/shm.
 	r.file("rootfs/"+nitroProgram, 0o755, 0, p.Program)
 	r.folder("rootfs/dev/")
 	r.folder("rootfs/dev/pts/")
@@ -65,7 +69,8 @@ func (p NitroCLIParts) Ramdisks() (boot, root []byte) {
 	return boot, r.close()
 }
 
-// linuxkit writes cpio as LinuxKit's library does: inodes from 721, device 3:1, lower-case digits, padding to 512 bytes.
+// linuxkit writes cpio as LinuxKit's library does: inodes from 721, device 3:1, lower-case digits,
+// padding to 512 bytes.
 type linuxkit struct {
 	b     bytes.Buffer
 	inode uint32

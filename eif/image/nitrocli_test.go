@@ -12,7 +12,8 @@ import (
 	"anchorhold/eif/image"
 )
 
-// TestNitroCLIRamdisks compares with the entries that LinuxKit writes, in its order and with its constants.
+// TestNitroCLIRamdisks compares with the entries that LinuxKit writes, in its order and with its
+// constants.
 func TestNitroCLIRamdisks(t *testing.T) {
 	p := image.NitroCLIParts{
 		Kernel: []byte("kernel"), Init: []byte("init"), NSMModule: []byte("module"), CommandLine: "quiet", Program: []byte("program"), Policy: []byte("policy"),
@@ -57,7 +58,8 @@ func TestNitroCLIRamdisks(t *testing.T) {
 	}
 }
 
-// TestNitroCLIRootRamdiskIsLinuxKits compares with what LinuxKit with AWS's patches wrote, byte for byte.
+// TestNitroCLIRootRamdiskIsLinuxKits compares with what LinuxKit with AWS's patches wrote, byte for
+// byte.
 func TestNitroCLIRootRamdiskIsLinuxKits(t *testing.T) {
 	dir := os.Getenv("VECTORS")
 	if dir == "" {

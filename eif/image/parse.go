@@ -11,28 +11,31 @@ type Fault string
 
 // The faults, each the word of an expect header in testdata.
 const (
-	NotEIF      Fault = "not-eif"      // another magic
-	Version     Fault = "version"      // not version 4
-	Truncated   Fault = "truncated"    // ends before its header or a section does
-	Reserved    Fault = "reserved"     // unknown flags, or bits that must be zero
-	Count       Fault = "count"        // number of sections
-	Table       Fault = "table"        // header's table and section headers disagree
-	Order       Fault = "order"        // unknown, missing, repeated or misplaced section
-	Trailing    Fault = "trailing"     // bytes behind the last section
-	Checksum    Fault = "checksum"     // CRC-32
-	CmdLine     Fault = "command-line" // a NUL or a line break, which /proc/cmdline could not show
-	BadMeta     Fault = "metadata"     // metadata section
-	Unsigned    Fault = "unsigned"     // no signature section
-	BadSection  Fault = "signature-section"
-	BadCert     Fault = "certificate"
-	OtherCert   Fault = "other-certificate" // not the certificate that the caller expects
-	BadKey      Fault = "key"               // not a P-384 key, or not that of the certificate
-	Unsupported Fault = "unsupported"       // a key that this package cannot verify with: says nothing about the signature
-	Algorithm   Fault = "algorithm"         // signed with another algorithm than the certificate's key has
-	Expired     Fault = "expired"           // now is outside the certificate's validity
-	OtherPCR0   Fault = "other-pcr0"        // signed bytes are not those rebuilt from the measurement
-	Mixed       Fault = "architecture"      // parts for different architectures
-	Forged      Fault = "forged"            // signature does not verify
+	NotEIF     Fault = "not-eif"      // another magic
+	Version    Fault = "version"      // not version 4
+	Truncated  Fault = "truncated"    // ends before its header or a section does
+	Reserved   Fault = "reserved"     // unknown flags, or bits that must be zero
+	Count      Fault = "count"        // number of sections
+	Table      Fault = "table"        // header's table and section headers disagree
+	Order      Fault = "order"        // unknown, missing, repeated or misplaced section
+	Trailing   Fault = "trailing"     // bytes behind the last section
+	Checksum   Fault = "checksum"     // CRC-32
+	CmdLine    Fault = "command-line" // a NUL or a line break, which /proc/cmdline could not show
+	BadMeta    Fault = "metadata"     // metadata section
+	Unsigned   Fault = "unsigned"     // no signature section
+	BadSection Fault = "signature-section"
+	BadCert    Fault = "certificate"
+	OtherCert  Fault = "other-certificate" // not the certificate that the caller expects
+	BadKey     Fault = "key"               // not a P-384 key, or not that of the certificate
+	// a key that this package cannot verify with: says nothing about the signature
+	Unsupported Fault = "unsupported"
+	// signed with another algorithm than the certificate's key has
+	Algorithm Fault = "algorithm"
+	Expired   Fault = "expired" // now is outside the certificate's validity
+	// signed bytes are not those rebuilt from the measurement
+	OtherPCR0 Fault = "other-pcr0"
+	Mixed     Fault = "architecture" // parts for different architectures
+	Forged    Fault = "forged"       // signature does not verify
 )
 
 func (f Fault) Error() string { return string(f) }
@@ -41,9 +44,10 @@ func fault(f Fault, format string, args ...any) error {
 	return fmt.Errorf("%w: %s", f, fmt.Sprintf(format, args...))
 }
 
-// Parse reads an image. It refuses whatever Encode would not write again byte for byte: sections must follow each other without
-// gaps, in the table's order, with nothing after them and a correct checksum. The sections are parts of b.
-// Every error is a Fault with the section and the field, named as in AWS's EifHeader and EifSectionHeader.
+// Parse reads an image. It refuses whatever Encode would not write again byte for byte: sections
+// must follow each other without gaps, in the table's order, with nothing after them and a correct
+// checksum. The sections are parts of b. Every error is a Fault with the section and the field,
+// named as in AWS's EifHeader and EifSectionHeader.
 func Parse(b []byte) (*Image, error) {
 	n, err := checkHeader(b)
 	if err != nil {
@@ -135,8 +139,9 @@ func parseSection(b []byte, k int, pos uint64) (Section, uint64, error) {
 	return Section{t, b[pos : pos+size : pos+size]}, pos + size, nil
 }
 
-// checkTable wants the header's table to say the same as the section that stands at pos. Loaders differ in which of both they
-// follow: images in which table and section headers disagree would be different images to different readers.
+// checkTable wants the header's table to say the same as the section that stands at pos. Loaders
+// differ in which of both they follow: images in which table and section headers disagree would be
+// different images to different readers.
 func checkTable(b []byte, k int, pos uint64, s Section) error {
 	offset, size := tableEntry(b, k)
 	switch {
@@ -185,8 +190,8 @@ func (i *Image) check() error {
 	return CheckCommandLine(i.CommandLine())
 }
 
-// CheckCommandLine refuses what a command line cannot carry to /proc/cmdline as it is measured: line breaks, NULs, anything but printable
-// ASCII. Error: CmdLine.
+// CheckCommandLine refuses what a command line cannot carry to /proc/cmdline as it is measured:
+// line breaks, NULs, anything but printable ASCII. Error: CmdLine.
 func CheckCommandLine(s string) error {
 	for k := range len(s) {
 		if c := s[k]; c < 0x20 || c > 0x7e {

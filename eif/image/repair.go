@@ -10,10 +10,12 @@ import (
 // ErrNothingToRepair says that an image is as it should be.
 var ErrNothingToRepair = errors.New("nothing to repair")
 
-// Repair reads an image that AWS's library has signed again. The library writes the new size of the signature section into the
-// section's own header, but leaves the old one in the header's table, and loaders that follow the table refuse the image or cut
-// the section. Nearly every signature has another size: bytes are written as integers, in one byte or two. It returns the image with the right size, and what was wrong. No measured byte changes.
-// Errors: ErrNothingToRepair, or a Fault for an image with any other fault.
+// Repair reads an image that AWS's library has signed again. The library writes the new size of the
+// signature section into the section's own header, but leaves the old one in the header's table,
+// and loaders that follow the table refuse the image or cut the section. Nearly every signature has
+// another size: bytes are written as integers, in one byte or two. It returns the image with the
+// right size, and what was wrong. No measured byte changes. Errors: ErrNothingToRepair, or a Fault
+// for an image with any other fault.
 func Repair(b []byte) (*Image, string, error) {
 	if _, err := Parse(b); err == nil {
 		return nil, "", ErrNothingToRepair
@@ -22,7 +24,8 @@ func Repair(b []byte) (*Image, string, error) {
 	if err != nil {
 		return nil, "", err
 	}
-	// The library computes the checksum after it has left the size wrong. If it does not match, other bytes are wrong too.
+	// The library computes the checksum after it has left the size wrong. If it does not match,
+	// other bytes are wrong too.
 	if err := checkChecksum(b); err != nil {
 		return nil, "", err
 	}

@@ -18,8 +18,9 @@ func vector(t *testing.T, path string) []byte {
 	return vectorfile.Load(t, "testdata/"+path+".txt")[0].Body
 }
 
-// resign does to a signed image what AWS's library does when it signs again: the section and its own header change, and the
-// offsets of what follows, but not the size in the table. The checksum is right.
+// resign does to a signed image what AWS's library does when it signs again: the section and its
+// own header change, and the offsets of what follows, but not the size in the table. The checksum
+// is right.
 func resign(t *testing.T, signed, section []byte) []byte {
 	t.Helper()
 	i, err := image.Parse(signed)

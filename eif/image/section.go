@@ -18,8 +18,9 @@ const (
 	signatureKey   = "signature"
 )
 
-// signatureSection is the content of the section: CBOR [{"signing_certificate": PEM, "signature": COSE_Sign1}, …], both as arrays
-// of integers, because nitro-cli's serialiser writes bytes so. Only the first signature counts: AWS's library reads no other.
+// signatureSection is the content of the section: CBOR [{"signing_certificate": PEM, "signature":
+// COSE_Sign1}, …], both as arrays of integers, because nitro-cli's serialiser writes bytes so. Only
+// the first signature counts: AWS's library reads no other.
 type signatureSection []pcrSignature
 
 type pcrSignature struct {
@@ -129,7 +130,8 @@ func cutHead(b []byte, major byte) (n int, rest []byte, ok bool) {
 	return 0, nil, false
 }
 
-// cutInts reads an array of integers under 256. It grows with what is there, not with what is declared.
+// cutInts reads an array of integers under 256. It grows with what is there, not with what is
+// declared.
 func cutInts(b []byte, limit int) (data, rest []byte, ok bool) {
 	n, rest, ok := cutHead(b, majorArray)
 	if !ok || n > limit || n > len(rest) {
@@ -146,8 +148,8 @@ func cutInts(b []byte, limit int) (data, rest []byte, ok bool) {
 	return data, rest, true
 }
 
-// coseParts returns the protected header and payload of COSE_Sign1 as nitro-cli signs them for a PCR0: the payload is CBOR
-// {"register_index": 0, "register_value": [48 integers]}.
+// coseParts returns the protected header and payload of COSE_Sign1 as nitro-cli signs them for a
+// PCR0: the payload is CBOR {"register_index": 0, "register_value": [48 integers]}.
 func coseParts(a *algorithm, pcr0 digest.Digest) (protected, payload []byte) {
 	payload = appendText(appendHead(nil, majorMap, 2), "register_index")
 	payload = appendHead(payload, majorUint, 0)

@@ -14,8 +14,8 @@ import (
 
 const majorBytes = 2
 
-// Certificate returns the first certificate of the signature section and the PCR8 that it gives. It says nothing about the
-// signature. Errors: Unsigned, BadSection, BadCert.
+// Certificate returns the first certificate of the signature section and the PCR8 that it gives. It
+// says nothing about the signature. Errors: Unsigned, BadSection, BadCert.
 func (i *Image) Certificate() (*x509.Certificate, measure.PCR, error) {
 	s, err := i.signature()
 	if err != nil {
@@ -28,8 +28,8 @@ func (i *Image) Certificate() (*x509.Certificate, measure.PCR, error) {
 	return cert, measure.CertificatePCR8(cert.Raw), nil
 }
 
-// Ignored returns how many signatures follow the first, and how many PEM blocks the first certificate. AWS's library reads
-// neither, so they prove nothing. Errors as of Certificate.
+// Ignored returns how many signatures follow the first, and how many PEM blocks the first
+// certificate. AWS's library reads neither, so they prove nothing. Errors as of Certificate.
 func (i *Image) Ignored() (signatures, blocks int, err error) {
 	s, err := i.signature()
 	if err != nil {
@@ -50,8 +50,9 @@ func (i *Image) signature() (signatureSection, error) {
 	return parseSignatureSection(b)
 }
 
-// Sign returns the image with its signature section, replacing one that it had. The key is on P-384; the signature is
-// deterministic (RFC 6979). Errors: Faults, for a certificate that is not valid now, or a key that is not the certificate's.
+// Sign returns the image with its signature section, replacing one that it had. The key is on
+// P-384; the signature is deterministic (RFC 6979). Errors: Faults, for a certificate that is not
+// valid now, or a key that is not the certificate's.
 func (i *Image) Sign(key *ecdsa.PrivateKey, certificatePEM []byte, now time.Time) (*Image, error) {
 	if len(certificatePEM) > maxCert {
 		return nil, fault(BadCert, "%d bytes of PEM, the limit is %d", len(certificatePEM), maxCert)
@@ -90,7 +91,8 @@ func (i *Image) Sign(key *ecdsa.PrivateKey, certificatePEM []byte, now time.Time
 	return &out, nil
 }
 
-// checkBlocks wants certificates alone: the file goes into the image as it is, and a key in it would be published.
+// checkBlocks wants certificates alone: the file goes into the image as it is, and a key in it
+// would be published.
 func checkBlocks(text []byte) error {
 	for rest := text; bytes.Contains(rest, []byte(pemBegin)); {
 		label, _, after, err := cutBlock(rest)
@@ -105,11 +107,13 @@ func checkBlocks(text []byte) error {
 	return nil
 }
 
-// Verify checks that the first signature of the signature section signs this image's measured PCR0 with a certificate that is
-// valid now, and returns it with its PCR8. With want, the certificate must be that one. Without, it proves no more than that
-// somebody signed: anyone can. The fault Expired means that the signature holds; Unsupported that it cannot be checked here.
+// Verify checks that the first signature of the signature section signs this image's measured PCR0
+// with a certificate that is valid now, and returns it with its PCR8. With want, the certificate
+// must be that one. Without, it proves no more than that somebody signed: anyone can. The fault
+// Expired means that the signature holds; Unsupported that it cannot be checked here.
 //
-// What was signed is built again from the measured bytes. The section's own claim is compared with it and never read.
+// What was signed is built again from the measured bytes. The section's own claim is compared with
+// it and never read.
 func (i *Image) Verify(want *x509.Certificate, now time.Time) (*x509.Certificate, measure.PCR, error) {
 	s, err := i.signature()
 	if err != nil {
@@ -156,7 +160,8 @@ func (a *algorithm) verify(public *ecdsa.PublicKey, cose []byte, pcr0 measure.PC
 	return nil
 }
 
-// checkValidity wants a certificate that may sign now. run-enclave refuses images whose certificate has expired, too.
+// checkValidity wants a certificate that may sign now. run-enclave refuses images whose certificate
+// has expired, too.
 func checkValidity(cert *x509.Certificate, now time.Time) error {
 	if now.After(cert.NotAfter) {
 		return fault(Expired, "the certificate expired on %s", cert.NotAfter.UTC().Format(time.RFC3339))

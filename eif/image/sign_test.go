@@ -62,7 +62,8 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// TestIgnored: what is not read must be said, or a reader of the section would take it for verified.
+// TestIgnored: what is not read must be said, or a reader of the section would take it for
+// verified.
 func TestIgnored(t *testing.T) {
 	for name, want := range map[string][2]int{"good": {0, 0}, "chain": {0, 1}, "two-signers": {1, 0}, "other-block-first": {0, 0}} {
 		signatures, blocks, err := parse(t, vectorfile.Load(t, "testdata/signature/"+name+".txt")[0]).Ignored()

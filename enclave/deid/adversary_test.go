@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// An attempt is an input that tries to carry something past the presets. In testdata/adversary/*.ndjson
-// a comment with these members comes before each.
+// An attempt is an input that tries to carry something past the presets. In
+// testdata/adversary/*.ndjson a comment with these members comes before each.
 type attempt struct {
 	Try     string   // what is tried
 	Not     []string // what must not be in the output
@@ -45,8 +45,8 @@ func attempts(t *testing.T, file string) []attempt {
 	return all
 }
 
-// holds reports whether a text has s, if s is short with neither letters nor digits around it: 95 is
-// not in 1950.
+// holds reports whether a text has s, if s is short with neither letters nor digits around it: 95
+// is not in 1950.
 func holds(text, s string) bool {
 	text, s = strings.ToLower(text), strings.ToLower(s)
 	joins := func(i int) bool {
@@ -146,9 +146,9 @@ func TestAdversarySearch(t *testing.T) {
 	}
 }
 
-// The attack: a Bundle whose number is judged before its resource is read. What a worker knew of the
-// record before was used, whose place may be beyond the end of this one: the job crashed, or the number
-// of one record depended on the years of another.
+// The attack: a Bundle whose number is judged before its resource is read. What a worker knew of
+// the record before was used, whose place may be beyond the end of this one: the job crashed, or
+// the number of one record depended on the years of another.
 func TestNumbersOfBundlesAreJudgedByThemselves(t *testing.T) {
 	long := `{"fullUrl":"https://x.example/Patient/` + strings.Repeat("x", 3000) + `","resource":{"resourceType":"Condition","onsetDateTime":"1937","onsetAge":{"value":1,"unit":"a"}}}`
 	for score, want := range map[string]string{

@@ -214,8 +214,10 @@ func TestAgesWithYearsOfTheSameRecord(t *testing.T) {
 		{`{"resourceType":"Condition","recordedDate":"1966-02-03","onsetAge":` + age(30) + `}`, false},
 		{`{"resourceType":"Condition","recordedDate":"1967-02-03","onsetAge":` + age(30) + `}`, true},
 		{`{"resourceType":"Condition","onsetAge":` + age(30) + `}`, true},
-		{`{"resourceType":"Condition","onsetAge":` + age(30) + `,"recordedDate":"1930-01-01"}`, true}, // goes itself
-		{`{"resourceType":"Condition","onsetAge":` + age(30) + `,"onsetString":"1950-01-01"}`, true},  // as well
+		// goes itself
+		{`{"resourceType":"Condition","onsetAge":` + age(30) + `,"recordedDate":"1930-01-01"}`, true},
+		// as well
+		{`{"resourceType":"Condition","onsetAge":` + age(30) + `,"onsetString":"1950-01-01"}`, true},
 		{`{"resourceType":"Condition","onsetAge":` + age(30) + `,"onsetPeriod":{"end":"1966"}}`, false},
 		{`{"resourceType":"Condition","onsetRange":{"low":` + age(30) + `},"recordedDate":"1966"}`, false},
 		{`{"resourceType":"Condition","onsetAge":{"value":360,` + ucumIs + `,"code":"mo"},"recordedDate":"1966"}`, false},

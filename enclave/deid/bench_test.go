@@ -118,8 +118,8 @@ func BenchmarkSafeHarbor(b *testing.B) {
 	})
 }
 
-// enginesApart runs as many engines as there are cores, each on a part of its own and with nothing to wait for: what this
-// machine's cores give together is all that one engine on all of them could.
+// enginesApart runs as many engines as there are cores, each on a part of its own and with nothing
+// to wait for: what this machine's cores give together is all that one engine on all of them could.
 func enginesApart(e *deid.Engine, in []byte) (all error) {
 	n := runtime.GOMAXPROCS(0)
 	errs := make(chan error, n)

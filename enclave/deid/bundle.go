@@ -7,15 +7,21 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// What of a Bundle stays is the same in all rule files, for it is no health information but how resources travel:
+// What of a Bundle stays is the same in all rule files, for it is no health information but how
+// resources travel:
 //
-//   - id and identifier become surrogates; type and total stay. timestamp goes: an instant cannot be cut to a year. link goes: the address
+//   - id and identifier become surrogates; type and total stay. timestamp goes: an instant cannot
+//     be cut to a year. link goes: the address
 //     of a search says who was looked for. So does signature, of bytes that are no more.
-//   - fullUrl and references to it become surrogates that match, or the entries would no longer find each other.
+//   - fullUrl and references to it become surrogates that match, or the entries would no longer
+//     find each other.
 //   - search tells why an entry is there: mode and score stay.
-//   - request is what would be done with the resource: method and url stay, when the url is one of a resource, to surrogates.
-//     So does ifNoneExist, when it searches for one identifier: the surrogate is that of the identifier. Other conditions go,
-//     for they hold names, versions and times; what was to be created unless it exists is then created. A request without its
+//   - request is what would be done with the resource: method and url stay, when the url is one of
+//     a resource, to surrogates.
+//     So does ifNoneExist, when it searches for one identifier: the surrogate is that of the
+//     identifier. Other conditions go,
+//     for they hold names, versions and times; what was to be created unless it exists is then
+//     created. A request without its
 //     url says nothing and goes.
 //   - response: the number of the status stays. location, etag, lastModified and outcome go.
 //   - link of an entry goes.
@@ -23,8 +29,8 @@ import (
 const (
 	// surrogateURN stands before the surrogate of a urn:uuid: or urn:oid:.
 	surrogateURN = surrogateSystem + ":"
-	// surrogateBase stands before Type/surrogate in a fullUrl, which must be absolute for references like Type/id to resolve. The name is one
-	// that never resolves (RFC 2606).
+	// surrogateBase stands before Type/surrogate in a fullUrl, which must be absolute for
+	// references like Type/id to resolve. The name is one that never resolves (RFC 2606).
 	surrogateBase = "https://anchorhold.invalid/fhir/"
 )
 
@@ -65,7 +71,8 @@ func (c *compiler) bundleRules() *bundleRules {
 		"type":       element("type", node{method: oneOf, set: bundleTypes}),
 		"total":      element("total", node{method: integer, limit: 999_999, fixed: true}),
 	}}
-	frame.late.required = []*requirement{{name: "type", bit: c.track(nil, frame, "type", false)}} // FHIR requires it
+	// FHIR requires it
+	frame.late.required = []*requirement{{name: "type", bit: c.track(nil, frame, "type", false)}}
 	drops(frame, "C", "timestamp")
 	drops(frame, "N", "link")
 	drops(frame, "R", "signature")
@@ -143,7 +150,8 @@ func (t *transformer) Entry(dst, b []byte, s *stream.Sink) ([]byte, stream.Verdi
 		}
 		if len(t.out) == start+1 {
 			t.why("nothing may stay of the entry: it has no resource, and no request or response of a form that stays")
-			return -1, code.ResourceMalformed // FHIR: an entry has a resource, a request or a response
+			// FHIR: an entry has a resource, a request or a response
+			return -1, code.ResourceMalformed
 		}
 		t.out = append(t.out, '}')
 		return index, ""
@@ -213,8 +221,8 @@ func (t *transformer) request() bool {
 	return t.applied(r.url, in, out, ok)
 }
 
-// condition appends the ifNoneExist of a request, where it searches for one identifier. FHIR has there what follows the question
-// mark; some writers put it and the type before it.
+// condition appends the ifNoneExist of a request, where it searches for one identifier. FHIR has
+// there what follows the question mark; some writers put it and the type before it.
 func (t *transformer) condition(kind, query []byte) {
 	in, m := t.i, t.mark()
 	if rest, ok := bytes.CutPrefix(query, kind); ok && len(rest) > 0 && rest[0] == '?' {

@@ -69,7 +69,8 @@ func indented(tb testing.TB, s string) string {
 	return string(v)
 }
 
-// As a line among others, as a message, as a message over many lines: one Bundle, its references still resolve, and each entry counts.
+// As a line among others, as a message, as a message over many lines: one Bundle, its references
+// still resolve, and each entry counts.
 func TestBundle(t *testing.T) {
 	wantRejects := `[{1 resource-type-not-allowed /entry/2/resource} {1 modifier-extension /entry/3/resource/modifierExtension} {1 resource-malformed /entry/4} {1 resource-malformed /entry/5} {1 resource-malformed /entry/7}]`
 	line, lineReport := process(t, sampleBundle+"\n")
@@ -104,7 +105,8 @@ func TestBundle(t *testing.T) {
 	}
 }
 
-// What a message is when it is no Bundle with entries to stream: one record, accepted or rejected, and the job goes well.
+// What a message is when it is no Bundle with entries to stream: one record, accepted or rejected,
+// and the job goes well.
 func TestMessagesOfOneRecord(t *testing.T) {
 	patient := `{"resourceType":"Patient","gender":"male"}`
 	for in, want := range map[string]string{
@@ -150,7 +152,8 @@ func TestMessagesOfOneRecord(t *testing.T) {
 	}
 }
 
-// A Bundle that turns out to be none after entries have left ends the job: what was sent is void without its last chunk.
+// A Bundle that turns out to be none after entries have left ends the job: what was sent is void
+// without its last chunk.
 func TestBundlesThatBreakOff(t *testing.T) {
 	head := `{"resourceType":"Bundle","type":"batch","entry":[{"resource":{"resourceType":"Patient"}}`
 	for _, tail := range []string{
@@ -306,8 +309,8 @@ func FuzzMessage(f *testing.F) {
 	})
 }
 
-// What becomes of a resource does not depend on whether it comes on a line or in a Bundle, so what holds of lines (leaks, markers, worth)
-// holds of entries.
+// What becomes of a resource does not depend on whether it comes on a line or in a Bundle, so what
+// holds of lines (leaks, markers, worth) holds of entries.
 func TestEntriesBecomeWhatLinesBecome(t *testing.T) {
 	inputs := map[string][]byte{"sample": sample(t, 50).records}
 	if os.Getenv("VECTORS") != "" {

@@ -35,8 +35,9 @@ func testCodesWith(t *testing.T, rules, system string, codes map[string]bool) {
 	}
 }
 
-// The attack: a telephone number, record number or date in the place of a SNOMED CT code. Numbers that
-// have the partition of a concept do not pass whatever their check digit is: one of ten is the right one.
+// The attack: a telephone number, record number or date in the place of a SNOMED CT code. Numbers
+// that have the partition of a concept do not pass whatever their check digit is: one of ten is the
+// right one.
 func TestTelephoneNumbersAreNoSNOMEDCodes(t *testing.T) {
 	testCodes(t, "http://snomed.info/sct", map[string]bool{
 		"44054006": true, "22298006": true, "138875005": true, "1149222004": true, "428191000124101": true, "900000000000003001": false,
@@ -86,7 +87,8 @@ func TestNumbersInThePlaceOfCodesGo(t *testing.T) {
 	testCodes(t, "http://terminology.hl7.org/CodeSystem/v3-ReligiousAffiliation", map[string]bool{"1013": true, "1931": false})
 }
 
-// The attack: a name in the place of a code of HL7, and a system that HL7 has not, in the same folder or spelt in another way.
+// The attack: a name in the place of a code of HL7, and a system that HL7 has not, in the same
+// folder or spelt in another way.
 func TestNamesInThePlaceOfCodesOfHL7Go(t *testing.T) {
 	for system, word := range map[string]string{
 		"http://terminology.hl7.org/CodeSystem/v3-RoleCode": "MTH", "http://terminology.hl7.org/CodeSystem/v3-ActCode": "AMB",
@@ -133,8 +135,8 @@ func TestListedCodesOfHL7TellNoNumbers(t *testing.T) {
 	}
 }
 
-// The attack: an age, a year of birth or a telephone number as an answer by a code of a system that has such numbers. As a drug
-// or a service they stay: 1998 is captopril.
+// The attack: an age, a year of birth or a telephone number as an answer by a code of a system that
+// has such numbers. As a drug or a service they stay: 1998 is captopril.
 func TestNumbersAsAnswersByACodeGo(t *testing.T) {
 	const rxnorm, ndc = "http://www.nlm.nih.gov/research/umls/rxnorm", "http://hl7.org/fhir/sid/ndc"
 	for _, c := range []struct {
@@ -211,7 +213,8 @@ func TestCodesOfClaimsAndTumours(t *testing.T) {
 	}
 }
 
-// A UID of DICOM's own says what kind of object an image is; those of a hospital tell the machine and the day.
+// A UID of DICOM's own says what kind of object an image is; those of a hospital tell the machine
+// and the day.
 func TestSOPClassesStayAndOtherUIDsGo(t *testing.T) {
 	for uid, want := range map[string]bool{
 		"1.2.840.10008.5.1.4.1.1.2": true, "1.2.840.10008.5.1.4.1.1.88.22": true, "1.2.840.10008.5.1.4.1.1.481.25": true,

@@ -2,10 +2,11 @@ package deid
 
 import "bytes"
 
-// snomed reports whether b is a SNOMED CT concept id (SNOMED CT Release File Specification, 5.5): an item identifier,
-// for an extension its namespace, a partition, and a check digit by Verhoeff. The partition and the check digit let one of
-// 500 numbers pass, so more is asked: items have been numbered up to 1.6 million, and all namespaces
-// begin with 1000. No telephone number passes as an item of 7 digits, whatever its check digit.
+// snomed reports whether b is a SNOMED CT concept id (SNOMED CT Release File Specification, 5.5):
+// an item identifier, for an extension its namespace, a partition, and a check digit by Verhoeff.
+// The partition and the check digit let one of 500 numbers pass, so more is asked: items have been
+// numbered up to 1.6 million, and all namespaces begin with 1000. No telephone number passes as an
+// item of 7 digits, whatever its check digit.
 func snomed(b []byte) bool {
 	if len(b) < 6 || len(b) > 18 || !only(b, digit) || b[0] == '0' || !verhoeff(b) {
 		return false
@@ -42,9 +43,10 @@ func verhoeff(b []byte) bool {
 	return c == '0'
 }
 
-// ndc reports whether b is a National Drug Code: 11 digits, or labeler, product and package with hyphens, in one of the forms
-// of the FDA (4-4-2, 5-3-2, 5-4-1) or of billing (5-4-2). Labelers have numbers below 1000 or from
-// 10000: a year is none, nor is what begins with one zero. Days are refused in any form.
+// ndc reports whether b is a National Drug Code: 11 digits, or labeler, product and package with
+// hyphens, in one of the forms of the FDA (4-4-2, 5-3-2, 5-4-1) or of billing (5-4-2). Labelers
+// have numbers below 1000 or from 10000: a year is none, nor is what begins with one zero. Days are
+// refused in any form.
 func ndc(b []byte) bool {
 	if len(b) == 11 && only(b, digit) {
 		return (b[0] != '0' || b[1] == '0') && !isDay(b[:8])
@@ -73,10 +75,10 @@ func isDay(b []byte) bool {
 	return day(b[:4], b[4:6], b[6:]) || day(b[4:], b[:2], b[2:4])
 }
 
-// loinc reports whether b is a LOINC code: at most 5 digits, or 6 of which the first is 1, a dash, a
-// check digit (Mod 10, LOINC Users' Guide). Codes are numbered in order and have not reached 7 digits,
-// which telephone numbers have. Parts, answers, lists and groups begin with LP, LA, LL or LG; they have
-// at most 5 digits, parts 6, and a check digit that is not verified.
+// loinc reports whether b is a LOINC code: at most 5 digits, or 6 of which the first is 1, a dash,
+// a check digit (Mod 10, LOINC Users' Guide). Codes are numbered in order and have not reached 7
+// digits, which telephone numbers have. Parts, answers, lists and groups begin with LP, LA, LL or
+// LG; they have at most 5 digits, parts 6, and a check digit that is not verified.
 func loinc(b []byte) bool {
 	most := 5
 	other := len(b) > 2 && b[0] == 'L' && bytes.IndexByte([]byte("PALG"), b[1]) >= 0

@@ -32,8 +32,9 @@ func (t *transformer) coding(answer bool) bool {
 	return true
 }
 
-// isNumberAsCode reports whether a code that is an answer is a number that may be the answer itself: an age over the cap, a year,
-// or a telephone number with the country code 1. Systems whose codes have a check digit or are listed one by one are spared.
+// isNumberAsCode reports whether a code that is an answer is a number that may be the answer
+// itself: an age over the cap, a year, or a telephone number with the country code 1. Systems whose
+// codes have a check digit or are listed one by one are spared.
 func (t *transformer) isNumberAsCode(system, code []byte) bool {
 	a, _ := t.engine.systems.lookup(system)
 	switch a.shape.kind {

@@ -73,7 +73,8 @@ func TestWhosePersonItIs(t *testing.T) {
 		`{"target":{"reference":"Patient/p1"}},{"target":{"reference":"Patient/p2"}}`:                false,
 		`{"target":{"reference":"RelatedPerson/r"}}`:                                                 false,
 		`{"target":{"reference":"Patient/p1"}},{"target":{"identifier":{"system":"s","value":"1"}}}`: false,
-		`{"target":{"reference":"Patient/p1"}},[{"target":{"reference":"Patient/p2"}}]`:              true, // FHIR has no array in an array: it goes
+		// FHIR has no array in an array: it goes
+		`{"target":{"reference":"Patient/p1"}},[{"target":{"reference":"Patient/p2"}}]`: true,
 	} {
 		out, _ := run(t, "expert-shift", `{"resourceType":"Person","birthDate":"1980-05-06","link":[`+links+`]}`+"\n")
 		if got := strings.Contains(out, `"birthDate":"19`); got != want || strings.Contains(out, "1980-05-06") {

@@ -14,13 +14,14 @@ type locals struct {
 	lone  map[string]bool // those to which nothing refers; they go
 }
 
-// link is a reference that stays, from the record or a contained resource of it to another one. An id that is empty is the
-// record's.
+// link is a reference that stays, from the record or a contained resource of it to another one. An
+// id that is empty is the record's.
 type link struct{ from, to string }
 
-// orphans notes which contained resources the record refers to, directly or through others, and the output does not any more.
-// It reports whether there are any. FHIR wants none (dom-3): a reader could not say what they have to do with the record. One
-// to which nothing refers in the record either stays: that was not valid before.
+// orphans notes which contained resources the record refers to, directly or through others, and the
+// output does not any more. It reports whether there are any. FHIR wants none (dom-3): a reader
+// could not say what they have to do with the record. One to which nothing refers in the record
+// either stays: that was not valid before.
 func (l *locals) orphans(record []byte, links []link) bool {
 	reached := map[string]bool{"": true}
 	below := map[string][]string{}
@@ -69,7 +70,8 @@ func fragments(record []byte) map[string]bool {
 	}
 }
 
-// whole appends the record at hand. It does so twice where a contained resource would be left to which nothing refers any more.
+// whole appends the record at hand. It does so twice where a contained resource would be left to
+// which nothing refers any more.
 func (t *transformer) whole(r *resource) bool {
 	m, facts, trace := t.mark(), t.facts, t.trace
 	var touches []stream.Touch

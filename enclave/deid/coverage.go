@@ -7,8 +7,9 @@ import (
 	"anchorhold/enclave/deid/stream"
 )
 
-// Rules returns the table of the rules: every element that has one, in the order of their names. A type's elements stand under the
-// name of the type, as in FHIR's own definitions: Address.postalCode.
+// Rules returns the table of the rules: every element that has one, in the order of their names. A
+// type's elements stand under the name of the type, as in FHIR's own definitions:
+// Address.postalCode.
 func (e *Engine) Rules() []stream.Rule { return e.rules }
 
 // DefaultDeny is true: what no rule names is dropped.
@@ -28,7 +29,8 @@ var spelling = func() map[method]string {
 	return m
 }()
 
-// number gives every node its place in the table. Types come first: what refers to one has its members, which are numbered then.
+// number gives every node its place in the table. Types come first: what refers to one has its
+// members, which are numbered then.
 func (c *compiler) number() {
 	seen := map[*node]bool{}
 	for _, name := range sorted(c.types) {

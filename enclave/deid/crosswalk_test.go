@@ -11,8 +11,8 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// Keyed surrogates cannot be undone by the key: their crosswalk holds them as counted ones have theirs, and an earlier one of another key
-// is refused, or the new one would name one person twice.
+// Keyed surrogates cannot be undone by the key: their crosswalk holds them as counted ones have
+// theirs, and an earlier one of another key is refused, or the new one would name one person twice.
 func TestCrosswalkOfKeyedSurrogates(t *testing.T) {
 	rules, err := deid.Preset("expert-shift")
 	if err != nil {
@@ -44,7 +44,8 @@ func TestCrosswalkOfKeyedSurrogates(t *testing.T) {
 	if strings.Count(first, "\n") != 2 || !strings.HasPrefix(first, `{"kind":"id","scope":"Patient","original":"1","surrogate":"`+one+`"}`+"\n") {
 		t.Errorf("got %s for %s", first, out)
 	}
-	// A Bundle whose id stands behind its entries is moved when it is written: its line must not be.
+	// A Bundle whose id stands behind its entries is moved when it is written: its line must not
+	// be.
 	bundle := `{"resourceType":"Bundle","entry":[{"resource":` + patient(`"id":"2"`) + `}],"id":"b"}`
 	out, second, err := run(bundle, first, func(o *deid.Options) { o.Message = true })
 	added, whole := strings.CutPrefix(second, first)
@@ -62,7 +63,8 @@ func TestCrosswalkOfKeyedSurrogates(t *testing.T) {
 	}
 }
 
-// Equal identifiers in a row share their memory. One that goes with its record leaves that of the record before.
+// Equal identifiers in a row share their memory. One that goes with its record leaves that of the
+// record before.
 func TestCrosswalkKeepsWhatARejectedRecordShares(t *testing.T) {
 	in := `{"resourceType":"Patient","id":"same","identifier":[{"system":"Patient","value":"same"}]}
 {"resourceType":"Organization","identifier":[{"system":"Patient","value":"same"}],"modifierExtension":[{"url":"x"}]}

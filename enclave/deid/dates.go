@@ -49,7 +49,8 @@ func daysIn(year, month int) int {
 
 // isClock reports whether b is hh:mm:ss with at most nine digits of a fraction.
 func isClock(b []byte) bool {
-	if len(b) < 8 || b[2] != ':' || b[5] != ':' || !upTo(b[:2], 23) || !upTo(b[3:5], 59) || !upTo(b[6:8], 60) { // 60: a leap second
+	// 60: a leap second
+	if len(b) < 8 || b[2] != ':' || b[5] != ':' || !upTo(b[:2], 23) || !upTo(b[3:5], 59) || !upTo(b[6:8], 60) {
 		return false
 	}
 	f := b[8:]
@@ -96,8 +97,9 @@ func (t *transformer) dated(n *node, s []byte) bool {
 	return false
 }
 
-// follows reports whether the end of a period, which was written at out, is not before the start. Dates of unequal precision,
-// and of unequal zones, can change their order by what is taken from them. A period that was not in order stays as it is.
+// follows reports whether the end of a period, which was written at out, is not before the start.
+// Dates of unequal precision, and of unequal zones, can change their order by what is taken from
+// them. A period that was not in order stays as it is.
 func (t *transformer) follows(start *node, s []byte, out int) bool {
 	object := t.scanner
 	object.i = t.holder
@@ -112,8 +114,8 @@ func (t *transformer) follows(start *node, s []byte, out int) bool {
 	return ok
 }
 
-// inOrder reports whether the moment a is not after b. Of two that are equal as far as both go, FHIR cannot say so, unless both
-// have a time of day.
+// inOrder reports whether the moment a is not after b. Of two that are equal as far as both go,
+// FHIR cannot say so, unless both have a time of day.
 func inOrder(a, b []byte) bool {
 	a, b = bytes.TrimSuffix(a, []byte{'Z'}), bytes.TrimSuffix(b, []byte{'Z'})
 	k := min(len(a), len(b))

@@ -112,7 +112,8 @@ func judgeRejects(t *testing.T, preset string, lines []map[string]any, rejects [
 	return all
 }
 
-// A type that holds itself, many levels deep: its member is the rule of which it is a member, and no array of extensions.
+// A type that holds itself, many levels deep: its member is the rule of which it is a member, and
+// no array of extensions.
 func TestTypesThatHoldThemselves(t *testing.T) {
 	in := `{"resourceType":"Questionnaire","status":"active","item":[`
 	const levels = 6

@@ -5,19 +5,24 @@ import (
 	"strings"
 )
 
-// A rule file may extend a preset instead of copying it: "extends NAME" stands before what it adds. It can add, and choose
-// options, and nothing else. What it adds is held to more than the preset is, because no one has weighed it against the rest:
+// A rule file may extend a preset instead of copying it: "extends NAME" stands before what it adds.
+// It can add, and choose options, and nothing else. What it adds is held to more than the preset
+// is, because no one has weighed it against the rest:
 //
-//   - systems: one address each, not one that the preset judges already, be it to take nothing of it. Codes are bounded as
+//   - systems: one address each, not one that the preset judges already, be it to take nothing of
+//     it. Codes are bounded as
 //     "code" bounds them, whatever their shape; "one-of @SET" lists others word by word.
-//   - extensions of resources that the preset has, by methods that Safe Harbor has. No rule for an element: the preset has
+//   - extensions of resources that the preset has, by methods that Safe Harbor has. No rule for an
+//     element: the preset has
 //     one for each, and a second one could only take less away.
-//   - personal, which drops more. harmless, which does not: but no code that is personal becomes harmless.
+//   - personal, which drops more. harmless, which does not: but no code that is personal becomes
+//     harmless.
 //   - profiles, sets, identifiers and options.
 //
 // Extends says what a file extends, and Additions what it adds, for whoever reviews it.
 
-// resolve puts the sections of the preset before those that extend it, unless Expand has done so, and marks the latter.
+// resolve puts the sections of the preset before those that extend it, unless Expand has done so,
+// and marks the latter.
 func resolve(sections []*line, f *faults) (base string, all []*line) {
 	for i, s := range sections {
 		if s.words[0] != "extends" {
@@ -42,8 +47,9 @@ func resolve(sections []*line, f *faults) (base string, all []*line) {
 	return "", sections
 }
 
-// Expand returns a rule file with the text of the preset that it extends before its own, so that what is measured is all
-// that there is. Other rules, and those of other kinds, it returns as they are.
+// Expand returns a rule file with the text of the preset that it extends before its own, so that
+// what is measured is all that there is. Other rules, and those of other kinds, it returns as they
+// are.
 func Expand(rules []byte) ([]byte, error) {
 	sections, f := parseLines(rules)
 	if len(sections) == 0 || sections[0].words[0] != "extends" {
@@ -132,7 +138,8 @@ func (c *compiler) addition(path string, l *line) {
 	}
 }
 
-// narrow holds an address that an extension adds, of a system or a profile, to what the preset lets pass.
+// narrow holds an address that an extension adds, of a system or a profile, to what the preset lets
+// pass.
 func (c *compiler) narrow(l *line, a *address, known *addresses, shapes bool) {
 	if !c.adding {
 		return
@@ -176,14 +183,15 @@ func (a *addresses) judges(text string) bool {
 	return false
 }
 
-// folded is what an address has in common with other spellings of it: its letters as small ones, without version, scheme and
-// slash at the end.
+// folded is what an address has in common with other spellings of it: its letters as small ones,
+// without version, scheme and slash at the end.
 func folded(address string) string {
 	address, _, _ = strings.Cut(strings.ToLower(address), "|")
 	return strings.TrimRight(strings.Replace(address, "https://", "http://", 1), "/")
 }
 
-// addedMethods are the methods that an extension may use, beside types and the words that the preset defines.
+// addedMethods are the methods that an extension may use, beside types and the words that the
+// preset defines.
 var addedMethods = wordSet(`drop group boolean must-be integer decimal one-of year surrogate identifier reference coding
 	quantity age age-low age-high state`)
 

@@ -105,7 +105,8 @@ func TestEmptyExtensionsChangeNothing(t *testing.T) {
 	})
 }
 
-// The attack: an extension that takes away what the preset protects. Each line is refused, with its number.
+// The attack: an extension that takes away what the preset protects. Each line is refused, with its
+// number.
 func TestWhatExtensionsMayNotLoosen(t *testing.T) {
 	for rules, want := range map[string]string{
 		"resource Patient\n  name group\n    family one-of Smith\n":                                   "line 5: an extension of the rules adds extensions, not elements",

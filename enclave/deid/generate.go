@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Generate writes the vectors of testdata/output: what becomes of made-up records, and the report on them. Run by go generate.
+// Generate writes the vectors of testdata/output: what becomes of made-up records, and the report
+// on them. Run by go generate.
 package main
 
 import (

@@ -10,9 +10,9 @@ import (
 	"anchorhold/protocol/protocoltest/vectorfile"
 )
 
-// The vectors pin each byte of an output and its report: the surrogate key is [32]byte{1}, the pseudonym key
-// 32 times 2, the date shift key 32 times 3, the reference date 2025-12-31. A body is input, output and report,
-// with a line == between.
+// The vectors pin each byte of an output and its report: the surrogate key is [32]byte{1}, the
+// pseudonym key 32 times 2, the date shift key 32 times 3, the reference date 2025-12-31. A body is
+// input, output and report, with a line == between.
 func TestOutputsOfTheVectors(t *testing.T) {
 	for _, v := range vectorfile.Load(t, "testdata/output/*.txt") {
 		parts := bytes.Split(v.Body, []byte("\n==\n"))

@@ -26,8 +26,8 @@ func TestInvariantsHoldWhereOneOfSeveralElementsWouldDo(t *testing.T) {
 	}
 }
 
-// HAPI knows the profiles of vital signs, which require a subject, a date with its day and a value: no preset can say that all
-// three stay.
+// HAPI knows the profiles of vital signs, which require a subject, a date with its day and a value:
+// no preset can say that all three stay.
 func TestNoPresetKeepsAClaimOfVitalSigns(t *testing.T) {
 	for _, profile := range []string{"vitalsigns", "bodyweight", "bp", "heartrate"} {
 		in := `{"resourceType":"Observation","meta":{"profile":["http://hl7.org/fhir/StructureDefinition/` + profile + `"]},"status":"final"}`

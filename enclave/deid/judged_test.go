@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// A judgement is a line of a rule file: the elements that it names, what becomes of them, and the lines below it.
+// A judgement is a line of a rule file: the elements that it names, what becomes of them, and the
+// lines below it.
 type judgement struct {
 	names []string
 	words []string
@@ -37,8 +38,8 @@ func judgements(rules string) []*judgement {
 	return root.below
 }
 
-// fromBase are elements that every type has: resource * judges those of resources, and below them no id and no extension stays unless a
-// rule names it.
+// fromBase are elements that every type has: resource * judges those of resources, and below them
+// no id and no extension stays unless a rule names it.
 func fromBase(name string) bool {
 	return slices.Contains([]string{"id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension"}, name)
 }
@@ -58,8 +59,9 @@ func inJSON(kind string) map[string]string {
 	return all
 }
 
-// Every element of a type that has rules has one of its own, at whatever depth, if only to say that it was judged and goes: a reviewer sees
-// what is missing by nothing else. And no rule names an element that its holder doesn't have.
+// Every element of a type that has rules has one of its own, at whatever depth, if only to say that
+// it was judged and goes: a reviewer sees what is missing by nothing else. And no rule names an
+// element that its holder doesn't have.
 func TestEveryElementIsJudged(t *testing.T) {
 	shared, done := map[string]*judgement{}, map[[2]string]bool{}
 	counted := 0

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// A kept is a row of a table in README.md: a value, its place, and what becomes of it under each preset.
+// A kept is a row of a table in README.md: a value, its place, and what becomes of it under each
+// preset.
 type kept struct {
 	what, path, value string
 	outcome           map[string]string
@@ -46,7 +47,8 @@ func keptRows(t *testing.T) []kept {
 	return rows
 }
 
-// keptStep is one element of a path, with what stands in brackets behind it: nothing for an array, or the url of an extension.
+// keptStep is one element of a path, with what stands in brackets behind it: nothing for an array,
+// or the url of an extension.
 var keptStep = regexp.MustCompile(`([A-Za-z]+)(\[([^\]]*)\])?\.?`)
 
 // record makes the smallest record with the value at the path.

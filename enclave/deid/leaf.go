@@ -39,7 +39,8 @@ func (t *transformer) text(n *node, s []byte) bool {
 		t.out = append(t.out, '"')
 		return true
 	case canonical:
-		// Without its version, which is anybody's to write. Only of a definition: Patient/1 at a listed server is an identifier.
+		// Without its version, which is anybody's to write. Only of a definition: Patient/1 at a
+		// listed server is an identifier.
 		s, _, _ = bytes.Cut(s, []byte{'|'})
 		if _, ok := t.engine.profiles.lookup(s); !ok || !bytes.Contains(s, []byte("/StructureDefinition/")) {
 			return false

@@ -150,7 +150,8 @@ func TestNoSecretIsInTheOutput(t *testing.T) {
 				out, _ := run(t, preset, string(s.records))
 				for needle := range plain.in(unfold([]byte(out))) {
 					if preset == "uds-plus" && needle == "00000" {
-						continue // what the guide wants in the place of a ZIP code is a ZIP code in synthea
+						// what the guide wants in the place of a ZIP code is a ZIP code in synthea
+						continue
 					}
 					t.Errorf("output holds %q", needle)
 				}

@@ -7,12 +7,14 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// FHIR requires some elements. Where a record has one and nothing of it may stay, the reason why it is absent (the extension
-// data-absent-reason, "masked") takes its place, or the record is rejected, as the section mandatory says: a record that was
-// valid stays valid. That the element was there says nothing: without it the record would not have been valid.
+// FHIR requires some elements. Where a record has one and nothing of it may stay, the reason why it
+// is absent (the extension data-absent-reason, "masked") takes its place, or the record is
+// rejected, as the section mandatory says: a record that was valid stays valid. That the element
+// was there says nothing: without it the record would not have been valid.
 
-// maxAbsent is how many reasons any record gets for its mandatory elements. A long record gets more, one for each bytesPerAbsent
-// bytes: a reason is longer than most values, and the output must not be many times as long as the input.
+// maxAbsent is how many reasons any record gets for its mandatory elements. A long record gets
+// more, one for each bytesPerAbsent bytes: a reason is longer than most values, and the output must
+// not be many times as long as the input.
 const (
 	maxAbsent      = 256
 	bytesPerAbsent = 256
@@ -26,7 +28,8 @@ type requirement struct {
 	unless uint64 // of other elements, of which one will do
 	reject bool   // the record is rejected where nothing of it stays
 	edge   bool   // it is the end of a period: without it the period would seem to go on
-	group  bool   // it has mandatory elements of its own, so that a reason in its place would not be valid
+	// it has mandatory elements of its own, so that a reason in its place would not be valid
+	group bool
 }
 
 // presence says which tracked elements an object has: in the record, and in the output.
@@ -81,7 +84,8 @@ func (c *compiler) mandatory() {
 	}
 }
 
-// periods has the end of a period that must go leave the reason, and lets none stay that would be before the start (per-1).
+// periods has the end of a period that must go leave the reason, and lets none stay that would be
+// before the start (per-1).
 func (c *compiler) periods() {
 	n := c.types["Period"]
 	if n == nil || n.children["start"] == nil || n.children["end"] == nil {
@@ -95,7 +99,8 @@ func (c *compiler) periods() {
 	n.late.required = append(n.late.required, &requirement{name: "end", bit: c.track(nil, n, "end", false), edge: true})
 }
 
-// require marks the element at path below n. The elements of a type are marked once, for all that have the type.
+// require marks the element at path below n. The elements of a type are marked once, for all that
+// have the type.
 func (c *compiler) require(l *line, n *node, path []string, r requirement, unless []string, shared map[*node]*node) {
 	if len(path) > 1 {
 		if child := n.children[path[0]]; child != nil && child.method == group {
@@ -169,7 +174,8 @@ func groups(n *node, seen map[*node]bool) {
 	}
 }
 
-// unruled returns the bit of a mandatory element that has no rule, or of whose value there is no more than extensions (_name).
+// unruled returns the bit of a mandatory element that has no rule, or of whose value there is no
+// more than extensions (_name).
 func (n *node) unruled(name []byte) uint64 {
 	for _, r := range n.late.required {
 		if r.is(string(name)) {
@@ -179,8 +185,8 @@ func (n *node) unruled(name []byte) uint64 {
 	return 0
 }
 
-// absent writes the reasons for the mandatory elements of the object at hand of which nothing stays. An object of which nothing
-// else stays goes as a whole, unless it is mandatory itself.
+// absent writes the reasons for the mandatory elements of the object at hand of which nothing
+// stays. An object of which nothing else stays goes as a whole, unless it is mandatory itself.
 func (t *transformer) absent(n *node, p presence, kept bool) bool {
 	if !kept && !n.mandatory {
 		return false
@@ -196,7 +202,8 @@ func (t *transformer) absent(n *node, p presence, kept bool) bool {
 		return kept
 	}
 	object := t.scanner
-	object.i, object.scratch = t.holder, nil // a copy must not write into the scratch of the original
+	// a copy must not write into the scratch of the original
+	object.i, object.scratch = t.holder, nil
 	for more := object.enter(); more; more = object.more() {
 		name := object.name()
 		for _, r := range n.late.required {

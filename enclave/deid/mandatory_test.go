@@ -48,7 +48,8 @@ func TestMandatoryElementsAreMasked(t *testing.T) {
 	}
 }
 
-// A reason is longer than the value that it replaces: a record must not grow by as many as it has values.
+// A reason is longer than the value that it replaces: a record must not grow by as many as it has
+// values.
 func TestReasonsOfARecordAreBounded(t *testing.T) {
 	record := func(n int) string {
 		c := strings.Repeat(`,{"code":{"text":"x"},"valueBoolean":true}`, n)

@@ -86,7 +86,8 @@ func (p *planted) of(kinds map[string]bool) (string, []string) {
 func plantAll(tb testing.TB, records []byte) *planted {
 	tb.Helper()
 	p := &planted{seen: map[string]bool{}}
-	all := slices.SortedFunc(bytes.Lines(records), func(a, b []byte) int { return len(a) - len(b) }) // short ones are read faster
+	// short ones are read faster
+	all := slices.SortedFunc(bytes.Lines(records), func(a, b []byte) int { return len(a) - len(b) })
 	for _, r := range decode(tb, bytes.Join(all, nil)) {
 		kind := r["resourceType"].(string)
 		plant("", r, func(path string) {

@@ -21,8 +21,8 @@ func answered(link, answer, members string) string {
 
 const inYears = `"unit":"a",` + ucumIs + `,"code":"a"`
 
-// The attack: who was 60 in 1990 is 96 on the reference date. Wherever the number stands, and wherever the year, the number
-// goes; who was 50 then is 86, and both stay.
+// The attack: who was 60 in 1990 is 96 on the reference date. Wherever the number stands, and
+// wherever the year, the number goes; who was 50 then is 86, and both stay.
 func TestNumbersThatAreAgesInTheYearOfTheRecord(t *testing.T) {
 	records := []string{
 		observation(loincCode("30525-0") + `,"effectiveDateTime":"1990-05-05","valueQuantity":{"value":%d,` + inYears + `}`),
@@ -49,7 +49,8 @@ func TestNumbersThatAreAgesInTheYearOfTheRecord(t *testing.T) {
 	}
 	for _, preset := range []string{"safe-harbor", "expert-shift"} {
 		for _, record := range records {
-			// expert-shift moves 1990 to 1989, whose reader would count one year more: 40 is young enough for all.
+			// expert-shift moves 1990 to 1989, whose reader would count one year more: 40 is young
+			// enough for all.
 			for number, want := range map[int]bool{60: false, 40: true} {
 				in := fmt.Sprintf(record, number)
 				out, _ := run(t, preset, in+"\n")
@@ -75,8 +76,9 @@ func TestNumbersThatAreAgesInTheYearOfAnInstant(t *testing.T) {
 	}
 }
 
-// The attack: a question that no list has. Numbers over 89, years and telephones go unless the question is known to be
-// harmless; a number in a unit, or one that FHIR says the meaning of, stays.
+// The attack: a question that no list has. Numbers over 89, years and telephones go unless the
+// question is known to be harmless; a number in a unit, or one that FHIR says the meaning of,
+// stays.
 func TestNumbersUnderUnknownQuestions(t *testing.T) {
 	for _, number := range []string{"95", "1931", "6789", "9e1", "90.5", "94110", "5551234"} {
 		for _, record := range []string{
@@ -150,7 +152,8 @@ func TestNumbersInUnitsThatAreNumbers(t *testing.T) {
 	}
 }
 
-// Codes of personal questions win over everything: 8867-4 in the same record does not spare a number, nor does "fixed".
+// Codes of personal questions win over everything: 8867-4 in the same record does not spare a
+// number, nor does "fixed".
 func TestPersonalQuestionsAreNeverHarmless(t *testing.T) {
 	for _, in := range []string{
 		observation(loincCode("8867-4") + `,"valueInteger":95,"component":[{` + loincCode("30525-0") + `,"valueInteger":3}]`),
@@ -163,7 +166,8 @@ func TestPersonalQuestionsAreNeverHarmless(t *testing.T) {
 	}
 }
 
-// Each entry of the list is a question that HL7 publishes with a unit, and a measurement in it stays.
+// Each entry of the list is a question that HL7 publishes with a unit, and a measurement in it
+// stays.
 func TestHarmlessQuestionsComeFromPublishedExamples(t *testing.T) {
 	rows, examples := harmlessRows(t), examplesByID(t)
 	checked := 0
@@ -233,7 +237,8 @@ func TestFaultsOfQuestions(t *testing.T) {
 	}
 }
 
-// The attack: 555-1234 or a record number behind the point of a number without a unit. Measurements have units, and may be exact.
+// The attack: 555-1234 or a record number behind the point of a number without a unit. Measurements
+// have units, and may be exact.
 func TestTelephonesBehindThePointGo(t *testing.T) {
 	for in, want := range map[string]bool{
 		observation(`"valueQuantity":{"value":1.5551234}`): false, observation(`"valueQuantity":{"value":0.123456789}`): false,

@@ -16,7 +16,8 @@ func (c *compiler) options() {
 	if c.engine.options["masked"] {
 		c.masks(c.common)
 		for name, n := range c.types {
-			if name != "CodeableConcept" && name != "Meta" { // the code or profile says why they are there
+			// the code or profile says why they are there
+			if name != "CodeableConcept" && name != "Meta" {
 				c.masks(n)
 			}
 		}
@@ -39,7 +40,8 @@ func (c *compiler) options() {
 	}
 }
 
-// labels puts the meta element of each resource last. The rules have their places in the table by then, so that they keep them.
+// labels puts the meta element of each resource last. The rules have their places in the table by
+// then, so that they keep them.
 func (c *compiler) labels() {
 	if !c.engine.options["labels"] {
 		return
@@ -50,8 +52,9 @@ func (c *compiler) labels() {
 	}
 }
 
-// masks marks the members of n of which a reason is written when they go: those that go to hide an identifier and have a
-// value of one type. Groups write reasons of their own; an element with a modifier takes its holder with it.
+// masks marks the members of n of which a reason is written when they go: those that go to hide an
+// identifier and have a value of one type. Groups write reasons of their own; an element with a
+// modifier takes its holder with it.
 func (c *compiler) masks(n *node) {
 	for name, child := range n.children {
 		switch child.method {
@@ -71,7 +74,8 @@ const (
 	maxMasked = 256
 )
 
-// mask appends, in the place of the member n whose value began at in and went, why it is absent, and reports whether it did.
+// mask appends, in the place of the member n whose value began at in and went, why it is absent,
+// and reports whether it did.
 func (t *transformer) mask(n *node, in int, kept bool) bool {
 	if t.facts.masked == maxMasked {
 		return false
@@ -85,8 +89,9 @@ func (t *transformer) mask(n *node, in int, kept bool) bool {
 	return ok
 }
 
-// absence appends why the value of a member, or of the primitive's extensions for a name with a "_", is absent. FHIR puts that
-// into _name for a primitive, and into the element itself for others. It reports whether it did: there is no value in null.
+// absence appends why the value of a member, or of the primitive's extensions for a name with a
+// "_", is absent. FHIR puts that into _name for a primitive, and into the element itself for
+// others. It reports whether it did: there is no value in null.
 func (t *transformer) absence(name string, value scanner, kept bool) bool {
 	array := value.b[value.i] == '['
 	if array && !value.enter() || value.b[value.i] == '[' || value.b[value.i] == 'n' && name[0] != '_' {
@@ -159,8 +164,8 @@ func newLabeled(r *node) *labeled {
 	return &labeled{&meta, old.children["security"] != nil && old.children["security"].method == coding}
 }
 
-// labels appends the meta element of the resource at hand, which has been read, with labels that say what was done to it.
-// Contained resources get none: FHIR wants no security there.
+// labels appends the meta element of the resource at hand, which has been read, with labels that
+// say what was done to it. Contained resources get none: FHIR wants no security there.
 func (t *transformer) labels(l *labeled, kept bool) bool {
 	object := t.scanner
 	object.i = t.holder

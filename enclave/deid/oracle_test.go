@@ -132,8 +132,10 @@ func (o *oracle) text(l leaf, v string) bool {
 		case "Identifier.value", "Resource.id", "DomainResource.id":
 			return leafSurrogate.MatchString(v)
 		case "Reference.reference":
-			tail, entry := strings.CutPrefix(v, "urn:anchorhold:surrogate:") // names one entry of a Bundle to another
-			if v == "#" {                                                    // from a contained resource to its record
+			// names one entry of a Bundle to another
+			tail, entry := strings.CutPrefix(v, "urn:anchorhold:surrogate:")
+			// from a contained resource to its record
+			if v == "#" {
 				return strings.Contains(l.path, ".contained:")
 			}
 			return leafReference.MatchString(v) || entry && strings.HasPrefix(l.path, "Bundle.entry.") && leafSurrogate.MatchString(tail)

@@ -128,7 +128,8 @@ func (t *transformer) quantity(n *node) bool {
 	return true
 }
 
-// unitTells reports whether a number in a unit that is none of time may be an age, an identifier or a position.
+// unitTells reports whether a number in a unit that is none of time may be an age, an identifier or
+// a position.
 func (t *transformer) unitTells(n *node, a *amount, coded bool) bool {
 	switch {
 	case t.unitless(n, a, coded):
@@ -144,8 +145,9 @@ func (t *transformer) unitTells(n *node, a *amount, coded bool) bool {
 	return abs(value(a.value)) > ageCap && (a.bare(coded) && t.personal() || len(t.engine.personal) > 0 && t.question().personal)
 }
 
-// unitless reports whether a is a number of nothing: no unit, or one that means 1, as {score} does. A percentage has a unit.
-// So has a number with a listed unit in words, but for words that mean no more than "one".
+// unitless reports whether a is a number of nothing: no unit, or one that means 1, as {score} does.
+// A percentage has a unit. So has a number with a listed unit in words, but for words that mean no
+// more than "one".
 func (t *transformer) unitless(n *node, a *amount, coded bool) bool {
 	u, k := a.code, a.byCode
 	if !coded {

@@ -5,13 +5,17 @@ import (
 	"slices"
 )
 
-// A number without a unit is an answer, and only the question says to what: 95 may be a score or an age, 1931 a count or a
-// year of birth. No list of such questions is ever complete, so the list is of those that are known to ask for something else.
+// A number without a unit is an answer, and only the question says to what: 95 may be a score or an
+// age, 1931 a count or a year of birth. No list of such questions is ever complete, so the list is
+// of those that are known to ask for something else.
 
-// question is one object of a record, and what is known of the question that the numbers in it answer.
+// question is one object of a record, and what is known of the question that the numbers in it
+// answer.
 type question struct {
-	at     int  // where the object begins
-	holder int  // place in the list of the object whose question it shares; -1 for one that has its own, or none
+	at int // where the object begins
+	// place in the list of the object whose question it shares; -1 for one that has its own, or
+	// none
+	holder int
 	known  bool // to be harmless
 	// personal is set when its own code is of the list of personal questions.
 	personal bool
@@ -20,8 +24,8 @@ type question struct {
 // maxQuestions is how many objects a worker keeps room for from record to record.
 const maxQuestions = 1 << 12
 
-// sharesQuestion reports whether an element says nothing of its own: numbers in it answer the question of the object that holds them.
-// Extensions and contained resources are not among them.
+// sharesQuestion reports whether an element says nothing of its own: numbers in it answer the
+// question of the object that holds them. Extensions and contained resources are not among them.
 func sharesQuestion(name []byte) bool {
 	switch string(name) {
 	case "answer", "low", "high", "numerator", "denominator", "referenceRange":
@@ -44,7 +48,8 @@ func (t *transformer) ask() {
 	t.questions(&s, -1)
 }
 
-// questions lists the objects in the value at hand, in the order in which they begin, and moves behind it.
+// questions lists the objects in the value at hand, in the order in which they begin, and moves
+// behind it.
 func (t *transformer) questions(s *scanner, holder int) {
 	switch s.b[s.i] {
 	case '{':
@@ -62,8 +67,8 @@ func (t *transformer) object(s *scanner, holder int) {
 	f := &t.facts
 	here, coded := len(f.questions), false
 	f.questions = append(f.questions, question{at: s.i, holder: holder})
-	// An object may have two codes, one of which FHIR does not know: both must be harmless. An answer
-	// has none of its own.
+	// An object may have two codes, one of which FHIR does not know: both must be harmless. An
+	// answer has none of its own.
 	own := func(harmless, personal bool) {
 		if q := &f.questions[here]; holder < 0 {
 			q.known, q.personal = harmless && (q.known || !coded), q.personal || personal
@@ -91,8 +96,8 @@ func (t *transformer) object(s *scanner, holder int) {
 	}
 }
 
-// isPersonal reports whether a code, or a part of the id of a question, is of the list. Forms nest the codes of their
-// questions in ids: /54127-6/30525-0.
+// isPersonal reports whether a code, or a part of the id of a question, is of the list. Forms nest
+// the codes of their questions in ids: /54127-6/30525-0.
 func (t *transformer) isPersonal(code []byte) bool {
 	for part := range bytes.SplitSeq(code, []byte{'/'}) {
 		if t.engine.personal[string(part)] {
@@ -104,8 +109,8 @@ func (t *transformer) isPersonal(code []byte) bool {
 
 const loincSystem = "http://loinc.org"
 
-// isHarmless reports whether a CodeableConcept has codes, and only such as are known to be harmless: beside one that is
-// unknown, the other may be there to hide it.
+// isHarmless reports whether a CodeableConcept has codes, and only such as are known to be
+// harmless: beside one that is unknown, the other may be there to hide it.
 func (t *transformer) isHarmless(s scanner) bool {
 	c, ok := s.find("coding")
 	if !ok || c.b[c.i] != '[' {
@@ -139,7 +144,8 @@ func (t *transformer) asksPersonal(s scanner) bool {
 	return false
 }
 
-// harmless reports whether the numbers of the group at hand answer a question that is known to be harmless.
+// harmless reports whether the numbers of the group at hand answer a question that is known to be
+// harmless.
 func (t *transformer) harmless() bool {
 	if len(t.engine.harmless) == 0 {
 		return false
@@ -195,8 +201,8 @@ func (c *compiler) questioned(s *line) {
 	}
 }
 
-// tells reports whether a number without a unit, or in one that is another number, may be an age over the cap, a year of birth, or stand for something that
-// names a person.
+// tells reports whether a number without a unit, or in one that is another number, may be an age
+// over the cap, a year of birth, or stand for something that names a person.
 func (t *transformer) tells(n *node, number []byte, unit float64) bool {
 	x := abs(value(number)) * unit
 	switch {
@@ -210,8 +216,8 @@ func (t *transformer) tells(n *node, number []byte, unit float64) bool {
 	return (t.datesAge(x) || isPosition(number) || digits(number) > maxWhole) && !t.harmless()
 }
 
-// personal reports whether the record asks one of the questions of the list: then no number over the cap stays, whatever it
-// is said to count.
+// personal reports whether the record asks one of the questions of the list: then no number over
+// the cap stays, whatever it is said to count.
 func (t *transformer) personal() bool {
 	if len(t.engine.personal) == 0 {
 		return false
@@ -220,9 +226,9 @@ func (t *transformer) personal() bool {
 	return t.facts.personal
 }
 
-// isPosition reports whether a number may be a latitude or longitude. Two digits after the point are
-// exact to a mile. Negative numbers are longitudes of America, and rarely scores or counts. A number
-// with an exponent may have any digits.
+// isPosition reports whether a number may be a latitude or longitude. Two digits after the point
+// are exact to a mile. Negative numbers are longitudes of America, and rarely scores or counts. A
+// number with an exponent may have any digits.
 func isPosition(number []byte) bool {
 	_, places, _ := bytes.Cut(number, []byte{'.'})
 	x := value(number)

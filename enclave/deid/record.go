@@ -10,7 +10,8 @@ func (t *transformer) Resource(dst, b []byte, s *stream.Sink) ([]byte, stream.Ve
 	return t.work(dst, b, s, t.top)
 }
 
-// work makes b the record at hand for a rewriting that says where in the list its type stands, or -1, and with which code it is rejected.
+// work makes b the record at hand for a rewriting that says where in the list its type stands, or
+// -1, and with which code it is rejected.
 func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, code.Record)) (out []byte, v stream.Verdict) {
 	t.out, t.start, t.sink = dst, len(dst), s
 	t.scanner = scanner{b: b, max: t.max, steps: t.steps, scratch: t.scratch[:0]}
@@ -27,7 +28,8 @@ func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, c
 		v.Code, t.at = code.RecordTooCostly, 0
 	}
 	out, v.At, v.Steps = t.out, t.at, t.steps.Used()
-	t.out, t.sink, t.kind, t.full, t.locals, t.links = nil, nil, nil, nil, nil, nil // an idle worker holds no record
+	// an idle worker holds no record
+	t.out, t.sink, t.kind, t.full, t.locals, t.links = nil, nil, nil, nil, nil, nil
 	t.scanner = scanner{max: t.max, steps: t.steps, scratch: t.scratch[:0]}
 	if cap(t.scratch) > 64<<10 {
 		t.scratch = nil
@@ -38,8 +40,8 @@ func (t *transformer) work(dst, b []byte, s *stream.Sink, rewrite func() (int, c
 // Forget lets go of the keys that the worker was given; HMAC's copies of them are not within reach.
 func (t *transformer) Forget() { t.keyed, t.shifter = nil, nil }
 
-// begin makes the value at hand the record, of which nothing is known yet. What was known of the record
-// before must not decide about this one, and its place may lie beyond the end of this one.
+// begin makes the value at hand the record, of which nothing is known yet. What was known of the
+// record before must not decide about this one, and its place may lie beyond the end of this one.
 func (t *transformer) begin() {
 	t.root, t.inside, t.answer, t.locals, t.address.known = t.i, false, false, nil, false
 	t.within, t.links = nil, t.links[:0]

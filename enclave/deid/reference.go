@@ -15,8 +15,8 @@ const noSurrogate = "-"
 
 // put appends the place of a surrogate, or the surrogate where a key makes it.
 func (t *transformer) put(k stream.Kind, scope, id []byte) {
-	// A record's own id is the scope of each reference to what it contains: one of a million bytes would be hashed, and kept for the
-	// crosswalk, as often.
+	// A record's own id is the scope of each reference to what it contains: one of a million bytes
+	// would be hashed, and kept for the crosswalk, as often.
 	if !t.steps.Spend(len(scope) + len(id)) {
 		t.out = append(t.out, noSurrogate...)
 		return

@@ -11,7 +11,8 @@ import (
 	"anchorhold/enclave/deid"
 )
 
-// counts returns the lines of the report for some rules, and all that it says was dropped as unknown.
+// counts returns the lines of the report for some rules, and all that it says was dropped as
+// unknown.
 func counts(r *deid.Report, paths ...string) string {
 	var b strings.Builder
 	for _, c := range r.ByRule {
@@ -27,8 +28,9 @@ func counts(r *deid.Report, paths ...string) string {
 	return b.String()
 }
 
-// What the report counts as kept is in the output, and what it counts as removed is not: also where the holder of a value goes, where
-// the record is rejected, and where a contained resource is read twice.
+// What the report counts as kept is in the output, and what it counts as removed is not: also where
+// the holder of a value goes, where the record is rejected, and where a contained resource is read
+// twice.
 func TestReportCountsWhatBecameOfValues(t *testing.T) {
 	in := strings.Join([]string{
 		`{"resourceType":"Patient","id":"1","birthDate":"1980-01-02","name":[{"family":"x"}],"address":[{"postalCode":"66801"},{"postalCode":"x","city":"y"}]}`,
@@ -52,7 +54,8 @@ C Patient.birthDate year 3-1
 	}
 }
 
-// A name with a dot in it gives members of two holders one path. The report is the same each time nevertheless.
+// A name with a dot in it gives members of two holders one path. The report is the same each time
+// nevertheless.
 func TestReportHasOneOrder(t *testing.T) {
 	in := `{"resourceType":"Condition","id":"1","subject":{"reference":"Patient/1","display":"x"},"subject.display":1}
 {"resourceType":"Condition","id":"2","subject.display":1}`
@@ -95,8 +98,8 @@ func TestReportBoundsNamesFromRecords(t *testing.T) {
 	}
 }
 
-// What a worker has met before must not show in what the report names (same input, same bytes): names that only rejected records had,
-// in a block of their own, with one worker and with many.
+// What a worker has met before must not show in what the report names (same input, same bytes):
+// names that only rejected records had, in a block of their own, with one worker and with many.
 func TestReportDoesNotDependOnWorkers(t *testing.T) {
 	var in strings.Builder
 	for i := range 400 {

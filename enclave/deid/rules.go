@@ -109,7 +109,8 @@ type node struct {
 	// modifier marks an element that changes what its holder says: when it
 	// cannot be kept the holder goes too.
 	modifier bool
-	// fixed marks a number of which FHIR says what it counts: a position, an amount, a price. It answers no question.
+	// fixed marks a number of which FHIR says what it counts: a position, an amount, a price. It
+	// answers no question.
 	fixed bool
 	// answers marks an element value[x]: what stands in it may be the answer to a question.
 	answers bool
@@ -188,8 +189,10 @@ type Engine struct {
 	types     []string
 	kinds     map[string]int
 	resources map[string]*resource
-	personal  map[string]bool // codes of questions that numbers answer by an age, a date of birth, a place
-	// harmless are codes of questions, by their system, that no number answers by an age, a year or an identifier.
+	// codes of questions that numbers answer by an age, a date of birth, a place
+	personal map[string]bool
+	// harmless are codes of questions, by their system, that no number answers by an age, a year or
+	// an identifier.
 	harmless map[string]map[string]bool
 	issuers  map[string]bool // systems of identifiers that stay
 	options  map[string]bool

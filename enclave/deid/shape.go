@@ -146,10 +146,10 @@ func (s shape) fits(b []byte) bool {
 	return only(b, digit|letter|dash|joint) && digits(b) <= maxDigits && !dayShaped(b) && !telling(b)
 }
 
-// telling reports whether b, of few digits, says something else in the place of a code: an age over the
-// cap (95, 095, 95.0, 95-years), a year (born-1931, 2019Q1), a day (12-31, 15-Mar), a time of day
-// (14:35), a county (075) or a position (42.36, -71). Codes of HL7 that are numbers over the cap are
-// listed system by system.
+// telling reports whether b, of few digits, says something else in the place of a code: an age over
+// the cap (95, 095, 95.0, 95-years), a year (born-1931, 2019Q1), a day (12-31, 15-Mar), a time of
+// day (14:35), a county (075) or a position (42.36, -71). Codes of HL7 that are numbers over the
+// cap are listed system by system.
 func telling(b []byte) bool {
 	rows, words := 0, 0 // of digits, of letters
 	var over, year, age, month bool

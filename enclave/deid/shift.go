@@ -87,9 +87,10 @@ func (t *transformer) whose() {
 	}
 }
 
-// onlyPatient returns the id of the one patient among those that an array of objects refers to by their member below: the
-// participants of an appointment, the records that a person links. Two patients leave the record without one; so does a
-// reference that does not say of what it is, for it may be of a second.
+// onlyPatient returns the id of the one patient among those that an array of objects refers to by
+// their member below: the participants of an appointment, the records that a person links. Two
+// patients leave the record without one; so does a reference that does not say of what it is, for
+// it may be of a second.
 func (t *transformer) onlyPatient(f scanner, below string) (id []byte, ok bool) {
 	if f.b[f.i] != '[' {
 		return nil, false

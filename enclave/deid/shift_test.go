@@ -47,13 +47,15 @@ func moved(date string, days int) string {
 func TestShiftedDates(t *testing.T) {
 	days := offset(options().Values[deid.ShiftKey], "p")
 	for was, want := range map[string]string{
-		"2004-02-29":                      moved("2004-02-29", days), // a leap day
-		"2000-12-31":                      moved("2000-12-31", days),
-		"2011-07":                         moved("2011-07-15", days)[:7],
-		"2011":                            moved("2011-07-02", days)[:4],
-		"2011-07-01T22:30:00-04:00":       moved("2011-07-01", days) + "T22:30:00Z", // its own day, not that of UTC
-		"2011-07-01T22:30:00.123456Z":     moved("2011-07-01", days) + "T22:30:00.123Z",
-		"2016-12-31T23:59:60Z":            moved("2016-12-31", days) + "T23:59:60Z", // a leap second
+		"2004-02-29": moved("2004-02-29", days), // a leap day
+		"2000-12-31": moved("2000-12-31", days),
+		"2011-07":    moved("2011-07-15", days)[:7],
+		"2011":       moved("2011-07-02", days)[:4],
+		// its own day, not that of UTC
+		"2011-07-01T22:30:00-04:00":   moved("2011-07-01", days) + "T22:30:00Z",
+		"2011-07-01T22:30:00.123456Z": moved("2011-07-01", days) + "T22:30:00.123Z",
+		// a leap second
+		"2016-12-31T23:59:60Z":            moved("2016-12-31", days) + "T23:59:60Z",
 		"2026-12-31":                      moved("2026-12-31", days),
 		"2027-01-01":                      "", // after the reference date
 		"1936-12-31":                      "", // tells an age over 89
@@ -88,7 +90,8 @@ func TestShiftedDates(t *testing.T) {
 	}
 }
 
-// afterPatient returns what comes of a record that follows one of a patient: that patient's offset must not stay.
+// afterPatient returns what comes of a record that follows one of a patient: that patient's offset
+// must not stay.
 func afterPatient(t *testing.T, in string) string {
 	t.Helper()
 	const patient = `{"resourceType":"Condition","subject":{"reference":"Patient/p"},"onsetDateTime":"2011-07-01"}`

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// stateCodes are the States, the District of Columbia, territories and armed forces of the USPS: their codes by name, by
-// abbreviation and by code, each in the form that plainState gives it.
+// stateCodes are the States, the District of Columbia, territories and armed forces of the USPS:
+// their codes by name, by abbreviation and by code, each in the form that plainState gives it.
 var stateCodes = func() map[string]string {
 	codes := map[string]string{"UM": "UM"}
 	for pair := range strings.SplitSeq(stateNames+"|"+stateAbbreviations, "|") {
@@ -32,7 +32,8 @@ const stateAbbreviations = `ALA:AL|ARIZ:AZ|ARK:AR|CALIF:CA|COLO:CO|CONN:CT|DEL:D
 	`MISS:MS|MONT:MT|NEBR:NE|NEB:NE|NEV:NV|N CAROLINA:NC|S CAROLINA:SC|N DAKOTA:ND|S DAKOTA:SD|W VIRGINIA:WV|N H:NH|N J:NJ|N M:NM|N Y:NY|N C:NC|N D:ND|` +
 	`OKLA:OK|ORE:OR|PENN:PA|PENNA:PA|R I:RI|S C:SC|S D:SD|TENN:TN|TEX:TX|W VA:WV|WASH:WA|WIS:WI|WISC:WI|WYO:WY|D C:DC|P R:PR`
 
-// stateOf returns the code of the State that a text names, or nothing: what names none may name a town.
+// stateOf returns the code of the State that a text names, or nothing: what names none may name a
+// town.
 func stateOf(text []byte) string {
 	var room [maxState]byte
 	plain := plainState(room[:0], text)
@@ -61,8 +62,8 @@ func stateOf(text []byte) string {
 // maxState bounds a text that may name a State.
 const maxState = 48
 
-// plainState appends a text in capital letters, with single spaces for what stands between words, and without full stops and
-// apostrophes. A text that is too long gives nothing.
+// plainState appends a text in capital letters, with single spaces for what stands between words,
+// and without full stops and apostrophes. A text that is too long gives nothing.
 func plainState(dst, text []byte) []byte {
 	if len(text) > maxState {
 		return dst

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// What names a State stays as its code, in whatever spelling; what names a town, or a town and a State, goes.
+// What names a State stays as its code, in whatever spelling; what names a town, or a town and a
+// State, goes.
 func TestSpellingsOfStates(t *testing.T) {
 	for text, want := range map[string]string{
 		"CA": "CA", "ca": "CA", " Ca ": "CA", "US-CA": "CA", "us-ca": "CA", "California": "CA", "CALIFORNIA": "CA", "Calif.": "CA",

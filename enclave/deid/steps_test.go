@@ -15,7 +15,8 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// mostPerByte is how many steps a record may take for each of its bytes: half of what the budget has.
+// mostPerByte is how many steps a record may take for each of its bytes: half of what the budget
+// has.
 const mostPerByte = 8
 
 // steps returns the steps of one record and the code it is rejected with, if it is.
@@ -34,7 +35,8 @@ func steps(t *testing.T, e *deid.Engine, record string) (n int, c string) {
 	return counter.Steps(), c
 }
 
-// linear fails the test when what a record grows by costs more the longer it already is, from 10 elements to 10 and 100 times as many.
+// linear fails the test when what a record grows by costs more the longer it already is, from 10
+// elements to 10 and 100 times as many.
 func linear(t *testing.T, e *deid.Engine, name string, record func(n int) string) {
 	t.Helper()
 	var size, took [3]float64
@@ -64,8 +66,8 @@ var everyMethod = map[string]string{
 	"age-from": "extension http://x.example/e age-from X", "year-from": "extension http://x.example/e year-from X",
 }
 
-// methodRules is a rule file in which elements x and y have the method, in the resource and in a group, and others all that methods
-// ask of a record.
+// methodRules is a rule file in which elements x and y have the method, in the resource and in a
+// group, and others all that methods ask of a record.
 func methodRules(word string) string {
 	var b strings.Builder
 	rule := everyMethod[word]
@@ -88,8 +90,8 @@ func methodRules(word string) string {
 	return b.String()
 }
 
-// Every method over every shape: none takes more than its size. The parts that rules ask for stand behind it, where a search for them has
-// to pass over all of it.
+// Every method over every shape: none takes more than its size. The parts that rules ask for stand
+// behind it, where a search for them has to pass over all of it.
 func TestStepsOfEveryMethodAreLinear(t *testing.T) {
 	words := deid.MethodWords()
 	if len(words) != deid.WordedMethods {
@@ -182,7 +184,8 @@ func TestStepsOfAttacksAreLinear(t *testing.T) {
 	}
 }
 
-// A search that passes over a long number or over white space is charged as one over a long string is.
+// A search that passes over a long number or over white space is charged as one over a long string
+// is.
 func TestSearchesAreChargedForAllThatTheyPass(t *testing.T) {
 	const n = 20_000
 	for name, long := range map[string]string{
@@ -195,8 +198,8 @@ func TestSearchesAreChargedForAllThatTheyPass(t *testing.T) {
 	}
 }
 
-// A record whose id has as many bytes as it has references to what it contains: each would be hashed with the id, and kept for the
-// crosswalk. It is rejected after work that its length bounds.
+// A record whose id has as many bytes as it has references to what it contains: each would be
+// hashed with the id, and kept for the crosswalk. It is rejected after work that its length bounds.
 func TestLongIdsInManyReferencesAreTooCostly(t *testing.T) {
 	record := func(id, references int) string {
 		return `{"resourceType":"Patient","id":"` + strings.Repeat("a", id) + `","contained":[{"resourceType":"Practitioner","id":"p"}],"generalPractitioner":[{}` +
@@ -246,13 +249,15 @@ func (e traced) NewWorker(j *stream.Job) (stream.Worker, error) {
 // nestedRules are rules without end: an extension that holds its like.
 const nestedRules = minimal + "  extension http://x.example/e Level\ntype Level\n  ok boolean\n  extension http://x.example/e Level\n"
 
-// nested is a record of so many levels, each with its address behind the next and an array of n small values.
+// nested is a record of so many levels, each with its address behind the next and an array of n
+// small values.
 func nested(levels, n int) string {
 	return `{"resourceType":"Patient"` + strings.Repeat(`,"extension":[{"a":[1`+strings.Repeat(",1", n)+"]", levels) +
 		strings.Repeat(`,"url":"http://x.example/e"}]`, levels) + `}`
 }
 
-// Nesting ends the work where it is too deep: 4,900 levels, each searched for what stands behind the next, are a square too.
+// Nesting ends the work where it is too deep: 4,900 levels, each searched for what stands behind
+// the next, are a square too.
 func TestNestingStopsTheWork(t *testing.T) {
 	e, err := deid.Compile([]byte(nestedRules))
 	if err != nil {
@@ -266,7 +271,8 @@ func TestNestingStopsTheWork(t *testing.T) {
 	}
 }
 
-// What a search passes over is charged, or it would be done for nothing: here every level has all that lie in it searched.
+// What a search passes over is charged, or it would be done for nothing: here every level has all
+// that lie in it searched.
 func TestSearchesAreCharged(t *testing.T) {
 	e, err := deid.Compile([]byte(nestedRules))
 	if err != nil {
@@ -278,7 +284,8 @@ func TestSearchesAreCharged(t *testing.T) {
 	}
 }
 
-// Ordinary records stay far below their budget, whatever the preset, and so does a Bundle as long as a record may be.
+// Ordinary records stay far below their budget, whatever the preset, and so does a Bundle as long
+// as a record may be.
 func TestOrdinaryRecordsAreFarBelowTheirBudget(t *testing.T) {
 	in := sample(t, 20).records
 	if dir := os.Getenv("VECTORS"); dir != "" {

@@ -169,7 +169,8 @@ func TestLongestRecord(t *testing.T) {
 				o := options()
 				o.MaxRecord = size
 				head, tail := `{"resourceType":"Patient","x":"`, `"}`
-				long := head + strings.Repeat("y", size+extra-1-len(head)-len(tail)) + tail // size-1, size, size+1
+				// size-1, size, size+1
+				long := head + strings.Repeat("y", size+extra-1-len(head)-len(tail)) + tail
 				_, report := processWith(t, long+end, o)
 				if want := int64(extra / 2); report.RecordsRejected != want || report.RecordsIn != 1 {
 					t.Errorf("record of %d bytes, end %q, limit %d: got %d rejected, want %d", len(long), end, size, report.RecordsRejected, want)
@@ -325,7 +326,8 @@ func TestBrokenStreams(t *testing.T) {
 	}
 }
 
-// TestPanicsOutsideTheRules fail the job and not the process: in decodes frames that a tenant of the same enclave has sealed.
+// TestPanicsOutsideTheRules fail the job and not the process: in decodes frames that a tenant of
+// the same enclave has sealed.
 func TestPanicsOutsideTheRules(t *testing.T) {
 	defer goleak.VerifyNone(t)
 	e, in := safeHarbor(t), mixed(t, 2_000)

@@ -2,11 +2,11 @@ package deid
 
 import "bytes"
 
-// What one number tells depends on the years that stay in the record. They are found once for a record, by reading all of
-// it, and only for a record with a number that may be an age.
+// What one number tells depends on the years that stay in the record. They are found once for a
+// record, by reading all of it, and only for a record with a number that may be an age.
 
-// datesAge reports whether a time in years that may be somebody's age tells, with a year that stays in the record, that the
-// person is over the cap on the reference date: 30 in 1960.
+// datesAge reports whether a time in years that may be somebody's age tells, with a year that stays
+// in the record, that the person is over the cap on the reference date: 30 in 1960.
 func (t *transformer) datesAge(years float64) bool {
 	if years == 0 || years > ageCap {
 		return false // one over the cap has a rule of its own
@@ -25,8 +25,9 @@ func (t *transformer) datesAge(years float64) bool {
 	return years+float64(t.year-f.oldest) > ageCap
 }
 
-// oldestWritten returns a year that is not after any year that may stay in the record. It is found once for a record, by a
-// search for strings that begin like a date before 2000, whether they stay or not.
+// oldestWritten returns a year that is not after any year that may stay in the record. It is found
+// once for a record, by a search for strings that begin like a date before 2000, whether they stay
+// or not.
 func (t *transformer) oldestWritten() int {
 	f := &t.facts
 	if !f.searched {
@@ -39,8 +40,8 @@ func (t *transformer) oldestWritten() int {
 	return f.earliest
 }
 
-// earliest returns the smallest of the years 1900 to 1999 with which a string in b begins as a FHIR date does, or 2000.
-// No string in b may hold an escape that begins with \u.
+// earliest returns the smallest of the years 1900 to 1999 with which a string in b begins as a FHIR
+// date does, or 2000. No string in b may hold an escape that begins with \u.
 func earliest(b []byte) int {
 	least := 2000
 	for {

@@ -7,8 +7,8 @@ var _ stream.Tracer = (*transformer)(nil)
 // Trace has f told what becomes of values; see stream.Tracer.
 func (t *transformer) Trace(f func(stream.Touch)) { t.trace = f }
 
-// applied counts a value that the rule of n was applied to, and tells of it. in and out are where it began, in the record and in the
-// output.
+// applied counts a value that the rule of n was applied to, and tells of it. in and out are where
+// it began, in the record and in the output.
 func (t *transformer) applied(n *node, in, out int, kept bool) bool {
 	t.sink.Applied(n.row, kept)
 	if kept {

@@ -97,7 +97,8 @@ func TestHostileRecordsTakeLinearTime(t *testing.T) {
 		"escapes":    patient(`"gender":"` + strings.Repeat(`\\`, 3<<20) + `"`),
 		"brackets":   patient(`"x":` + strings.Repeat("[", 60) + many("0") + strings.Repeat("]", 60)),
 	} {
-		// Processor time: a busy machine must not fail the test. Quadratic work on this many elements takes many minutes.
+		// Processor time: a busy machine must not fail the test. Quadratic work on this many
+		// elements takes many minutes.
 		before := cputime.Self()
 		one(t, in)
 		if used := cputime.Self() - before; used > time.Minute {

@@ -110,8 +110,8 @@ func component(b []byte, annotations map[string]bool) bool {
 // maxPower is the greatest exponent in a unit: in a greater one something else may hide, as in a95.
 const maxPower = 24
 
-// isFactor reports whether a number may be part of a unit: 24 h, 100 cells, 1000. Another one over the
-// cap may be an age, and belongs to the value.
+// isFactor reports whether a number may be part of a unit: 24 h, 100 cells, 1000. Another one over
+// the cap may be an age, and belongs to the value.
 func isFactor(b []byte) bool {
 	return len(b) <= maxDigits+1 && (number(b) <= ageCap || b[0] == '1' && len(bytes.TrimRight(b, "0")) == 1)
 }

@@ -11,7 +11,8 @@ func TestUnitsAreUnits(t *testing.T) {
 	for unit, want := range map[string]bool{
 		"mg": true, "mg/dL": true, "mm[Hg]": true, "10*3/uL": true, "10*-9": true, "/[HPF]": true, "{tablet}": true, "[iU]/L": true, "kg/m2": true,
 		"mg/kg/d": true, "%": true, "mL/min/{1.73_m2}": true, "{score}": true, "m2.s-1": true, "mg/(24.h)": true, "[in_i]": true, "meq/L": true, "Cel": true,
-		"U": true, "mmol/mol{creat}": true, "ug/{dose}": true, "1": true, "mosm/kg": true, "umol/L": true, "ng/mL{FEU}": true, "[degF]": true, "deg": false, // an angle may be a latitude
+		// an angle may be a latitude
+		"U": true, "mmol/mol{creat}": true, "ug/{dose}": true, "1": true, "mosm/kg": true, "umol/L": true, "ng/mL{FEU}": true, "[degF]": true, "deg": false,
 		"mcg": true, "mEq": true, "tablet": true, // words that stand in place of a code
 		"JohnSmith": false, "mg{John_Smith}": false, "{Smith}": false, "mg{": false, "mg}": false, "{}": false, "mg{tablet}x": false, "": false,
 		"mg//dL": false, "(mg": false, "mg)": false, "[Smith]": false, "mg[Smith]": false, "mg.": false, "-2": false, "2-": false, "[[iU]": false, "mg((": false,

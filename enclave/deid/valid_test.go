@@ -11,7 +11,8 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// A reader of FHIR could not say what a contained resource has to do with the record to which nothing of it leads (dom-3).
+// A reader of FHIR could not say what a contained resource has to do with the record to which
+// nothing of it leads (dom-3).
 func TestContainedResourcesThatNothingRefersToGo(t *testing.T) {
 	contained := func(rest string) string { return `{"resourceType":"Patient","id":"p"` + rest + `}` }
 	for name, test := range map[string]struct {

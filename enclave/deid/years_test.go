@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// An age that a kept year turns into one over 89 goes wherever the year is written and however. The search for old years
-// must not miss one that the rules keep.
+// An age that a kept year turns into one over 89 goes wherever the year is written and however. The
+// search for old years must not miss one that the rules keep.
 func TestAgeGoesWithEveryFormOfAnOldYear(t *testing.T) {
 	const age = `"onsetAge":{"value":30,"unit":"a","system":"http://unitsofmeasure.org","code":"a"}`
 	for _, year := range []string{

@@ -64,8 +64,9 @@ func number1(i Item) (Decimal, bool) {
 	return Decimal{}, false
 }
 
-// quantities returns both sides as Quantity, when one of them is. It's an error when one is a FHIR Quantity that isn't
-// one of FHIRPath and the other side is a Quantity or a number: then any answer could be wrong.
+// quantities returns both sides as Quantity, when one of them is. It's an error when one is a FHIR
+// Quantity that isn't one of FHIRPath and the other side is a Quantity or a number: then any answer
+// could be wrong.
 func quantities(a, b Item) (x, y Quantity, ok bool, err error) {
 	x, i := quantity1(a)
 	y, j := quantity1(b)

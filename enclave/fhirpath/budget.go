@@ -2,15 +2,16 @@ package fhirpath
 
 import "math/big"
 
-// What the work of an evaluation is counted in: an operation is a step, and so is each item that it looks at, each comparison, and
-// so many bytes of text. What an operation gives is paid for by whoever makes it, before the next one reads it: $total can be long, and
-// costs nothing to name.
+// What the work of an evaluation is counted in: an operation is a step, and so is each item that it
+// looks at, each comparison, and so many bytes of text. What an operation gives is paid for by
+// whoever makes it, before the next one reads it: $total can be long, and costs nothing to name.
 const (
 	bytesPerStep    = 64   // of text that is read or made
 	comparedPerStep = 1024 // of text that is compared
 )
 
-// result counts what an operation has given: its items, and the text that it has computed. Text of the resource is there anyway.
+// result counts what an operation has given: its items, and the text that it has computed. Text of
+// the resource is there anyway.
 func (ev *evaluator) result(e *expr, out []Item) error {
 	if len(out) > maxItems {
 		return ev.fail(e, ErrBudget)
@@ -29,14 +30,16 @@ func (ev *evaluator) result(e *expr, out []Item) error {
 			}
 		}
 	}
-	// Strings that grow by one item each time come to no more than maxText, and all that they were before to its square.
+	// Strings that grow by one item each time come to no more than maxText, and all that they were
+	// before to its square.
 	if ev.room -= made; ev.room < 0 {
 		return ev.fail(e, ErrBudget)
 	}
 	return ev.spend(e, len(out)/8+made/bytesPerStep)
 }
 
-// weigh counts what it takes to read a value: of a Quantity all members are looked at, and those that R4 does not define can be many.
+// weigh counts what it takes to read a value: of a Quantity all members are looked at, and those
+// that R4 does not define can be many.
 func (ev *evaluator) weigh(e *expr, i Item) error {
 	if n, ok := i.(*Node); ok && len(n.fields) > 8 {
 		return ev.spend(e, len(n.fields)/8)
@@ -52,7 +55,8 @@ const (
 // measured counts what it takes to compute with two values.
 func (ev *evaluator) measured(e *expr, x, y Item) error { return ev.spend(e, measuring(x, y)) }
 
-// measuring is the steps of an operation on two values, when they are quantities in different units or with exact numbers.
+// measuring is the steps of an operation on two values, when they are quantities in different units
+// or with exact numbers.
 func measuring(x, y Item) int {
 	p, ok := x.(Quantity)
 	q, ok2 := y.(Quantity)

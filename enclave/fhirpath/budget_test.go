@@ -27,8 +27,8 @@ func took(t *testing.T, expression, record string) (int, error) {
 	return b.Used(), err
 }
 
-// Work that is a square of the record is charged as one, or it would be done for nothing: the loop is over names, and what is looked at
-// within it grows too.
+// Work that is a square of the record is charged as one, or it would be done for nothing: the loop
+// is over names, and what is looked at within it grows too.
 func TestSquaresAreCharged(t *testing.T) {
 	for _, c := range []struct{ name, expression string }{
 		{"a list that is only named", "name.aggregate($total | $this, {}).count()"},
@@ -52,7 +52,8 @@ func TestSquaresAreCharged(t *testing.T) {
 			}
 			used = append(used, got)
 		}
-		// Ten times the size is a hundred times the work; at so small sizes some of it is linear still.
+		// Ten times the size is a hundred times the work; at so small sizes some of it is linear
+		// still.
 		if used[1] < 20*used[0] {
 			t.Errorf("%s: got %d steps, and %d for ten times the size, want a square", c.name, used[0], used[1])
 		}
@@ -63,7 +64,8 @@ func TestSquaresAreCharged(t *testing.T) {
 func TestTextsTogetherAreBounded(t *testing.T) {
 	names := `{"resourceType":"Patient","name":[{"family":"a"}` + strings.Repeat(`,{"family":"a"}`, 19_999) + `]}`
 	for expression, want := range map[string]error{
-		"name.family.aggregate($total & $this, '').length()":                                                fhirpath.ErrBudget, // 20,000 squared, halved
+		// 20,000 squared, halved
+		"name.family.aggregate($total & $this, '').length()":                                                fhirpath.ErrBudget,
 		"name.select(family.replace('a', '" + strings.Repeat("b", 1000) + "'))":                             fhirpath.ErrBudget,
 		"name.select(family & 'x' & 'y').count()":                                                           nil,
 		"name.family.join('" + strings.Repeat("b", 40) + "').length()":                                      nil,
@@ -76,7 +78,8 @@ func TestTextsTogetherAreBounded(t *testing.T) {
 	}
 }
 
-// Text is taken apart only when the parts are few enough, and numbers and dates without end are none.
+// Text is taken apart only when the parts are few enough, and numbers and dates without end are
+// none.
 func TestLongLiterals(t *testing.T) {
 	long := strings.Repeat("a", 3<<20)
 	zeros := strings.Repeat("0", 1<<20)

@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// calendarUnit returns the singular of the word for a duration: of a calendar, or of UCUM up to the week. A year and a
-// month of UCUM are averages, to which nothing in a calendar corresponds, unless FHIR maps them.
+// calendarUnit returns the singular of the word for a duration: of a calendar, or of UCUM up to the
+// week. A year and a month of UCUM are averages, to which nothing in a calendar corresponds, unless
+// FHIR maps them.
 func (q Quantity) calendarUnit() string {
 	u := ucumDurations[q.unit]
 	switch {
@@ -30,7 +31,8 @@ func calendarWord(unit string) string {
 // years 1 to 9999; it's an error when q is no duration of a calendar.
 func (t Temporal) add(q Quantity) (Item, error) {
 	unit := q.calendarUnit()
-	if unit == "" || t.kind == timeType && (unit == "week" || unit == "day") { // as for years and months: no time has them
+	// as for years and months: no time has them
+	if unit == "" || t.kind == timeType && (unit == "week" || unit == "day") {
 		return nil, errDuration
 	}
 	if unit == "second" || unit == "millisecond" {
@@ -135,7 +137,8 @@ func (t Temporal) addMonths(n int) (Item, error) {
 	return t, nil
 }
 
-// move adds days and what is less than one: a time.Duration holds 292 years only. Of a Time the days go round.
+// move adds days and what is less than one: a time.Duration holds 292 years only. Of a Time the
+// days go round.
 func (t Temporal) move(days int, rest time.Duration) (Item, error) {
 	switch {
 	case t.kind == timeType:

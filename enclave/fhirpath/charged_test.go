@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// Attack: an element with as many members as a record has room for, which R4 does not define, is read or compared once for each of
-// as many others. Each time all members are looked at.
+// Attack: an element with as many members as a record has room for, which R4 does not define, is
+// read or compared once for each of as many others. Each time all members are looked at.
 func TestElementsOfManyMembersAreCharged(t *testing.T) {
 	for _, c := range []struct{ name, expression string }{
 		{"the value of a quantity", "name.where(%resource.extension.value > 5)"},
@@ -38,7 +38,8 @@ func TestElementsOfManyMembersAreCharged(t *testing.T) {
 	}
 }
 
-// Attack: a unit of 64 bytes with numbers of thousands of digits in it. What computes with it is charged by its length.
+// Attack: a unit of 64 bytes with numbers of thousands of digits in it. What computes with it is
+// charged by its length.
 func TestUnitsAreCharged(t *testing.T) {
 	const long = "Ym20/ym20.Ym20/ym20.Ym20/ym20.Ym20/ym20" // a number of 3840 digits
 	for _, expression := range []string{

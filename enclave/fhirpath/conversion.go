@@ -2,12 +2,13 @@ package fhirpath
 
 import "math/big"
 
-// What this file computes is the factor between two units. FHIRPath (N1, 5.5.8) counts a calendar year as 12 months or
-// 365 days, a month as 30 days. A calendar year or month has no factor to a UCUM unit, nor a UCUM year or month to a
-// calendar duration, but in equivalence (N1, 6.1.2), for which a year is 1 'a' and a month 1 'mo'.
+// What this file computes is the factor between two units. FHIRPath (N1, 5.5.8) counts a calendar
+// year as 12 months or 365 days, a month as 30 days. A calendar year or month has no factor to a
+// UCUM unit, nor a UCUM year or month to a calendar duration, but in equivalence (N1, 6.1.2), for
+// which a year is 1 'a' and a month 1 'mo'.
 
-// scales returns what one of each unit is in a unit that both are multiples of; fit is false when there is none. It's an
-// error when a unit is not known here: then any answer could be wrong.
+// scales returns what one of each unit is in a unit that both are multiples of; fit is false when
+// there is none. It's an error when a unit is not known here: then any answer could be wrong.
 func scales(a, b Quantity, equivalence bool) (x, y *big.Rat, fit bool, err error) {
 	switch {
 	case sameUnit(a, b):
@@ -32,7 +33,8 @@ func scales(a, b Quantity, equivalence bool) (x, y *big.Rat, fit bool, err error
 	return m.factor, n.factor, true, nil
 }
 
-// measure returns the unit of q in base units; fit is false for a calendar year or month, unless it's for equivalence.
+// measure returns the unit of q in base units; fit is false for a calendar year or month, unless
+// it's for equivalence.
 func (q Quantity) measure(equivalence bool) (m measure, fit bool, err error) {
 	unit := q.unit
 	if q.calendar {
@@ -49,7 +51,8 @@ func (q Quantity) measure(equivalence bool) (m measure, fit bool, err error) {
 	return m, true, nil
 }
 
-// calendarScales are those of two calendar durations: in months if both are years or months, else in seconds.
+// calendarScales are those of two calendar durations: in months if both are years or months, else
+// in seconds.
 func calendarScales(a, b string) (x, y *big.Rat) {
 	months := map[string]int64{"year": 12, "month": 1}
 	if months[a] != 0 && months[b] != 0 {
@@ -70,7 +73,8 @@ func calendarSeconds(word string) *big.Rat {
 	return m.factor
 }
 
-// ucumDurations are the units of time of UCUM with the calendar durations of the same name. ucumOf is the reverse.
+// ucumDurations are the units of time of UCUM with the calendar durations of the same name. ucumOf
+// is the reverse.
 var (
 	ucumDurations = map[string]string{
 		"a": "year", "mo": "month", "wk": "week", "d": "day", "h": "hour", "min": "minute", "s": "second", "ms": "millisecond",
@@ -102,7 +106,8 @@ func orderQuantities(a, b Quantity) (cmp int, known bool, err error) {
 	return new(big.Rat).Mul(a.rat(), x).Cmp(new(big.Rat).Mul(b.rat(), y)), true, nil
 }
 
-// equivalentQuantities compares in the less granular unit, at the places of the number that has fewer (N1, 6.1.2).
+// equivalentQuantities compares in the less granular unit, at the places of the number that has
+// fewer (N1, 6.1.2).
 func equivalentQuantities(a, b Quantity) (bool, error) {
 	a, b = alike(a, b)
 	x, y, fit, err := scales(a, b, true)
@@ -127,7 +132,8 @@ func inScale(q Quantity, x, other *big.Rat) (Decimal, bool) {
 	return fromRat(r.Quo(r, other))
 }
 
-// addQuantities returns a+b in the more granular unit of the two (N1, 6.6.3), absent when the units don't fit.
+// addQuantities returns a+b in the more granular unit of the two (N1, 6.6.3), absent when the units
+// don't fit.
 func addQuantities(a, b Quantity) (Item, error) {
 	if sameUnit(a, b) && a.exact == nil && b.exact == nil {
 		sum, ok := a.value.add(b.value) // keeps the places

@@ -17,7 +17,8 @@ type Decimal struct {
 const (
 	// maxDigits bounds the work of arithmetic. FHIR asks for 18, FHIRPath for 28.
 	maxDigits = 80
-	// maxNumber is the bytes of a number's text that are read: a number of a million zeros is read as often as a rule looks at it.
+	// maxNumber is the bytes of a number's text that are read: a number of a million zeros is read
+	// as often as a rule looks at it.
 	maxNumber = 4 * maxDigits
 	// quotientScale is the places of a quotient; FHIRPath asks for 8.
 	quotientScale = 20
@@ -67,7 +68,8 @@ func sameNumber(a, b string) bool {
 	return ok && ok2 && x == y && (p == q || x == "")
 }
 
-// significant returns the digits of a number without zeros at either end, with its sign, and the power of ten of the last.
+// significant returns the digits of a number without zeros at either end, with its sign, and the
+// power of ten of the last.
 func significant(s string) (digits string, power int, ok bool) {
 	sign := ""
 	if strings.HasPrefix(s, "-") {

@@ -7,8 +7,8 @@ import (
 
 // What this file does is for Options.Exact.
 
-// veryType makes e a name of a type: the library of .NET takes such a name anywhere in a path for those elements that are of the very
-// type, and Resource and DomainResource for whatever is there.
+// veryType makes e a name of a type: the library of .NET takes such a name anywhere in a path for
+// those elements that are of the very type, and Resource and DomainResource for whatever is there.
 func (r *resolver) veryType(e *expr, in static, t *Type) (static, error) {
 	e.types = []*Type{t}
 	if e.anyType() {
@@ -26,7 +26,8 @@ func (r *resolver) veryType(e *expr, in static, t *Type) (static, error) {
 
 func (e *expr) anyType() bool { return e.name == "Resource" || e.name == "DomainResource" }
 
-// very reports whether e names a type, which for elements that are defined in another is that of all such.
+// very reports whether e names a type, which for elements that are defined in another is that of
+// all such.
 func (e *expr) very(t *Type) bool {
 	if strings.Contains(t.name, ".") {
 		t = t.base
@@ -34,14 +35,16 @@ func (e *expr) very(t *Type) bool {
 	return e.anyType() || t.name == e.name
 }
 
-// A regular expression of .NET is written as one of RE2 that matches the same, or refused. .NET reads \d, \w and \s by Unicode, and the
-// point as all but a line end; in RE2 a rule would miss the Zoë that \w+ is there for.
+// A regular expression of .NET is written as one of RE2 that matches the same, or refused. .NET
+// reads \d, \w and \s by Unicode, and the point as all but a line end; in RE2 a rule would miss the
+// Zoë that \w+ is there for.
 const (
 	netWord  = `\p{L}\p{Mn}\p{Nd}\p{Pc}`
 	netSpace = `\f\n\r\t\v\x{85}\p{Z}`
 )
 
-// dotNet translates a regular expression. bounded reports whether it asks for word boundaries, which RE2 knows in ASCII only.
+// dotNet translates a regular expression. bounded reports whether it asks for word boundaries,
+// which RE2 knows in ASCII only.
 func dotNet(s string) (out string, bounded, ok bool) {
 	var b strings.Builder
 	class := false
@@ -59,7 +62,8 @@ func dotNet(s string) (out string, bounded, ok bool) {
 			b.WriteString(text)
 			continue
 		case class && c == '[' && (s[i-1] == '-' || strings.HasPrefix(s[i+1:], ":")):
-			return "", false, false // [a-z-[aeiou]] takes away in .NET, [[:alpha:]] means a class in RE2
+			// [a-z-[aeiou]] takes away in .NET, [[:alpha:]] means a class in RE2
+			return "", false, false
 		case !class && c == '[':
 			class = true
 			b.WriteByte(c)
@@ -107,9 +111,10 @@ func dotNetEscape(c byte, class bool) (string, bool) {
 	return `\` + string(c), true
 }
 
-// dotNetSubstitution translates what replaceMatches puts in place of a match: $1, ${name}, $& and $$. A group that the expression doesn't
-// have is text. What RE2 can't give, the text before a match and the like, is refused; so are numbers where some groups have names, which
-// .NET counts behind the others.
+// dotNetSubstitution translates what replaceMatches puts in place of a match: $1, ${name}, $& and
+// $$. A group that the expression doesn't have is text. What RE2 can't give, the text before a
+// match and the like, is refused; so are numbers where some groups have names, which .NET counts
+// behind the others.
 func (p *pattern) dotNetSubstitution(s string) (string, bool) {
 	groups := map[string]bool{}
 	named := false

@@ -7,7 +7,8 @@ import (
 	"anchorhold/enclave/fhirpath"
 )
 
-// The library of .NET takes the name of a type anywhere in a path for the elements of that very type, and sees no value below a primitive.
+// The library of .NET takes the name of a type anywhere in a path for the elements of that very
+// type, and sees no value below a primitive.
 func TestTypesInPathsOfDotNet(t *testing.T) {
 	n, err := fhirpath.Read([]byte(`{"resourceType":"Bundle","entry":[{"resource":{"resourceType":"Patient","id":"a","contact":[{"gender":"male"}],"birthDate":"2000"}},
 		{"resource":{"resourceType":"Condition","onsetAge":{"value":3}}}]}`))
@@ -39,7 +40,8 @@ func TestTypesInPathsOfDotNet(t *testing.T) {
 	}
 }
 
-// Answers were read from the documentation of .NET's regular expressions: character classes, anchors, substitutions.
+// Answers were read from the documentation of .NET's regular expressions: character classes,
+// anchors, substitutions.
 func TestRegularExpressionsOfDotNet(t *testing.T) {
 	n, err := fhirpath.Read([]byte(`{"resourceType":"Patient","id":"x"}`))
 	if err != nil {

@@ -45,7 +45,8 @@ func (ev *evaluator) equal(e *expr, a, b Item) (truth, error) {
 	if errors.Is(err, ErrBudget) {
 		return no, err
 	}
-	// Of two elements nothing need be computed: where a value can't be, its text says whether they are the same.
+	// Of two elements nothing need be computed: where a value can't be, its text says whether they
+	// are the same.
 	if isNode && (err != nil || (x == a || x == nil) && (y == b || y == nil)) {
 		return ev.equalNodes(e, n, m)
 	}
@@ -145,7 +146,8 @@ func (ev *evaluator) equalNodes(e *expr, n, m *Node) (truth, error) {
 	return all, nil
 }
 
-// sameText compares what was written. Numbers too large for a Decimal are the same number or not all the same.
+// sameText compares what was written. Numbers too large for a Decimal are the same number or not
+// all the same.
 func (n *Node) sameText(m *Node) bool {
 	return n.kind == m.kind && (n.text == m.text || n.kind == '0' && sameNumber(n.text, m.text))
 }
@@ -170,7 +172,8 @@ func (ev *evaluator) has(e *expr, list []Item, i Item) (bool, error) {
 	return false, nil
 }
 
-// repeated is has for items that are kept when they can't be compared: a set with both answers no question wrong.
+// repeated is has for items that are kept when they can't be compared: a set with both answers no
+// question wrong.
 func (ev *evaluator) repeated(e *expr, list []Item, i Item) (bool, error) {
 	for _, other := range list {
 		t, err := ev.equal(e, other, i)

@@ -90,8 +90,8 @@ func (ev *evaluator) equivalent(e *expr, a, b Item) (bool, error) {
 	return ok, err
 }
 
-// equivalentNodes compares elements (FHIR R4, 2.9.1.6): Codings by system and code, concepts by whether they share a Coding,
-// and what else there is by all that is in it but ids.
+// equivalentNodes compares elements (FHIR R4, 2.9.1.6): Codings by system and code, concepts by
+// whether they share a Coding, and what else there is by all that is in it but ids.
 func (ev *evaluator) equivalentNodes(e *expr, n, m *Node) (bool, error) {
 	switch {
 	case n == m:
@@ -131,8 +131,8 @@ func (ev *evaluator) equivalentMember(e *expr, n, m *Node, name string) (bool, e
 	return ev.equivalentFields(e, n.field(name), m.field(name))
 }
 
-// equivalentFields compares the elements of two members, nil for one that is absent. Lengths come first: no copy is made of long
-// lists that differ in them.
+// equivalentFields compares the elements of two members, nil for one that is absent. Lengths come
+// first: no copy is made of long lists that differ in them.
 func (ev *evaluator) equivalentFields(e *expr, f, g *field) (bool, error) {
 	var a, b []*Node
 	if f != nil {

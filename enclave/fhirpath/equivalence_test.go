@@ -19,7 +19,8 @@ func TestEquivalenceOfElements(t *testing.T) {
 		{`"valueCoding":{"system":"s","code":"c"}`, `"valueCoding":{"system":"t","code":"c"}`, "false"},
 		{`"valueCoding":{"system":"s","code":"c"}`, `"valueCoding":{"code":"c"}`, "false"},
 		{`"valueCoding":{"code":"c"}`, `"valueCoding":{"code":"c","display":"x"}`, "true"},
-		{`"valueCoding":{"display":"x"}`, `"valueCoding":{"display":"y"}`, "false"}, // two without a code have nothing in common
+		// two without a code have nothing in common
+		{`"valueCoding":{"display":"x"}`, `"valueCoding":{"display":"y"}`, "false"},
 		{`"valueCoding":{"display":"x"}`, `"valueCoding":{"display":"x","id":"i"}`, "true"},
 		{`"valueCodeableConcept":{"coding":[{"system":"s","code":"c"},{"system":"t","code":"d"}]}`, `"valueCodeableConcept":{"text":"z","coding":[{"system":"t","code":"d","display":"x"}]}`, "true"},
 		{`"valueCodeableConcept":{"coding":[{"system":"s","code":"c"}]}`, `"valueCodeableConcept":{"coding":[{"system":"t","code":"c"}]}`, "false"},
@@ -61,8 +62,8 @@ var primitives = map[string]struct{ json, system string }{
 	"uri": {`"u"`, "String"}, "url": {`"u"`, "String"}, "uuid": {`"urn:uuid:1"`, "String"},
 }
 
-// ofType() and as take primitives for types of their own, and a System type for all elements with such a value, which stay
-// elements.
+// ofType() and as take primitives for types of their own, and a System type for all elements with
+// such a value, which stay elements.
 func TestTypesOfPrimitives(t *testing.T) {
 	systems := []string{"Boolean", "String", "Integer", "Decimal", "Date", "DateTime", "Time", "Quantity"}
 	for typ, p := range primitives {

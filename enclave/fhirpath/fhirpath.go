@@ -52,7 +52,8 @@ const (
 type Env struct {
 	Now      time.Time // for now() and its like; see Options.Clock
 	MaxSteps int       // 0 means DefaultSteps
-	// Budget is what several evaluations share, in place of MaxSteps. It also ends them with their job.
+	// Budget is what several evaluations share, in place of MaxSteps. It also ends them with their
+	// job.
 	Budget *steps.Budget
 }
 

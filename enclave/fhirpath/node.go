@@ -103,7 +103,8 @@ func (n *Node) Children(to []*Node) []*Node {
 	return to
 }
 
-// All yields the elements directly below n, in the order of JSON. They must stay below it for the while.
+// All yields the elements directly below n, in the order of JSON. They must stay below it for the
+// while.
 func (n *Node) All() iter.Seq[*Node] {
 	return func(yield func(*Node) bool) {
 		for i := range n.fields {
@@ -116,8 +117,8 @@ func (n *Node) All() iter.Seq[*Node] {
 	}
 }
 
-// Child returns the first element directly below n with a name in paths, or nil. It looks at names, not at all elements: a list of a
-// million stands in the way of nobody.
+// Child returns the first element directly below n with a name in paths, or nil. It looks at names,
+// not at all elements: a list of a million stands in the way of nobody.
 func (n *Node) Child(name string) *Node {
 	for i := range n.fields {
 		if f := &n.fields[i]; f.name == name && len(f.nodes) > 0 {

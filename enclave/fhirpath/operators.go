@@ -172,9 +172,9 @@ func (ev *evaluator) filter(e *expr, in []Item) ([]Item, error) {
 	return out, nil
 }
 
-// selects reports whether ofType() and as keep an item. There the primitives of FHIR are types of their own (R4, 2.9.1.5):
-// a code is no string. A System type keeps the elements that have such a value (R4, 2.9.1.2), and they stay elements, so
-// that a rule can change them.
+// selects reports whether ofType() and as keep an item. There the primitives of FHIR are types of
+// their own (R4, 2.9.1.5): a code is no string. A System type keeps the elements that have such a
+// value (R4, 2.9.1.2), and they stay elements, so that a rule can change them.
 func (e *expr) selects(i Item) bool {
 	u := i.Type()
 	for _, t := range e.types {

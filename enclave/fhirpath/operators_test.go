@@ -217,7 +217,8 @@ var precedenceRows = []row{
 	{"@20", "!unexpected character"},
 }
 
-// A duration is first converted to the precision of the date, and what is left over goes (FHIRPath 6.6.7).
+// A duration is first converted to the precision of the date, and what is left over goes (FHIRPath
+// 6.6.7).
 var partialDateRows = []row{
 	{"@2020 + 1 year", "2021"},
 	{"@2020 + 1.9 years", "2021"},

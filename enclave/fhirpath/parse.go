@@ -39,10 +39,11 @@ type expr struct {
 	space   string // of opType: FHIR or System
 
 	function *function // of opCall
-	types    []*Type   // of opType, of is(), as() and ofType(), and of opMember when it names a type
-	pattern  *pattern  // of a function whose regular expression is a literal
-	operator operator  // of opBinary
-	exact    bool      // see Options.Exact
+	// of opType, of is(), as() and ofType(), and of opMember when it names a type
+	types    []*Type
+	pattern  *pattern // of a function whose regular expression is a literal
+	operator operator // of opBinary
+	exact    bool     // see Options.Exact
 }
 
 // precedence of operators, from the grammar of FHIRPath N1: higher binds closer.
@@ -144,7 +145,8 @@ func (p *parser) expression(min int) (*expr, error) {
 	return nil, err
 }
 
-// typeOf reads the type behind is or as. What follows it is of the result: a is boolean.not() is (a is boolean).not().
+// typeOf reads the type behind is or as. What follows it is of the result: a is boolean.not() is (a
+// is boolean).not().
 func (p *parser) typeOf(left *expr, t token) (*expr, error) {
 	e := &expr{op: opType, pos: t.pos, name: t.text, args: []*expr{left}}
 	var err error

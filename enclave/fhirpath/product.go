@@ -90,8 +90,9 @@ type power struct {
 	dimension
 }
 
-// productUnit writes the unit of a product: cm by cm2 is cm3, g by m is g.m. It's false for units in which something has
-// to be converted, because they measure the same in different units, and for those that aren't plain.
+// productUnit writes the unit of a product: cm by cm2 is cm3, g by m is g.m. It's false for units
+// in which something has to be converted, because they measure the same in different units, and for
+// those that aren't plain.
 func productUnit(a, b string, divide bool) (string, bool) {
 	list, ok := powers(nil, a, 1)
 	if !ok {

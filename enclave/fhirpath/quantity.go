@@ -11,8 +11,9 @@ type Quantity struct {
 	unit     string
 	calendar bool
 
-	// mapped: the quantity was read from a FHIR Quantity in a UCUM unit of time. FHIR maps those to calendar durations
-	// (R4, 2.9.1.3), so it counts as one where the other operand is one, and as its UCUM unit among UCUM units.
+	// mapped: the quantity was read from a FHIR Quantity in a UCUM unit of time. FHIR maps those to
+	// calendar durations (R4, 2.9.1.3), so it counts as one where the other operand is one, and as
+	// its UCUM unit among UCUM units.
 	mapped bool
 
 	// exact is the number itself where value had to be rounded, else nil.
@@ -21,7 +22,8 @@ type Quantity struct {
 
 const ucumSystem = "http://unitsofmeasure.org"
 
-// maxExact bounds, in bits, the terms of a number that is kept exact: sums of sums in units with odd factors grow.
+// maxExact bounds, in bits, the terms of a number that is kept exact: sums of sums in units with
+// odd factors grow.
 const maxExact = 4096
 
 // String prints a literal: 5 'mg', 3 months.
@@ -54,9 +56,9 @@ func parseQuantity(s string) (Quantity, bool) {
 	return Quantity{}, false
 }
 
-// nodeQuantity reads value and code of a FHIR Quantity. It's false for one that FHIR does not map to a Quantity of
-// FHIRPath (R4, 2.9.1.3): one with a comparator is no number, and a code of another system, or the text of unit alone,
-// is no unit of UCUM.
+// nodeQuantity reads value and code of a FHIR Quantity. It's false for one that FHIR does not map
+// to a Quantity of FHIRPath (R4, 2.9.1.3): one with a comparator is no number, and a code of
+// another system, or the text of unit alone, is no unit of UCUM.
 func nodeQuantity(n *Node) (Quantity, bool) {
 	var q Quantity
 	var system string
@@ -87,7 +89,8 @@ func unmapped(i Item) bool {
 	return ok && n.typ.Is("Quantity")
 }
 
-// alike turns a quantity that was read from FHIR into a calendar duration where the other one is such, or was read, too.
+// alike turns a quantity that was read from FHIR into a calendar duration where the other one is
+// such, or was read, too.
 func alike(a, b Quantity) (x, y Quantity) {
 	x, y = a, b
 	if a.mapped && (b.calendar || b.mapped) {

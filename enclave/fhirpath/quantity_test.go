@@ -46,7 +46,8 @@ func expect(t *testing.T, record string, rows []row) {
 
 const ucum = `"system":"http://unitsofmeasure.org",`
 
-// A duration is a unit of time as it is written: calendar duration, UCUM, or code of a FHIR Quantity.
+// A duration is a unit of time as it is written: calendar duration, UCUM, or code of a FHIR
+// Quantity.
 type duration struct {
 	word, code string
 	seconds    int64 // of the calendar duration
@@ -63,8 +64,9 @@ var durations = []duration{
 	{"second", "s", 1, 1},
 }
 
-// Every unit of time with every other, as calendar duration, UCUM unit and FHIR Quantity on either side: what is compared is
-// what FHIRPath's factors say, and what has no factor is empty and never false or true.
+// Every unit of time with every other, as calendar duration, UCUM unit and FHIR Quantity on either
+// side: what is compared is what FHIRPath's factors say, and what has no factor is empty and never
+// false or true.
 func TestUnitsOfTimeCompare(t *testing.T) {
 	forms := []string{"calendar", "ucum", "fhir"}
 	for _, a := range durations {
@@ -135,7 +137,8 @@ func comparePair(t *testing.T, a, b duration, f, g string) {
 	}
 }
 
-// Equivalence takes a calendar year for 1 'a' and a month for 1 'mo', and compares in the less granular unit.
+// Equivalence takes a calendar year for 1 'a' and a month for 1 'mo', and compares in the less
+// granular unit.
 func TestUnitsOfTimeAreEquivalent(t *testing.T) {
 	for _, d := range durations {
 		record := fmt.Sprintf(`{"resourceType":"Observation","valueQuantity":{"value":3,%s"code":%q}}`, ucum, d.code)
@@ -157,7 +160,8 @@ func TestUnitsOfTimeAreEquivalent(t *testing.T) {
 	})
 }
 
-// A rule for the oldest must find them however their age is written, and fail rather than guess where it can't.
+// A rule for the oldest must find them however their age is written, and fail rather than guess
+// where it can't.
 func TestAgesOfEveryForm(t *testing.T) {
 	for quantity, want := range map[string]string{
 		`"value":95,` + ucum + `"code":"a"`:                                   "true",
@@ -259,7 +263,8 @@ func TestQuantityArithmetic(t *testing.T) {
 		{"2 'cm' * 2 'm' = 0.04 'm2'", "true"},
 		{"10 '%' * 5 'mg' = 0.5 'mg'", "true"},
 		{"4 'm10' * 2 'm15'", "!unit is not known"},
-		{"component[0].value = component[1].value", "true"}, // elements are the same, whatever their unit means
+		// elements are the same, whatever their unit means
+		{"component[0].value = component[1].value", "true"},
 		{"component[0].value ~ component[1].value", "true"},
 		{"component[0].value = 6 'mg'", "!no code of UCUM"},
 		{"component[0].value != 6 'mg'", "!no code of UCUM"},
@@ -296,7 +301,8 @@ func TestExactSumsAreBounded(t *testing.T) {
 	}
 }
 
-// A FHIR decimal may be larger than FHIRPath computes with: that is no reason to fail where nothing is computed.
+// A FHIR decimal may be larger than FHIRPath computes with: that is no reason to fail where nothing
+// is computed.
 func TestHugeDecimalsAreTold(t *testing.T) {
 	record := `{"resourceType":"Observation","valueQuantity":{"value":1e245},"component":[{"valueQuantity":{"value":10.0e+244}},{"valueQuantity":{"value":1e246}},
 		{"valueQuantity":{"value":-1e245}},{"valueQuantity":{"value":1e99999999999}},{"valueQuantity":{"value":1e99999999999}}]}`

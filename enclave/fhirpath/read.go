@@ -33,8 +33,8 @@ func ReadLoose(data []byte, depth int) (*Node, error) {
 	return r.document(r4().types["Resource"])
 }
 
-// A Reader reads as ReadLoose does, one resource after another with the memory of those before: a tree is good until the next is read.
-// It belongs to one goroutine.
+// A Reader reads as ReadLoose does, one resource after another with the memory of those before: a
+// tree is good until the next is read. It belongs to one goroutine.
 type Reader struct{ r reader }
 
 // NewReader returns a Reader that follows nesting to depth.
@@ -47,7 +47,8 @@ func (r *Reader) Read(data []byte) (*Node, error) {
 	return r.r.document(r4().types["Resource"])
 }
 
-// Fault says where the last Read failed, as a JSON pointer, and why. The pointer is content: it's for whoever owns the resource.
+// Fault says where the last Read failed, as a JSON pointer, and why. The pointer is content: it's
+// for whoever owns the resource.
 func (r *Reader) Fault() (pointer, reason string) {
 	if r.r.fault.node == nil {
 		return "", "JSON is malformed" // or a name is there twice

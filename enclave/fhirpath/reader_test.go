@@ -20,7 +20,8 @@ func dump(n *fhirpath.Node) string {
 	return b.String()
 }
 
-// A Reader gives the trees that ReadLoose gives, whatever it has read before: nothing of one resource gets into the next.
+// A Reader gives the trees that ReadLoose gives, whatever it has read before: nothing of one
+// resource gets into the next.
 func TestReaderForgets(t *testing.T) {
 	wide := `{"resourceType":"Patient","name":[` + strings.Repeat(`{"family":"secret","given":["a","b"]},`, 3_000) + `{}]}`
 	texts := []string{

@@ -188,9 +188,10 @@ func runCase(t *testing.T, inputs string, c suiteCase) error {
 
 var boundaryForm = regexp.MustCompile(`^(.*)\.(low|high)Boundary\(\d*\)$`)
 
-// noBoundary reports whether a case wants of lowBoundary() or highBoundary() what is none: a value within the input's
-// range, so that the input can be beyond it. A minus before a number is a case of its own: the suite reads it as part of
-// the number in one case, and as an operator on the result, which it is, in another.
+// noBoundary reports whether a case wants of lowBoundary() or highBoundary() what is none: a value
+// within the input's range, so that the input can be beyond it. A minus before a number is a case
+// of its own: the suite reads it as part of the number in one case, and as an operator on the
+// result, which it is, in another.
 func noBoundary(resource *fhirpath.Node, c suiteCase) bool {
 	m := boundaryForm.FindStringSubmatch(c.Expression)
 	if m == nil || len(c.Outputs) != 1 {

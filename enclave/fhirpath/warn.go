@@ -11,8 +11,8 @@ type Warning struct {
 	Text   string
 }
 
-// Warnings name the comparisons that are empty for some quantities because of their unit: then a condition doesn't hold
-// and a rule that depends on it leaves the element alone, without an error.
+// Warnings name the comparisons that are empty for some quantities because of their unit: then a
+// condition doesn't hold and a rule that depends on it leaves the element alone, without an error.
 func (x *Expression) Warnings() []Warning { return x.warnings }
 
 // warnOfUnits adds the warning for a comparison, if it needs one.
@@ -51,7 +51,8 @@ func (q Quantity) unitText() string {
 	return quote(q.unit)
 }
 
-// isQuantity reports whether items can be quantities, as far as the expression says. Of an open set nothing is known.
+// isQuantity reports whether items can be quantities, as far as the expression says. Of an open set
+// nothing is known.
 func (s static) isQuantity() bool {
 	return slices.ContainsFunc(s.types, func(t *Type) bool { return t.value() == quantityType })
 }

@@ -18,7 +18,8 @@ import (
 // labKey is another tenant's.
 const labKey = "arn:aws:kms:us-east-1:111122223333:key/99999999-0000-4000-8000-000000000002"
 
-// twoTenants starts a stage whose policy has a second tenant and a pipeline that fails at the first bad record.
+// twoTenants starts a stage whose policy has a second tenant and a pipeline that fails at the first
+// bad record.
 func twoTenants(t *testing.T) *stage.Stage {
 	t.Helper()
 	s := start(t, stage.Options{})
@@ -47,9 +48,11 @@ type badJob struct {
 	make  func(t *testing.T, s *stage.Stage, o *order) // before it is sealed
 	after func(o *order)
 	want  code.Code // of the enclave
-	// parent is the parent's code where it refuses before the enclave sees the job; empty: the enclave's.
+	// parent is the parent's code where it refuses before the enclave sees the job; empty: the
+	// enclave's.
 	parent code.Code
-	// tool is what `wrap` says of the message: it refuses first, with exit code 3. Empty: wrap has nothing to see there.
+	// tool is what `wrap` says of the message: it refuses first, with exit code 3. Empty: wrap has
+	// nothing to see there.
 	tool string
 	wrap func(s *stage.Stage, o *order) []string // further flags of wrap
 }
@@ -200,8 +203,9 @@ func withParameters(s *stage.Stage, o *order) []string {
 	return []string{"--parameters", name}
 }
 
-// Jobs that must not be done. The owner's tool refuses those that it can see; past it, the parent or the enclave refuses with the code of
-// the fault and nothing else. After each the enclave does the next good job, and what the owner had is there.
+// Jobs that must not be done. The owner's tool refuses those that it can see; past it, the parent
+// or the enclave refuses with the code of the fault and nothing else. After each the enclave does
+// the next good job, and what the owner had is there.
 func TestBadJobs(t *testing.T) {
 	t.Parallel()
 	s := twoTenants(t)

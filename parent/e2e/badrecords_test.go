@@ -38,8 +38,9 @@ var badRecords = []badRecord{
 	{"unknown type", line(`{"resourceType":"Nothing","id":"bad"}`), code.ResourceTypeNotAllowed, ""},
 }
 
-// A bad line among good records: the enclave rejects it by code and line, the records around it come out, and open says which line of which
-// file it was. In a pipeline where one bad record fails the job there is no result at all.
+// A bad line among good records: the enclave rejects it by code and line, the records around it
+// come out, and open says which line of which file it was. In a pipeline where one bad record fails
+// the job there is no result at all.
 func TestBadRecords(t *testing.T) {
 	t.Parallel()
 	s := twoTenants(t)
@@ -105,7 +106,8 @@ func (b badRecord) raised(t *testing.T, j job, in string) {
 	}
 }
 
-// An empty export is most often a mistake, and seal says so; past the tool it is a job that holds nothing.
+// An empty export is most often a mistake, and seal says so; past the tool it is a job that holds
+// nothing.
 func TestEmptyInput(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{})

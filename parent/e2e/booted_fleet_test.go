@@ -19,8 +19,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// The enclave is killed in the middle of a job. The parent has it started anew by its replace command, runs the job again, and the owner
-// gets one whole result.
+// The enclave is killed in the middle of a job. The parent has it started anew by its replace
+// command, runs the job again, and the owner gets one whole result.
 func TestBootedGuestKilledMidJob(t *testing.T) {
 	t.Parallel()
 	c := &crash{Stage: booted(t, stage.Guest{Replace: true})}
@@ -72,7 +72,8 @@ func endReplaced(t *testing.T, s *stage.Stage) {
 	}
 }
 
-// Four enclaves of one image at once, each with its own sockets; every one gets jobs of the same parent.
+// Four enclaves of one image at once, each with its own sockets; every one gets jobs of the same
+// parent.
 func TestBootedFourGuests(t *testing.T) {
 	t.Parallel()
 	names := []string{"two", "three", "four"}
@@ -86,14 +87,16 @@ func TestBootedFourGuests(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	for _, name := range append(names, "one") { // an enclave that the parent does not know yet gets no job
+	// an enclave that the parent does not know yet gets no job
+	for _, name := range append(names, "one") {
 		parentKnows(t, s, name)
 	}
 	in := sample(t, s)
 	boots := map[string]int{}
 	jobs, more := 0, 0
-	// The parent gives a job to the enclave with the most room, so four at once go to four. On a busy machine one of them may just have been taken
-	// out for not answering in time, and gets its turn later.
+	// The parent gives a job to the enclave with the most room, so four at once go to four. On a
+	// busy machine one of them may just have been taken out for not answering in time, and gets its
+	// turn later.
 	for round := 0; len(boots) < 4 && round < 5; round++ {
 		var these []job
 		for i := range 4 {

@@ -28,8 +28,9 @@ func bootedInput(t *testing.T, s *stage.Stage) string {
 	return sample(t, s)
 }
 
-// The main job in a booted image: the key policy names PCR0, 1 and 2 of this very image, the receipt verifies live with pins that `pins`
-// computed and with no others, and the output is what the program gives as a process, byte for byte.
+// The main job in a booted image: the key policy names PCR0, 1 and 2 of this very image, the
+// receipt verifies live with pins that `pins` computed and with no others, and the output is what
+// the program gives as a process, byte for byte.
 func TestBootedMainJob(t *testing.T) {
 	t.Parallel()
 	s := booted(t, stage.Guest{})
@@ -71,12 +72,14 @@ func refusedPins(t *testing.T, j job) {
 	}
 }
 
-// sameAsProcess runs the same sealed message through the enclave's services as a process of this machine. Only a test can do that: the message
-// names the image, so the software NSM must show the image's registers.
+// sameAsProcess runs the same sealed message through the enclave's services as a process of this
+// machine. Only a test can do that: the message names the image, so the software NSM must show the
+// image's registers.
 func sameAsProcess(t *testing.T, j job) {
 	s := j.s
 	check(t, s.StopEnclave())
-	check(t, os.Rename(s.SpoolDir(), s.Path("spool.guest"))) // or the parent would answer with the result that it keeps
+	// or the parent would answer with the result that it keeps
+	check(t, os.Rename(s.SpoolDir(), s.Path("spool.guest")))
 	program := s.Path("boot.test")
 	if out, err := exec.Command("go", "test", "-c", "-o", program, "anchorhold/enclave/internal/boot").CombinedOutput(); err != nil {
 		t.Fatalf("go test -c: %v\n%s", err, out)

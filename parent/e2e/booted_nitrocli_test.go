@@ -10,8 +10,9 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// TestBootedNitroCLILayout boots ramdisks as nitro-cli makes them: Linux unpacks the root ramdisk, links with LinuxKit's modes
-// included, and the program accepts its composition and serves. With one byte of a link's target changed it does not.
+// TestBootedNitroCLILayout boots ramdisks as nitro-cli makes them: Linux unpacks the root ramdisk,
+// links with LinuxKit's modes included, and the program accepts its composition and serves. With
+// one byte of a link's target changed it does not.
 func TestBootedNitroCLILayout(t *testing.T) {
 	t.Parallel()
 	s := booted(t, stage.Guest{Cold: true})

@@ -12,7 +12,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// Attack: the operator boots an image with another policy, or with another program. It serves, but its registers are not in the key policy.
+// Attack: the operator boots an image with another policy, or with another program. It serves, but
+// its registers are not in the key policy.
 func TestBootedChangedImagesAreDeniedByKMS(t *testing.T) {
 	t.Parallel()
 	s := booted(t, stage.Guest{Cold: true})
@@ -22,7 +23,8 @@ func TestBootedChangedImagesAreDeniedByKMS(t *testing.T) {
 	j := job{s, "job"}
 	mustOwner(t, s, 0, j.sealArgs("policy", in)...)
 	check(t, s.CompilePolicy(ctx, "changed", "2026-12-30"))
-	// Another program: one byte behind the last section of the ELF file, which changes nothing that it does.
+	// Another program: one byte behind the last section of the ELF file, which changes nothing that
+	// it does.
 	program := filepath.Join(s.Dir, "program")
 	write(t, program, append(read(t, filepath.Join(bin, "anchorhold-enclave")), 0))
 	check(t, s.CompilePolicy(ctx, "program", "2026-12-31"))
@@ -51,7 +53,8 @@ func refused(t *testing.T, j job, code string) {
 	}
 }
 
-// lastEvents are those with which the program refuses the attacks of imagetest that reach it. What does not boot says nothing.
+// lastEvents are those with which the program refuses the attacks of imagetest that reach it. What
+// does not boot says nothing.
 var lastEvents = map[string]string{
 	"command line into kernel":       "command-line-differs",
 	"ramdisk 1 into ramdisk 0":       "policy-differs",
@@ -65,8 +68,9 @@ var lastEvents = map[string]string{
 	"word added to the command line": "command-line-differs",
 }
 
-// Attack: registers carry no lengths, so parts are cut elsewhere and their registers stay, all or some. Each image is booted and none serves;
-// neither does the image itself where it is in debug mode, or its heartbeat unanswered, or its documents unsigned.
+// Attack: registers carry no lengths, so parts are cut elsewhere and their registers stay, all or
+// some. Each image is booted and none serves; neither does the image itself where it is in debug
+// mode, or its heartbeat unanswered, or its documents unsigned.
 func TestBootedInWrongShapeDoesNotServe(t *testing.T) {
 	t.Parallel()
 	s := booted(t, stage.Guest{Cold: true})
@@ -74,7 +78,8 @@ func TestBootedInWrongShapeDoesNotServe(t *testing.T) {
 	t.Run("boots", func(t *testing.T) { // in parallel, and over before the stage ends
 		parsed, err := image.Parse(good)
 		check(t, err)
-		// The foreign /init of ramdisk 1 is our own program, which runs in place of itself: another would say nothing.
+		// The foreign /init of ramdisk 1 is our own program, which runs in place of itself: another
+		// would say nothing.
 		attacks, err := imagetest.Attacks(parsed, read(t, filepath.Join(bin, "anchorhold-enclave")))
 		check(t, err)
 		if len(attacks) < len(lastEvents) {
@@ -86,12 +91,14 @@ func TestBootedInWrongShapeDoesNotServe(t *testing.T) {
 				bootAttack(t, s, a)
 			})
 		}
-		// The parent reads the console of a debug enclave, and its documents hold zeros for the image.
+		// The parent reads the console of a debug enclave, and its documents hold zeros for the
+		// image.
 		t.Run("debug mode", func(t *testing.T) {
 			t.Parallel()
 			doesNotServe(t, s, s.Image("policy"), "debug-enclave", "--debug")
 		})
-		// A hypervisor that does not answer takes the enclave for one that did not boot; it ends by itself.
+		// A hypervisor that does not answer takes the enclave for one that did not boot; it ends by
+		// itself.
 		t.Run("heartbeat unanswered", func(t *testing.T) {
 			t.Parallel()
 			doesNotServe(t, s, s.Image("policy"), "heartbeat-failed", "--no-heartbeat")
@@ -110,7 +117,8 @@ func bootAttack(t *testing.T, s *stage.Stage, a imagetest.Attack) {
 	path := filepath.Join(t.TempDir(), "attack.eif")
 	write(t, path, b)
 	if _, err := image.Parse(b); err != nil {
-		// A command line that is no text: the emulator does not take the image, and QEMU could not pass it on.
+		// A command line that is no text: the emulator does not take the image, and QEMU could not
+		// pass it on.
 		t.Logf("not booted: %v", err)
 		if said := emulate(t, path, "--machine", "nitro-enclave", "--sockets", filepath.Join(shortDir(t), "vm")).ended(); !strings.Contains(said, err.Error()) {
 			t.Errorf("got %s", said)
@@ -120,7 +128,8 @@ func bootAttack(t *testing.T, s *stage.Stage, a imagetest.Attack) {
 	doesNotServe(t, s, path, lastEvents[a.Name])
 }
 
-// doesNotServe boots an image and expects that event to be the guest's last; empty for a guest that says nothing at all.
+// doesNotServe boots an image and expects that event to be the guest's last; empty for a guest that
+// says nothing at all.
 func doesNotServe(t *testing.T, s *stage.Stage, path, event string, more ...string) {
 	t.Helper()
 	dir := shortDir(t)
@@ -137,8 +146,9 @@ func doesNotServe(t *testing.T, s *stage.Stage, path, event string, more ...stri
 	}
 }
 
-// unsignedDocuments boots the image of this checkout in QEMU's own Nitro machine: parsed, measured, composed, up to the NSM, whose documents are
-// unsigned. The program must not take them for documents.
+// unsignedDocuments boots the image of this checkout in QEMU's own Nitro machine: parsed, measured,
+// composed, up to the NSM, whose documents are unsigned. The program must not take them for
+// documents.
 func unsignedDocuments(t *testing.T, path string) {
 	e := emulate(t, path, "--machine", "nitro-enclave", "--sockets", filepath.Join(shortDir(t), "vm"))
 	said := e.ended()
@@ -147,7 +157,8 @@ func unsignedDocuments(t *testing.T, path string) {
 	}
 }
 
-// An operator who stops an image in the middle of its boot gets a clean end at once: no process, no socket and no file is left.
+// An operator who stops an image in the middle of its boot gets a clean end at once: no process, no
+// socket and no file is left.
 func TestBootedStoppedMidBoot(t *testing.T) {
 	t.Parallel()
 	kernel := needQEMU(t)

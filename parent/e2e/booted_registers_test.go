@@ -91,7 +91,8 @@ func signedImage(t *testing.T, i *image.Image) *image.Image {
 	return signed
 }
 
-// QEMU parses the image and computes the registers with code that is not ours: they are those that `measure` computes.
+// QEMU parses the image and computes the registers with code that is not ours: they are those that
+// `measure` computes.
 func TestBootedRegistersAreQEMUs(t *testing.T) {
 	t.Parallel()
 	kernel := needQEMU(t)

@@ -18,8 +18,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// The tests called TestBooted… run images in QEMU: `make e2e`, which makes what they need and names it in these variables. Without, they
-// are skipped.
+// The tests called TestBooted… run images in QEMU: `make e2e`, which makes what they need and names
+// it in these variables. Without, they are skipped.
 const (
 	kernelVariable = "ANCHORHOLD_KERNEL" // bzImage of scripts/kernel.sh
 	binVariable    = "ANCHORHOLD_BIN"    // folder of make build, with QEMU
@@ -153,7 +153,8 @@ func (e *emulator) wait(event string) time.Duration {
 	}
 }
 
-// ended waits for the enclave to end by itself, which is a failure of the command, and returns what was said.
+// ended waits for the enclave to end by itself, which is a failure of the command, and returns what
+// was said.
 func (e *emulator) ended() string {
 	e.t.Helper()
 	select {
@@ -175,8 +176,9 @@ func (e *emulator) stop() error {
 	return e.err
 }
 
-// patience submits a job, again when the enclave has not reached KMS in time, as the answer says: an emulated processor that shares
-// a busy machine takes seconds for a handshake. It returns what was said, and how often.
+// patience submits a job, again when the enclave has not reached KMS in time, as the answer says:
+// an emulated processor that shares a busy machine takes seconds for a handshake. It returns what
+// was said, and how often.
 func patience(s *stage.Stage, j job) (said string, tries int, err error) {
 	for tries = 1; ; tries++ {
 		out, err := s.Owner(context.Background(), j.submitArgs()...).CombinedOutput()

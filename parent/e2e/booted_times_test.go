@@ -16,8 +16,9 @@ import (
 // bootsVariable says how often a start is timed: three times when it is unset.
 const bootsVariable = "ANCHORHOLD_BOOTS"
 
-// How long an image takes from the start of the emulator to its heartbeat, to serving, and to the first key that KMS releases to it. Times are
-// told, not judged. Nothing else runs meanwhile: all other tests of guests are parallel ones.
+// How long an image takes from the start of the emulator to its heartbeat, to serving, and to the
+// first key that KMS releases to it. Times are told, not judged. Nothing else runs meanwhile: all
+// other tests of guests are parallel ones.
 func TestBootedTimes(t *testing.T) {
 	s := booted(t, stage.Guest{Cold: true})
 	check(t, s.StartParent(t.Context()))

@@ -24,8 +24,8 @@ func guestPort(t *testing.T, dir, command string, values ...any) *net.UnixConn {
 	return nc.(*net.UnixConn)
 }
 
-// The socket device with Linux's own driver at the other end: a gigabyte each way, half-close both ways, a thousand connections, and ports
-// at which nobody listens.
+// The socket device with Linux's own driver at the other end: a gigabyte each way, half-close both
+// ways, a thousand connections, and ports at which nobody listens.
 func TestBootedSockets(t *testing.T) {
 	t.Parallel()
 	kernel := needQEMU(t)
@@ -42,7 +42,8 @@ func TestBootedSockets(t *testing.T) {
 
 const gigabyte = 1 << 30
 
-// fromGuest reads what the guest sends, to the end of that direction, and answers in the other: half-close by the guest.
+// fromGuest reads what the guest sends, to the end of that direction, and answers in the other:
+// half-close by the guest.
 func fromGuest(t *testing.T, dir string) {
 	nc := guestPort(t, dir, "source %d", gigabyte)
 	h := crc64.New(crc64.MakeTable(crc64.ECMA))

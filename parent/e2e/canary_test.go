@@ -39,7 +39,8 @@ func (c *canaryRun) seal() job {
 	return j
 }
 
-// run returns the exit code, and of each attempt its verdict, with the credentials of the parent's role.
+// run returns the exit code, and of each attempt its verdict, with the credentials of the parent's
+// role.
 func (c *canaryRun) run(j job, more ...string) (code int, verdicts map[string]string, output string) {
 	c.t.Helper()
 	return c.runAs(c.s.Parent(), j, more...)
@@ -64,8 +65,9 @@ func (c *canaryRun) runAs(role stage.Role, j job, more ...string) (code int, ver
 	return cmd.ProcessState.ExitCode(), verdicts, string(out)
 }
 
-// Attack: a statement slips into the key policy, by which the parent's role gets around attestation. The canary finds each such way open, and
-// is quiet otherwise; a refusal for another reason does not pass for quiet.
+// Attack: a statement slips into the key policy, by which the parent's role gets around
+// attestation. The canary finds each such way open, and is quiet otherwise; a refusal for another
+// reason does not pass for quiet.
 func TestCanary(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{})
@@ -75,7 +77,8 @@ func TestCanary(t *testing.T) {
 	good, err := s.KeyPolicy(t.Context())
 	check(t, err)
 
-	// Attack: the wrong credentials, to which KMS refuses everything. The canary does not pass for quiet.
+	// Attack: the wrong credentials, to which KMS refuses everything. The canary does not pass for
+	// quiet.
 	if code, verdicts, out := c.runAs(s.Nobody(), c.seal()); code != 1 || len(verdicts) > 0 {
 		t.Errorf("with another role's credentials: got exit %d and %d attempts, want 1 and none\n%s", code, len(verdicts), out)
 	}
@@ -109,7 +112,8 @@ func TestCanary(t *testing.T) {
 			t.Errorf("%s: got %q, want open %v", a, verdict, open)
 		}
 	}
-	// With the good policy back all is refused again, so nothing was left behind; but one attempt for another reason than it should.
+	// With the good policy back all is refused again, so nothing was left behind; but one attempt
+	// for another reason than it should.
 	check(t, s.SetKeyPolicy(t.Context(), good))
 	missing := s.KeyARN[:len(s.KeyARN)-12] + "000000000000"
 	code, verdicts, out = c.run(c.seal(), "--own-key", missing)
@@ -149,8 +153,9 @@ func (c *canaryRun) withoutPermission() {
 	}
 }
 
-// refusedDocuments are flags for documents that whoever has the parent's instance can have made: of the image in debug mode, of an image of
-// theirs, and an old one of the image itself, each with a key of theirs.
+// refusedDocuments are flags for documents that whoever has the parent's instance can have made: of
+// the image in debug mode, of an image of theirs, and an old one of the image itself, each with a
+// key of theirs.
 func (c *canaryRun) refusedDocuments() []string {
 	c.t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

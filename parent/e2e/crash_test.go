@@ -18,7 +18,8 @@ import (
 	"anchorhold/protocol/protocoltest/synthetic"
 )
 
-// crash is a stage in the middle of a job: the enclave is stopped, part of the result lies at the parent, and the owner's tool waits.
+// crash is a stage in the middle of a job: the enclave is stopped, part of the result lies at the
+// parent, and the owner's tool waits.
 type crash struct {
 	*stage.Stage
 	job   job
@@ -134,7 +135,8 @@ func (c *crash) status(t *testing.T) (s struct {
 
 func (c *crash) state(t *testing.T) string { t.Helper(); return c.status(t).Status }
 
-// nothingServed wants neither a part of the result nor a receipt from the parent, nor of the owner's tool.
+// nothingServed wants neither a part of the result nor a receipt from the parent, nor of the
+// owner's tool.
 func (c *crash) nothingServed(t *testing.T) {
 	t.Helper()
 	for _, part := range []string{"/result", "/receipt"} {
@@ -175,8 +177,9 @@ func countLines(t *testing.T, dir string) (n int) {
 	return n
 }
 
-// The parent is killed in the middle of a job. The owner's tool says that it lost it and leaves nothing; a parent started again takes the job
-// up, and the same file submitted again gets its result.
+// The parent is killed in the middle of a job. The owner's tool says that it lost it and leaves
+// nothing; a parent started again takes the job up, and the same file submitted again gets its
+// result.
 func TestParentKilledMidJob(t *testing.T) {
 	t.Parallel()
 	c := midJob(t)
@@ -198,8 +201,9 @@ func TestParentKilledMidJob(t *testing.T) {
 	c.finish(t)
 }
 
-// The enclave is killed in the middle of a job. What had come out is thrown away, the job is done again by the enclave that takes its place,
-// and the owner's tool, which waited, gets its result and no part of the first attempt.
+// The enclave is killed in the middle of a job. What had come out is thrown away, the job is done
+// again by the enclave that takes its place, and the owner's tool, which waited, gets its result
+// and no part of the first attempt.
 func TestEnclaveKilledMidJob(t *testing.T) {
 	t.Parallel()
 	c := midJob(t)

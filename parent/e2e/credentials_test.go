@@ -8,8 +8,9 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// Credentials that KMS refuses, although they do not end for an hour, are replaced in their file. Jobs are done again after that, without a
-// restart, and the owner of a job that failed before learns who has to act.
+// Credentials that KMS refuses, although they do not end for an hour, are replaced in their file.
+// Jobs are done again after that, without a restart, and the owner of a job that failed before
+// learns who has to act.
 func TestReplacedCredentialsAreUsed(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{CredentialsFile: true, Limits: "{replays: 9}"})
@@ -21,7 +22,8 @@ func TestReplacedCredentialsAreUsed(t *testing.T) {
 		t.Errorf("submit says %q, want credentials-refused and who must act", got)
 	}
 	check(t, s.WriteCredentials(true))
-	// The parent reads the file again at most every few seconds; a job that comes sooner is refused once more.
+	// The parent reads the file again at most every few seconds; a job that comes sooner is refused
+	// once more.
 	for end := time.Now().Add(30 * time.Second); ; {
 		code, out := owner(t, s, j.submitArgs()...)
 		if code == 0 {

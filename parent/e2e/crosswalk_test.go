@@ -15,7 +15,8 @@ import (
 // nights is a stage with keys for result and crosswalk, held by different people.
 type nights struct{ *stage.Stage }
 
-// night seals, submits and opens one night's job; more are further arguments of seal. It returns the records and the opened crosswalk.
+// night seals, submits and opens one night's job; more are further arguments of seal. It returns
+// the records and the opened crosswalk.
 func (n nights) night(t *testing.T, name, records string, more ...string) (out, crosswalk string) {
 	t.Helper()
 	j := job{n.Stage, name}
@@ -63,7 +64,8 @@ func patients(names ...string) string {
 	return b.String()
 }
 
-// Two nights share a patient, who keeps the surrogates; a third night without the crosswalk gives others. Then the parent lies.
+// Two nights share a patient, who keeps the surrogates; a third night without the crosswalk gives
+// others. Then the parent lies.
 func TestCrosswalkAcrossNights(t *testing.T) {
 	t.Parallel()
 	n := nights{start(t, stage.Options{})}
@@ -92,7 +94,8 @@ func TestCrosswalkAcrossNights(t *testing.T) {
 
 var original = regexp.MustCompile(`Qx[A-Z][a-z]+`)
 
-// originalsNowhere looks at all that left the enclave: opened results and reports, the parent's disk and the logs.
+// originalsNowhere looks at all that left the enclave: opened results and reports, the parent's
+// disk and the logs.
 func (n nights) originalsNowhere(t *testing.T) {
 	var seen []byte
 	for _, name := range []string{"first", "second", "third"} {
@@ -133,7 +136,8 @@ func files(t *testing.T, dir string) [][]byte {
 	return all
 }
 
-// lies are what the parent may hand over as the crosswalk of the first night. Each is refused, and nothing is written.
+// lies are what the parent may hand over as the crosswalk of the first night. Each is refused, and
+// nothing is written.
 func (n nights) lies(t *testing.T) {
 	j := job{n.Stage, "first"}
 	honest := read(t, j.path(".ahxwk"))

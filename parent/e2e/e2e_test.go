@@ -1,4 +1,5 @@
-// Package e2e_test runs the real binaries as separate processes: local KMS, enclave, parent and the owner's tool.
+// Package e2e_test runs the real binaries as separate processes: local KMS, enclave, parent and the
+// owner's tool.
 package e2e_test
 
 import (

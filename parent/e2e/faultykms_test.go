@@ -28,8 +28,8 @@ import (
 // kmsName is the name under which the enclave knows the local KMS, from its policy.
 const kmsName = "kms.us-east-1.anchorhold.test"
 
-// faultyKMS stands between the parent's relay and the local KMS, with a certificate that the enclave trusts: what it does is what KMS
-// itself might do. Only Decrypt is disturbed.
+// faultyKMS stands between the parent's relay and the local KMS, with a certificate that the
+// enclave trusts: what it does is what KMS itself might do. Only Decrypt is disturbed.
 type faultyKMS struct {
 	proxy *httputil.ReverseProxy
 	good  tls.Certificate

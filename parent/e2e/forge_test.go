@@ -22,8 +22,8 @@ import (
 	"anchorhold/protocol/receipt"
 )
 
-// forger has what no parent has: the stage's attestation root. Its documents are genuine but for what a test changes, so that each check
-// behind the signature is seen to stand by itself.
+// forger has what no parent has: the stage's attestation root. Its documents are genuine but for
+// what a test changes, so that each check behind the signature is seen to stand by itself.
 type forger struct {
 	s    *stage.Stage
 	real *receipt.File // of the job that is attacked
@@ -52,7 +52,8 @@ func newCA(t *testing.T, s *stage.Stage, now func() time.Time) *testca.CA {
 	return ca
 }
 
-// forgery is a batch of one leaf that some enclave signs. The zero value is refused by nothing but the other history that it is.
+// forgery is a batch of one leaf that some enclave signs. The zero value is refused by nothing but
+// the other history that it is.
 type forgery struct {
 	image  func(*measure.Image) // that runs
 	leaf   func(*receipt.Leaf)  // what it says

@@ -13,7 +13,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// small is a place with no room for what a command writes: where it may write, and how it is run there.
+// small is a place with no room for what a command writes: where it may write, and how it is run
+// there.
 type small struct {
 	name, want string
 	place      func(t *testing.T) (dir string, wrap []string)
@@ -34,7 +35,8 @@ var smallPlaces = []small{
 	}},
 }
 
-// The owner's disk is full. Each command that writes says so, exit code 1, leaves nothing behind and spoils nothing; with room it works.
+// The owner's disk is full. Each command that writes says so, exit code 1, leaves nothing behind
+// and spoils nothing; with room it works.
 func TestFullDiskAtTheOwner(t *testing.T) {
 	s := start(t, stage.Options{})
 	j := job{s, "job"}

@@ -52,11 +52,13 @@ func flipAnswer(m map[string]any) {
 	m["CiphertextForRecipient"] = b
 }
 
-// Each fault of KMS has its code, leaves nothing behind, and is over when it is over: the same job file submitted again is done.
+// Each fault of KMS has its code, leaves nothing behind, and is over when it is over: the same job
+// file submitted again is done.
 //
-// Faults of the NSM cannot be put into a process that has one. An NSM that errs, lies, is slow or stops answering is put under the enclave
-// program in enclave/internal/boot (TestNSMErrors, TestSlowNSM, TestRefusesToServe, TestInvariant8_WedgedNSMShowsWithin10Seconds), and under
-// its parts in enclave/internal/job (TestSickNSM) and enclave/internal/kms (TestNSMFailure).
+// Faults of the NSM cannot be put into a process that has one. An NSM that errs, lies, is slow or
+// stops answering is put under the enclave program in enclave/internal/boot (TestNSMErrors,
+// TestSlowNSM, TestRefusesToServe, TestInvariant8_WedgedNSMShowsWithin10Seconds), and under its
+// parts in enclave/internal/job (TestSickNSM) and enclave/internal/kms (TestNSMFailure).
 func TestKMSFaults(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{Limits: "{replays: 9}"})
@@ -70,7 +72,8 @@ func TestKMSFaults(t *testing.T) {
 			kept := inventory(t, j)
 			if c.fault.foreign != nil {
 				c.fault.foreign = &foreign
-				// Connections that the enclave has open were made to KMS itself: they are KMS's to use.
+				// Connections that the enclave has open were made to KMS itself: they are KMS's to
+				// use.
 				check(t, s.StartEnclave(t.Context(), "policy"))
 			}
 			if c.fault.policy != nil {

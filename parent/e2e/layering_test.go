@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// Packages import protocol and nothing across: protocol ← enclave, protocol ← parent, protocol ← eif. Commands and this folder, which runs
-// everything, may import any package that the toolchain lets them.
+// Packages import protocol and nothing across: protocol ← enclave, protocol ← parent, protocol ←
+// eif. Commands and this folder, which runs everything, may import any package that the toolchain
+// lets them.
 func TestLayering(t *testing.T) {
 	out, err := exec.Command("go", "list", "-json=ImportPath,Name,Imports", "anchorhold/...").Output()
 	if err != nil {
@@ -54,7 +55,8 @@ func tree(path string) string {
 	return top
 }
 
-// The software NSM exists for tests, anchorhold-dev and the emulator, the local KMS for the first two: no other program may link them.
+// The software NSM exists for tests, anchorhold-dev and the emulator, the local KMS for the first
+// two: no other program may link them.
 func TestOnlyDevLinksTheSoftwareNSM(t *testing.T) {
 	for command, allowed := range map[string]string{
 		"anchorhold/enclave/cmd/anchorhold-enclave":           "",

@@ -15,7 +15,8 @@ import (
 	"anchorhold/protocol/receipt"
 )
 
-// lies are the rows: each must end in exit code 3, without output, with one line that names what differs.
+// lies are the rows: each must end in exit code 3, without output, with one line that names what
+// differs.
 var lies = []lie{
 	{attack: "swapped result", how: "another job's", answer: kept("second", "job"), want: `result: another result`},
 	{attack: "swapped result", how: "with its receipt", answer: kept("second", "second"), want: `nonce: another nonce`},
@@ -149,8 +150,9 @@ func secondImage(t *testing.T, h *theatre) measure.Image {
 	return measure.DevImage([]byte("an older release"), read(t, h.Path("policy.cbor")))
 }
 
-// A lying parent against the owner's tool. submit fetches whatever it is given and says that nothing is verified; open, or verify for the
-// chain, refuses with exit code 3 and one line that names what differs, writes nothing, and leaves what the owner had.
+// A lying parent against the owner's tool. submit fetches whatever it is given and says that
+// nothing is verified; open, or verify for the chain, refuses with exit code 3 and one line that
+// names what differs, writes nothing, and leaves what the owner had.
 func TestLyingParent(t *testing.T) {
 	t.Parallel()
 	h := setTheatre(t)

@@ -27,7 +27,8 @@ var attacks = []string{
 	"NOT AWS where AWS was demanded",
 }
 
-// theatre is a stage on which jobs have run honestly, and what a lying parent has in hand after them.
+// theatre is a stage on which jobs have run honestly, and what a lying parent has in hand after
+// them.
 type theatre struct {
 	*stage.Stage
 	*forger
@@ -44,8 +45,10 @@ type answered struct{ result, receipt []byte }
 type lie struct {
 	attack, how string
 	answer      func(t *testing.T, h *theatre) answered
-	args        func(t *testing.T, h *theatre, a []string) []string // changes those of open; nil: none
-	want        string                                              // regular expression for the reason
+	// changes those of open; nil: none
+	args func(t *testing.T, h *theatre, a []string) []string
+	// regular expression for the reason
+	want string
 }
 
 func setTheatre(t *testing.T) *theatre {
@@ -68,7 +71,8 @@ func setTheatre(t *testing.T) *theatre {
 	again := job{s, "again"}
 	mustOwner(t, s, 0, "wrap", "--policy", s.Path("policy.cbor"), "--reply", s.Path("reply.pub.pem"), "-o", again.path(".ahjob"), s.Path("message"))
 	h.run(t, again)
-	// The job's header, and with it its nonce, around another message of the same owner: an honest enclave does that job.
+	// The job's header, and with it its nonce, around another message of the same owner: an honest
+	// enclave does that job.
 	crossed := job{s, "crossed"}
 	write(t, crossed.path(".ahjob"), slices.Concat(head, messageOf(t, s.Path("second.ahjob"))))
 	h.run(t, crossed)
@@ -79,7 +83,8 @@ func setTheatre(t *testing.T) *theatre {
 	return h
 }
 
-// waitLog returns the parent's log once it shows so many batches: it fetches them from the enclave now and then.
+// waitLog returns the parent's log once it shows so many batches: it fetches them from the enclave
+// now and then.
 func waitLog(t *testing.T, s *stage.Stage, batches int) []logEntry {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); ; time.Sleep(100 * time.Millisecond) {
@@ -131,7 +136,8 @@ func (h *theatre) otherImage(t *testing.T, in string) {
 	h.run(t, j)
 }
 
-// inventory lists every file that the owner has of a job, with its hash. A partial file that was left behind shows too.
+// inventory lists every file that the owner has of a job, with its hash. A partial file that was
+// left behind shows too.
 func inventory(t *testing.T, j job) string {
 	t.Helper()
 	var list strings.Builder
@@ -154,7 +160,8 @@ func kept(result, receipt string) func(*testing.T, *theatre) answered {
 	}
 }
 
-// chunks answers with the job's own receipt and a result whose sealed chunks are arranged anew; b are those of another job.
+// chunks answers with the job's own receipt and a result whose sealed chunks are arranged anew; b
+// are those of another job.
 func chunks(arrange func(a, b [][]byte) [][]byte) func(*testing.T, *theatre) answered {
 	return func(t *testing.T, h *theatre) answered {
 		cut := func(name string) (head []byte, parts [][]byte) {

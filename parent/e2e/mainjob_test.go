@@ -13,7 +13,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// The main job on the project's own sample: nothing that identifies a person reaches the output, the parent's disk, its log or its memory.
+// The main job on the project's own sample: nothing that identifies a person reaches the output,
+// the parent's disk, its log or its memory.
 func TestMainJobOnSample(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{})
@@ -65,7 +66,8 @@ func TestMainJobOnSynthea(t *testing.T) {
 	}
 }
 
-// checkOutput compares an output folder with the records that went in, by code that shares nothing with the engine.
+// checkOutput compares an output folder with the records that went in, by code that shares nothing
+// with the engine.
 func checkOutput(t *testing.T, inDir, dir string, canaries map[string]bool) {
 	t.Helper()
 	in, inLines := readRecords(t, inDir), readLines(t, inDir)
@@ -99,7 +101,8 @@ func checkOutput(t *testing.T, inDir, dir string, canaries map[string]bool) {
 	if n, some := leaked(values, after); n != 0 {
 		t.Errorf("%d of %d identifying values are in the output, such as %q", n, len(values), some)
 	}
-	// The preset rejects types that it has no rules for, by code; their codings and references are gone with them.
+	// The preset rejects types that it has no rules for, by code; their codings and references are
+	// gone with them.
 	in = ofTypesIn(in, out)
 	allIn, resolvedIn := literalReferences(in)
 	allOut, resolvedOut := literalReferences(out)
@@ -131,7 +134,8 @@ func ofTypesIn(records, others []map[string]any) []map[string]any {
 	return slices.DeleteFunc(slices.Clone(records), func(r map[string]any) bool { return !types[r["resourceType"]] })
 }
 
-// parentSawNothing searches the parent's disk, log and memory for what identifies people in the records.
+// parentSawNothing searches the parent's disk, log and memory for what identifies people in the
+// records.
 func parentSawNothing(t *testing.T, s *stage.Stage, in []map[string]any) {
 	values := identifying(in)
 	var haystack bytes.Buffer

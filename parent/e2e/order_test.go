@@ -27,8 +27,9 @@ import (
 	"anchorhold/protocol/transport"
 )
 
-// order is a job that the owner's tool would refuse to make: its parts are changed before it is sealed, or after. An official SDK, or
-// somebody who means harm, makes such jobs, and the enclave must refuse them by itself.
+// order is a job that the owner's tool would refuse to make: its parts are changed before it is
+// sealed, or after. An official SDK, or somebody who means harm, makes such jobs, and the enclave
+// must refuse them by itself.
 type order struct {
 	claims  envelope.Job
 	extra   map[string]string // further entries of the encryption context
@@ -70,7 +71,8 @@ func (o *order) context() map[string]string {
 	return c
 }
 
-// seal makes the message. KMS gives a data key to the stage's tenant only; for the rest any will do, they are refused without it.
+// seal makes the message. KMS gives a data key to the stage's tenant only; for the rest any will
+// do, they are refused without it.
 func (o *order) seal(t *testing.T, s *stage.Stage) *order {
 	t.Helper()
 	plain, blob := make([]byte, 32), []byte("not of KMS")
@@ -125,7 +127,8 @@ func dataKey(t *testing.T, s *stage.Stage, encryptionContext map[string]string) 
 	return out.Plaintext, out.CiphertextBlob
 }
 
-// hand gives a job file to the enclave itself, as a parent does that checks nothing, and returns its code, "" for done.
+// hand gives a job file to the enclave itself, as a parent does that checks nothing, and returns
+// its code, "" for done.
 func hand(t *testing.T, s *stage.Stage, file []byte) (refusal code.Code, sealed []byte) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

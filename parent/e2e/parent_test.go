@@ -11,7 +11,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// Invariant 7: the same message under the same policy gives the same records, byte for byte, although nonce, sealing and receipt differ.
+// Invariant 7: the same message under the same policy gives the same records, byte for byte,
+// although nonce, sealing and receipt differ.
 func TestInvariant7_SameMessageSameRecords(t *testing.T) {
 	t.Parallel()
 	j := sealed(t, stage.Options{})
@@ -45,7 +46,8 @@ func TestInvariant7_SameMessageSameRecords(t *testing.T) {
 	}
 }
 
-// Invariant 8: an enclave that hangs is noticed within 10 s, and the parent says that it is not ready; when it answers again, so does the parent.
+// Invariant 8: an enclave that hangs is noticed within 10 s, and the parent says that it is not
+// ready; when it answers again, so does the parent.
 func TestInvariant8_WedgedEnclaveIsNoticed(t *testing.T) {
 	s := start(t, stage.Options{})
 	if !ready(s) {
@@ -81,7 +83,8 @@ func ready(s *stage.Stage) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// The parent restarts between a job and its result's second reading: nothing that it answered for is lost.
+// The parent restarts between a job and its result's second reading: nothing that it answered for
+// is lost.
 func TestParentRestartKeepsResults(t *testing.T) {
 	t.Parallel()
 	j := sealed(t, stage.Options{})

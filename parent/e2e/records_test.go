@@ -13,7 +13,8 @@ import (
 	"testing"
 )
 
-// readRecords parses every line of the NDJSON files of a folder, gzip or not, with encoding/json: nothing of the engine.
+// readRecords parses every line of the NDJSON files of a folder, gzip or not, with encoding/json:
+// nothing of the engine.
 func readRecords(t *testing.T, dir string) []map[string]any {
 	t.Helper()
 	var records []map[string]any
@@ -83,7 +84,8 @@ func leaves(v any, f func(string)) {
 	}
 }
 
-// text is what a leak is searched in: the lines as they are, which hold numbers too, and every string of them, decoded.
+// text is what a leak is searched in: the lines as they are, which hold numbers too, and every
+// string of them, decoded.
 func text(lines []string, records []map[string]any) string {
 	var b strings.Builder
 	for _, line := range lines {
@@ -95,7 +97,8 @@ func text(lines []string, records []map[string]any) string {
 	return b.String()
 }
 
-// identifying collects from the input what may not come out: resource ids, identifier values, and every date with a month.
+// identifying collects from the input what may not come out: resource ids, identifier values, and
+// every date with a month.
 func identifying(records []map[string]any) map[string]bool {
 	found := map[string]bool{}
 	month := regexp.MustCompile(`\b(19|20)\d\d-(0[1-9]|1[0-2])\b`)
@@ -121,8 +124,9 @@ func identifying(records []map[string]any) map[string]bool {
 	return found
 }
 
-// leaked returns how many of the values occur in the text, and up to three of them. A value counts where no letter or digit touches it: the ZIP
-// 67060 is not leaked by the SNOMED code 46706006. One pass over the text, whatever the number of values: they are found by their first word.
+// leaked returns how many of the values occur in the text, and up to three of them. A value counts
+// where no letter or digit touches it: the ZIP 67060 is not leaked by the SNOMED code 46706006. One
+// pass over the text, whatever the number of values: they are found by their first word.
 func leaked(values map[string]bool, text string) (n int, some []string) {
 	byWord := map[string][]string{}
 	for v := range values {
@@ -198,7 +202,8 @@ func canaries(t *testing.T, name string) map[string]bool {
 	return values
 }
 
-// literalReferences counts the references of the form Type/id by the type of record they stand in, and those that name exactly one of the records.
+// literalReferences counts the references of the form Type/id by the type of record they stand in,
+// and those that name exactly one of the records.
 func literalReferences(records []map[string]any) (all, resolved map[string]int) {
 	all, resolved = map[string]int{}, map[string]int{}
 	have := map[string]int{}
@@ -252,8 +257,8 @@ func TestLeaked(t *testing.T) {
 	}
 }
 
-// codings counts the (system, code) pairs of the records. What kind of identifier somebody has (a passport) is part of the identifier and goes with it;
-// so do contained resources.
+// codings counts the (system, code) pairs of the records. What kind of identifier somebody has (a
+// passport) is part of the identifier and goes with it; so do contained resources.
 func codings(records []map[string]any) map[string]int {
 	n := map[string]int{}
 	var walk func(any)

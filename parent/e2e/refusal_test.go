@@ -30,8 +30,9 @@ func refusedWith(t *testing.T, j job, code string) {
 	}
 }
 
-// Attack: the operator runs an enclave with another policy (here only the reference date differs). Its PCR2 is not in the key policy.
-// The job still names the old image, so the parent finds no enclave for it; a job that names the new image is denied by KMS.
+// Attack: the operator runs an enclave with another policy (here only the reference date differs).
+// Its PCR2 is not in the key policy. The job still names the old image, so the parent finds no
+// enclave for it; a job that names the new image is denied by KMS.
 func TestChangedPolicyIsDeniedByKMS(t *testing.T) {
 	t.Parallel()
 	j := sealed(t, stage.Options{})
@@ -73,7 +74,8 @@ func TestTamperedJobIsRefused(t *testing.T) {
 	}
 }
 
-// Attack: the parent answers one job with the result and receipt of another, with parts of two, or with a cut result.
+// Attack: the parent answers one job with the result and receipt of another, with parts of two, or
+// with a cut result.
 func TestSwappedResultIsRefused(t *testing.T) {
 	t.Parallel()
 	a := sealed(t, stage.Options{})
@@ -120,7 +122,8 @@ func TestSwappedResultIsRefused(t *testing.T) {
 	}
 }
 
-// A NOT AWS policy opens only when the test root is named: without --root the real root is demanded.
+// A NOT AWS policy opens only when the test root is named: without --root the real root is
+// demanded.
 func TestTestRootIsNeverImplied(t *testing.T) {
 	t.Parallel()
 	j := sealed(t, stage.Options{})

@@ -20,7 +20,8 @@ import (
 	"anchorhold/protocol/pinsfile"
 )
 
-// A pipeline seals, submits and opens a job to the pins of the day whenever it is told to, beside what the owner does meanwhile.
+// A pipeline seals, submits and opens a job to the pins of the day whenever it is told to, beside
+// what the owner does meanwhile.
 type pipeline struct {
 	s     *stage.Stage
 	input string
@@ -201,13 +202,15 @@ func (r *roller) roll(slot stage.Slot, program string) {
 	r.apply("5-remove.json")
 	r.status(0, "done")
 	r.asAdministrator(0, "no finding", "key-policy", "lint", "--policy", r.s.Path("policy.cbor"), "--key", r.s.KeyARN)
-	// What was not drained is opened by nobody: not by the old image, which still runs, nor by the new one.
+	// What was not drained is opened by nobody: not by the old image, which still runs, nor by the
+	// new one.
 	if code, out := owner(t, r.s, late.submitArgs()...); code != 1 || !strings.Contains(out, "kms-denied") {
 		t.Errorf("a job of the removed image: got exit %d and %s, want kms-denied", code, out)
 	}
 }
 
-// A changed policy, then a changed program, are rolled out while jobs run: none is lost, none is opened by another image than its own.
+// A changed policy, then a changed program, are rolled out while jobs run: none is lost, none is
+// opened by another image than its own.
 func TestRollout(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{Two: true})
@@ -245,7 +248,8 @@ func TestRollout(t *testing.T) {
 	checkOpenedByTheirImage(t, s)
 }
 
-// checkOpenedByTheirImage reads the KMS's log: each data key that was released went to the image that its context names.
+// checkOpenedByTheirImage reads the KMS's log: each data key that was released went to the image
+// that its context names.
 func checkOpenedByTheirImage(t *testing.T, s *stage.Stage) {
 	t.Helper()
 	released := map[string]int{}

@@ -47,7 +47,8 @@ func runArgs(s *stage.Stage, out string, inputs ...string) []string {
 	}, inputs...)
 }
 
-// One command does the whole job on real processes. A record that the enclave rejects costs that record and no more: exit code 4.
+// One command does the whole job on real processes. A record that the enclave rejects costs that
+// record and no more: exit code 4.
 func TestRunAllInOne(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{})
@@ -133,7 +134,8 @@ func runKept(t *testing.T, s *stage.Stage, out, output string, records int) {
 	}
 }
 
-// inspectAll asks what each file of the job claims: each is known for what it is, and marked as unproven.
+// inspectAll asks what each file of the job claims: each is known for what it is, and marked as
+// unproven.
 func inspectAll(t *testing.T, s *stage.Stage, out string) {
 	document := s.Path("kept-document.cose")
 	if err := os.WriteFile(document, attestation(t, s, "00"), 0o600); err != nil {
@@ -199,8 +201,8 @@ func attestation(t *testing.T, s *stage.Stage, nonce string) []byte {
 	return b
 }
 
-// A document over one's own nonce is live proof of the pinned image. Attack: the parent answers with a document that it kept, or that
-// another enclave made.
+// A document over one's own nonce is live proof of the pinned image. Attack: the parent answers
+// with a document that it kept, or that another enclave made.
 func TestVerifyLiveDocument(t *testing.T) {
 	t.Parallel()
 	s := start(t, stage.Options{})
@@ -245,7 +247,8 @@ func TestVerifyLiveDocument(t *testing.T) {
 	}
 }
 
-// Somebody presses Ctrl-C while seal waits for its standard input: it ends at once and leaves nothing.
+// Somebody presses Ctrl-C while seal waits for its standard input: it ends at once and leaves
+// nothing.
 func TestInterruptedSealOfStalledInput(t *testing.T) {
 	s := start(t, stage.Options{})
 	dir := s.Path("interrupted")
@@ -277,7 +280,8 @@ func TestInterruptedSealOfStalledInput(t *testing.T) {
 			t.Fatal("seal did not begin within 30 s")
 		}
 	}
-	time.Sleep(200 * time.Millisecond) // until it has asked KMS and waits for input; when not, the test is easier, not wrong
+	// until it has asked KMS and waits for input; when not, the test is easier, not wrong
+	time.Sleep(200 * time.Millisecond)
 	if err := cmd.Process.Signal(syscall.SIGINT); err != nil {
 		t.Fatal(err)
 	}

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// Every test that the threat model names exists in the package that it names: a renamed test must not leave a threat uncovered on paper.
+// Every test that the threat model names exists in the package that it names: a renamed test must
+// not leave a threat uncovered on paper.
 func TestThreatModelNamesRealTests(t *testing.T) {
 	root := moduleRoot(t)
 	doc, err := os.ReadFile(filepath.Join(root, "enclave", "THREATMODEL.md"))
@@ -46,7 +47,8 @@ func moduleRoot(t *testing.T) string {
 	return strings.TrimSpace(string(out))
 }
 
-// hasTest looks for a test function; a trailing * stands for any rest, and a subtest is looked up by its function.
+// hasTest looks for a test function; a trailing * stands for any rest, and a subtest is looked up
+// by its function.
 func hasTest(t *testing.T, dir, name string) bool {
 	t.Helper()
 	function, _, _ := strings.Cut(name, "/")

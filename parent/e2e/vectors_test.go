@@ -10,8 +10,9 @@ import (
 	"anchorhold/protocol/protocoltest/vectorfile"
 )
 
-// TestVectorsOfEachFormat counts the hostile vectors of the formats that cross a trust boundary: each failure kind has an expectation
-// of its own, and a suite that lost its vectors must not pass for good.
+// TestVectorsOfEachFormat counts the hostile vectors of the formats that cross a trust boundary:
+// each failure kind has an expectation of its own, and a suite that lost its vectors must not pass
+// for good.
 func TestVectorsOfEachFormat(t *testing.T) {
 	const wanted = 120 // hostile vectors in all
 	hostile := 0
@@ -64,7 +65,8 @@ func TestVectorsOfEachFormat(t *testing.T) {
 	}
 }
 
-// vectorsBelow loads the vectors in the testdata of packages, however deep, and leaves keys and the like alone.
+// vectorsBelow loads the vectors in the testdata of packages, however deep, and leaves keys and the
+// like alone.
 func vectorsBelow(t *testing.T, folders []string) (vectors []vectorfile.Vector) {
 	t.Helper()
 	for _, folder := range folders {

@@ -1,5 +1,6 @@
-// Package appraise judges whether a genuine attestation document is of an image, a policy and a moment that one accepts.
-// Check is the main call; pins are those of SPEC 10.1. Whether the document is genuine: see attest.
+// Package appraise judges whether a genuine attestation document is of an image, a policy and a
+// moment that one accepts. Check is the main call; pins are those of SPEC 10.1. Whether the
+// document is genuine: see attest.
 package appraise
 
 import (
@@ -43,20 +44,23 @@ const (
 
 // Want says what is acceptable. The zero value denies.
 type Want struct {
-	Pins          *Pins         // required
-	Policy        []byte        // compiled policy; required unless WithoutPolicy
-	WithoutPolicy bool          // Danger: compares PCRs only; the caller tells the person that the policy is unchecked
+	Pins   *Pins  // required
+	Policy []byte // compiled policy; required unless WithoutPolicy
+	// Danger: compares PCRs only; the caller tells the person that the policy is unchecked
+	WithoutPolicy bool
 	Nonce         []byte        // nil: not compared, and age alone speaks for freshness
 	MaxAge        time.Duration // required; AnyAge for archived documents
 	Now           time.Time     // required: judges expiry of pins, age and future
-	NotBefore     time.Time     // zero: no lower bound. Without skew: whoever allows some subtracts it
+	// zero: no lower bound. Without skew: whoever allows some subtracts it
+	NotBefore time.Time
 }
 
 // Appraisal is what an acceptable document was accepted as.
 type Appraisal struct {
-	Image    Image            // the pins entry that fits
-	Document attest.Document  // a copy
-	UserData *attest.UserData // nil only with Want.WithoutPolicy and user data that is not Anchorhold's
+	Image    Image           // the pins entry that fits
+	Document attest.Document // a copy
+	// nil only with Want.WithoutPolicy and user data that is not Anchorhold's
+	UserData *attest.UserData
 }
 
 // Check accepts a genuine document that is as wanted. Each refusal is one of this package's errors.
@@ -107,7 +111,8 @@ func (w Want) validate() error {
 	return nil
 }
 
-// checkImage finds the pins entry all of whose registers are the document's: never PCR0 of one and PCR1 of another.
+// checkImage finds the pins entry all of whose registers are the document's: never PCR0 of one and
+// PCR1 of another.
 func (a *Appraisal) checkImage(p *Pins) error {
 	if a.Document.Debug() {
 		return ErrDebug
@@ -147,8 +152,9 @@ func (a *Appraisal) checkPolicy(v *verify.Attested, w Want) error {
 	if want := digest.Sum(w.Policy); u.Policy != want {
 		return fmt.Errorf("%w: its digest is %s, want %s", ErrPolicy, u.Policy, want)
 	}
-	// In layout nitro-cli the user data is the program's word, good because PCR0 to PCR2 are. In ours the hypervisor's
-	// measurement of the policy alone is recomputed, so bytes cannot be shifted between the ramdisks.
+	// In layout nitro-cli the user data is the program's word, good because PCR0 to PCR2 are. In
+	// ours the hypervisor's measurement of the policy alone is recomputed, so bytes cannot be
+	// shifted between the ramdisks.
 	if want := measure.PolicyPCR2(w.Policy); w.Pins.Layout == LayoutAnchorhold && a.Image.PCR2 != want {
 		return fmt.Errorf("%w: pcr2 is %s, want %s", ErrPolicy, a.Image.PCR2, want)
 	}

@@ -180,7 +180,8 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// mixed pins two images; the enclave has PCR0 of one and PCR1 of the other, as after shifting bytes between ramdisks.
+// mixed pins two images; the enclave has PCR0 of one and PCR1 of the other, as after shifting bytes
+// between ramdisks.
 func mixed(s *scene) {
 	second := s.want.Pins.Images[0]
 	second.Name, second.PCR1 = "second", digest.Sum([]byte("second"))

@@ -20,11 +20,12 @@ type Layout string
 // The layouts of SPEC 10.1.
 const (
 	LayoutAnchorhold Layout = "anchorhold" // the policy alone is ramdisk 1, so PCR2 follows from it
-	LayoutNitroCLI   Layout = "nitro-cli"  // the policy lies with the program, and the user data names it
+	// the policy lies with the program, and the user data names it
+	LayoutNitroCLI Layout = "nitro-cli"
 )
 
-// Pins name the images that a data owner accepts (SPEC 10.1). Trusted: who edits them decides which program sees records. Their
-// file is read and written by pinsfile.
+// Pins name the images that a data owner accepts (SPEC 10.1). Trusted: who edits them decides which
+// program sees records. Their file is read and written by pinsfile.
 type Pins struct {
 	Layout  Layout
 	Expires time.Time // the last day, as 00:00 UTC of that day

@@ -1,8 +1,10 @@
-// Package attest reads attestation documents of the Nitro Secure Module and the user data that an Anchorhold enclave puts
-// into them. What it reads is UNVERIFIED: package verify checks who signed it, appraise whether it is the enclave one wants.
+// Package attest reads attestation documents of the Nitro Secure Module and the user data that an
+// Anchorhold enclave puts into them. What it reads is UNVERIFIED: package verify checks who signed
+// it, appraise whether it is the enclave one wants.
 //
-// The documents are COSE_Sign1 with ES384, as AWS's attestation process describes. Fields that are used are read more
-// strictly than it asks; fields of other names are skipped and counted (SPEC 6.1).
+// The documents are COSE_Sign1 with ES384, as AWS's attestation process describes. Fields that are
+// used are read more strictly than it asks; fields of other names are skipped and counted (SPEC
+// 6.1).
 package attest
 
 //go:generate go run generate.go generate_more.go generate_newer.go generate_reasons.go
@@ -23,7 +25,8 @@ var (
 	ErrNotEnclave = errors.New("attestation document is not of a Nitro enclave")
 )
 
-// Document is what a document says. From Parse it is UNVERIFIED; from verify.Attested it is genuine.
+// Document is what a document says. From Parse it is UNVERIFIED; from verify.Attested it is
+// genuine.
 type Document struct {
 	ModuleID    string
 	Timestamp   time.Time
@@ -33,7 +36,8 @@ type Document struct {
 	PublicKey   []byte         // nil when absent
 	UserData    []byte         // nil when absent
 	Nonce       []byte         // nil when absent
-	Ignored     int            // number of fields that this version does not know; their values are not kept
+	// number of fields that this version does not know; their values are not kept
+	Ignored int
 }
 
 // PCR returns a PCR and whether the document has it.
@@ -45,8 +49,8 @@ func (d *Document) PCR(index int) (digest.Digest, bool) {
 	return digest.Digest(b), true
 }
 
-// Debug tells whether any of PCR0 to PCR2 is zero or missing, as in a debug enclave, whose console the parent reads. The
-// other PCRs say nothing about it: a real debug document has PCR4 set.
+// Debug tells whether any of PCR0 to PCR2 is zero or missing, as in a debug enclave, whose console
+// the parent reads. The other PCRs say nothing about it: a real debug document has PCR4 set.
 func (d *Document) Debug() bool {
 	for i := range 3 {
 		if p, ok := d.PCR(i); !ok || p.IsZero() {
@@ -87,7 +91,8 @@ type Signed struct {
 	Signature []byte // r and s of P-384, 48 bytes each
 }
 
-// Parse reads a well-formed document. Its content is UNVERIFIED. Errors: ErrMalformed, ErrAlgorithm, ErrNotEnclave.
+// Parse reads a well-formed document. Its content is UNVERIFIED. Errors: ErrMalformed,
+// ErrAlgorithm, ErrNotEnclave.
 func Parse(b []byte) (*Document, error) {
 	s, err := ParseSigned(b)
 	if err != nil {

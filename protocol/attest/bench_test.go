@@ -17,8 +17,9 @@ import (
 	"anchorhold/protocol/verify"
 )
 
-// BenchmarkVerifyMade verifies a document of the software NSM, whose chain is as long as AWS's, beside what cannot be saved: one verification
-// of an ES384 signature. BenchmarkVerify does the same with AWS's own documents where there are vectors.
+// BenchmarkVerifyMade verifies a document of the software NSM, whose chain is as long as AWS's,
+// beside what cannot be saved: one verification of an ES384 signature. BenchmarkVerify does the
+// same with AWS's own documents where there are vectors.
 func BenchmarkVerifyMade(b *testing.B) {
 	now := time.Now()
 	ca := testca.NewSeeded("attest benchmark", func() time.Time { return now })

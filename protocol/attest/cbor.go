@@ -23,8 +23,9 @@ func malformed(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrMalformed}, args...)...)
 }
 
-// reader walks the CBOR of a document without allocating: lengths that lie cost nothing. A general decoder would accept more
-// than SPEC 6.1, and what it accepts differs between libraries. Only unknown fields are read with recursion, see skip.
+// reader walks the CBOR of a document without allocating: lengths that lie cost nothing. A general
+// decoder would accept more than SPEC 6.1, and what it accepts differs between libraries. Only
+// unknown fields are read with recursion, see skip.
 type reader struct{ b []byte }
 
 func (r *reader) next(c byte) bool {
@@ -35,7 +36,8 @@ func (r *reader) next(c byte) bool {
 	return false
 }
 
-// head reads an item of the given major type and returns its argument, which must be in the shortest form.
+// head reads an item of the given major type and returns its argument, which must be in the
+// shortest form.
 func (r *reader) head(major byte) (uint64, error) {
 	if len(r.b) == 0 {
 		return 0, malformed("ends early")
@@ -99,7 +101,8 @@ func (r *reader) text(lo, hi uint64) (string, error) {
 	return string(s), nil
 }
 
-// optional reads null or a byte string of at most hi bytes: nil for null, not nil for the empty string.
+// optional reads null or a byte string of at most hi bytes: nil for null, not nil for the empty
+// string.
 func (r *reader) optional(hi uint64) ([]byte, error) {
 	if r.next(null) {
 		return nil, nil
@@ -112,7 +115,8 @@ func (r *reader) pairs(lo, hi uint64, read func() error) error {
 	return r.sequence(majorMap, lo, hi, read)
 }
 
-// elements reads an array of definite or indefinite length, calling read with the reader at each element.
+// elements reads an array of definite or indefinite length, calling read with the reader at each
+// element.
 func (r *reader) elements(lo, hi uint64, read func() error) error {
 	return r.sequence(majorArray, lo, hi, read)
 }

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Generate writes the vectors of testdata: documents under a test root, each refused for one reason, and some accepted. The
-// same run gives the same bytes. Run by go generate.
+// Generate writes the vectors of testdata: documents under a test root, each refused for one
+// reason, and some accepted. The same run gives the same bytes. Run by go generate.
 package main
 
 import (

@@ -31,20 +31,23 @@ func pathless() {
 	bundle("untrusted-pathless-extra", "untrusted", "a certificate of another chain left over", func(b [][]byte) [][]byte { return append(b, free().CABundle[3]) })
 	bundle("untrusted-pathless-twice", "untrusted", "instance certificate twice", func(b [][]byte) [][]byte { return append(b, b[3]) })
 	bundle("untrusted-pathless-reversed", "untrusted", "cabundle from instance to root", func(b [][]byte) [][]byte { return [][]byte{b[3], b[2], b[1], b[0]} })
-	// The signature is good under the leaf of the chain whose cabundle this is: a cache that knows it by that alone would accept.
+	// The signature is good under the leaf of the chain whose cabundle this is: a cache that knows
+	// it by that alone would accept.
 	write("untrusted-other-leaf", "untrusted", "leaf certificate of another chain, signed by this one's", time.Time{}, document(i, func(f *softnsm.Fields) {
 		f.Certificate = free().Leaf.Raw
 	}))
 }
 
-// leafPathLength is a leaf that is no CA and has a path length all the same: no library of ours writes such constraints.
+// leafPathLength is a leaf that is no CA and has a path length all the same: no library of ours
+// writes such constraints.
 func leafPathLength() {
 	constraints := pkix.Extension{Id: []int{2, 5, 29, 19}, Critical: true, Value: []byte{0x30, 3, 2, 1, 0}}
 	i := issue(testca.Change(testca.Leaf, func(c *x509.Certificate) { c.ExtraExtensions = append(c.ExtraExtensions, constraints) }))
 	write("certificate-leaf-path-length-alone", "certificate", "leaf is no CA and has path length 0", time.Time{}, document(i, nil))
 }
 
-// purposes are genuine documents whose fields fit the purpose in their user data, or don't (SPEC 6).
+// purposes are genuine documents whose fields fit the purpose in their user data, or don't (SPEC
+// 6).
 func purposes() {
 	i := issue()
 	data := func(p attest.Purpose) []byte {

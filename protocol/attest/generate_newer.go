@@ -31,8 +31,8 @@ func filled(n int) string {
 	return string([]byte{0x59, byte((n - 3) >> 8), byte(n - 3)}) + string(make([]byte, n-3))
 }
 
-// newerModules are documents as a newer NSM might write them: fields that this version does not know, and other forms of
-// those that it knows (SPEC 6.1).
+// newerModules are documents as a newer NSM might write them: fields that this version does not
+// know, and other forms of those that it knows (SPEC 6.1).
 func newerModules() {
 	i := issue()
 	unknown := func(name, expect, comment string, pairs ...string) {

@@ -10,18 +10,20 @@ import (
 )
 
 const (
-	maxDocument  = 0x3000 // NSM response limit, nsm-api
-	maxField     = 1024   // public_key, user_data and nonce: AWS's texts contradict each other, the hypervisor signs so much
-	maxCert      = 1024   // AWS attestation process: bytes of each certificate in cabundle
-	maxCerts     = 8      // AWS sends 4 in cabundle; bounds the work for a stranger's bytes
+	maxDocument = 0x3000 // NSM response limit, nsm-api
+	// public_key, user_data and nonce: AWS's texts contradict each other, the hypervisor signs so
+	// much
+	maxField     = 1024
+	maxCert      = 1024 // AWS attestation process: bytes of each certificate in cabundle
+	maxCerts     = 8    // AWS sends 4 in cabundle; bounds the work for a stranger's bytes
 	maxPCRs      = 32
 	maxModuleID  = 128
 	maxTime      = 1 << 53 // ms; far beyond any certificate, keeps the conversion from overflowing
 	signatureLen = 96      // r and s of P-384
 )
 
-// ProtectedHeader is the only protected header: {1: -35}, ES384. Compared as bytes, so no other algorithm, key id or critical
-// list passes.
+// ProtectedHeader is the only protected header: {1: -35}, ES384. Compared as bytes, so no other
+// algorithm, key id or critical list passes.
 const ProtectedHeader = "\xa1\x01\x38\x22"
 
 var (
@@ -35,7 +37,8 @@ func ParseSigned(raw []byte) (*Signed, error) {
 	if len(raw) > maxDocument {
 		return nil, malformed("%d bytes, the limit is %d", len(raw), maxDocument)
 	}
-	// Our own copy: the caller may reuse its buffer, and what was verified must not change afterwards.
+	// Our own copy: the caller may reuse its buffer, and what was verified must not change
+	// afterwards.
 	r := &reader{bytes.Clone(raw)}
 	r.next(tagSign1)
 	n, err := r.head(majorArray)

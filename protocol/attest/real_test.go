@@ -38,7 +38,8 @@ func realDocuments(t testing.TB) map[string][]byte {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// NitroTPM documents chain to the same root and are no enclave's: refused, whoever signed them.
+		// NitroTPM documents chain to the same root and are no enclave's: refused, whoever signed
+		// them.
 		if bytes.Contains(b, []byte("nitrotpm_pcrs")) {
 			if _, err := verify.Archived(b, verify.AWSRoots()); !errors.Is(err, attest.ErrNotEnclave) {
 				t.Errorf("%s: got %v, want %v", filepath.Base(p), err, attest.ErrNotEnclave)
@@ -151,7 +152,8 @@ func TestRealDocumentsWithAFlippedBit(t *testing.T) {
 	docs := realDocuments(t)
 	v := verify.NewVerifier(verify.AWSRoots())
 	for path, b := range docs {
-		for at := 0; at < len(b); at += 61 { // every 61st byte: all parts of the document within a second
+		// every 61st byte: all parts of the document within a second
+		for at := 0; at < len(b); at += 61 {
 			c := append([]byte(nil), b...)
 			c[at] ^= 1 << (at % 8)
 			if _, err := v.Archived(c); err == nil {

@@ -23,8 +23,8 @@ const (
 	firstSimple = 32 // the least that may be there
 )
 
-// skipUnknown reads the value of an unknown field and keeps nothing of it. The value must be well-formed, so that all
-// readers agree on where the next field begins.
+// skipUnknown reads the value of an unknown field and keeps nothing of it. The value must be
+// well-formed, so that all readers agree on where the next field begins.
 func (r *reader) skipUnknown() error {
 	before := len(r.b)
 	if err := r.skip(maxUnknownDepth); err != nil {
@@ -36,8 +36,8 @@ func (r *reader) skipUnknown() error {
 	return nil
 }
 
-// skip reads one item of any type, nested in at most depth-1 others. Each item takes a byte at least, so a length that lies
-// costs no more than the bytes there are.
+// skip reads one item of any type, nested in at most depth-1 others. Each item takes a byte at
+// least, so a length that lies costs no more than the bytes there are.
 func (r *reader) skip(depth int) error {
 	if depth == 0 {
 		return malformed("unknown field has more than %d levels", maxUnknownDepth)
@@ -90,8 +90,8 @@ func (r *reader) skipChunk(major byte) ([]byte, error) {
 	return s, nil
 }
 
-// skipMap refuses a key that comes twice. Keys are integers and strings of definite length: each has one encoding, so equal
-// bytes are equal keys.
+// skipMap refuses a key that comes twice. Keys are integers and strings of definite length: each
+// has one encoding, so equal bytes are equal keys.
 func (r *reader) skipMap(depth int) error {
 	seen := map[string]bool{}
 	return r.pairs(0, uint64(len(r.b)), func() error {

@@ -109,7 +109,8 @@ func TestUserDataVectors(t *testing.T) {
 	}
 }
 
-// A document that was made for one purpose must not serve another: in a challenge the parent chooses bytes that get signed.
+// A document that was made for one purpose must not serve another: in a challenge the parent
+// chooses bytes that get signed.
 func TestFieldsFitThePurpose(t *testing.T) {
 	outcomes := map[string]error{"ok": nil, "user-data": attest.ErrUserData}
 	for _, v := range vectorfile.Load(t, "testdata/purpose/*.txt") {

@@ -38,7 +38,8 @@ func testRoots(t testing.TB) *x509.CertPool {
 	return p
 }
 
-// Every vector has the outcome that it expects, the same from a verifier that has seen all other chains before.
+// Every vector has the outcome that it expects, the same from a verifier that has seen all other
+// chains before.
 func TestVectors(t *testing.T) {
 	roots := testRoots(t)
 	cached := verify.NewVerifier(roots)
@@ -74,7 +75,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// verifyVector verifies live at the vector's time, or at the document's own when the vector gives none.
+// verifyVector verifies live at the vector's time, or at the document's own when the vector gives
+// none.
 func verifyVector(t *testing.T, v vectorfile.Vector, archived func() (*verify.Attested, error), live func(time.Time) (*verify.Attested, error)) (*verify.Attested, error) {
 	t.Helper()
 	s, given := v.Header["now"]
@@ -99,10 +101,12 @@ func TestNoTimeIsNotArchived(t *testing.T) {
 	}
 }
 
-// Only the pinned root counts: not the system's, not AWS's for a test document, nor a test root for AWS's.
+// Only the pinned root counts: not the system's, not AWS's for a test document, nor a test root for
+// AWS's.
 func TestRoots(t *testing.T) {
 	ok := vectorfile.Load(t, "testdata/ok-archived.txt")[0].Body
-	t.Setenv("SSL_CERT_FILE", "testdata/root.pem") // what x509 takes for the system's, when it is given none
+	// what x509 takes for the system's, when it is given none
+	t.Setenv("SSL_CERT_FILE", "testdata/root.pem")
 	for name, roots := range map[string]*x509.CertPool{"none": nil, "empty": x509.NewCertPool(), "AWS": verify.AWSRoots()} {
 		if _, err := verify.Archived(ok, roots); !errors.Is(err, verify.ErrUntrusted) {
 			t.Errorf("roots %s: got %v, want %v", name, err, verify.ErrUntrusted)
@@ -115,7 +119,8 @@ func TestRoots(t *testing.T) {
 	}
 }
 
-// What was verified must not change when the caller reuses its buffer or edits the copy it was given.
+// What was verified must not change when the caller reuses its buffer or edits the copy it was
+// given.
 func TestVerifiedDoesNotChange(t *testing.T) {
 	b := append([]byte(nil), vectorfile.Load(t, "testdata/ok-archived.txt")[0].Body...)
 	v, err := verify.Archived(b, testRoots(t))

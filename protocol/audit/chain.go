@@ -14,7 +14,8 @@ import (
 // Refusals of the chain of batches.
 var (
 	ErrChain = errors.New("batches are not consecutive batches of one enclave")
-	// ErrFork says that one boot of an enclave signed two histories: two enclaves posed as one, or a program is broken.
+	// ErrFork says that one boot of an enclave signed two histories: two enclaves posed as one, or
+	// a program is broken.
 	ErrFork = errors.New("one boot signed two histories")
 )
 
@@ -49,9 +50,9 @@ func readLinks(docs []*verify.Attested) ([]link, error) {
 	return links, nil
 }
 
-// CheckFork compares genuine receipts documents in any order and with gaps, say those of all receipts that an owner ever got:
-// within one boot no batch number may have two heads, nor a batch another predecessor than the one shown.
-// Errors: ErrPurpose, ErrFork.
+// CheckFork compares genuine receipts documents in any order and with gaps, say those of all
+// receipts that an owner ever got: within one boot no batch number may have two heads, nor a batch
+// another predecessor than the one shown. Errors: ErrPurpose, ErrFork.
 func CheckFork(docs ...*verify.Attested) error {
 	links, err := readLinks(docs)
 	if err != nil {
@@ -87,8 +88,8 @@ func checkFork(links []link) error {
 	return nil
 }
 
-// VerifyChain checks that genuine receipts documents are consecutive batches of one boot, in order. It does not prove that
-// the last batches were shown. Errors: ErrPurpose, ErrFork, ErrChain.
+// VerifyChain checks that genuine receipts documents are consecutive batches of one boot, in order.
+// It does not prove that the last batches were shown. Errors: ErrPurpose, ErrFork, ErrChain.
 func VerifyChain(docs ...*verify.Attested) (*Chain, error) {
 	links, err := readLinks(docs)
 	if err != nil {
@@ -135,8 +136,8 @@ func follows(a, b link) error {
 	return nil
 }
 
-// VerifyBatch checks that leaf hashes, as the log gives them, are all those that a genuine receipts document signs.
-// Errors: ErrPurpose, ErrPath.
+// VerifyBatch checks that leaf hashes, as the log gives them, are all those that a genuine receipts
+// document signs. Errors: ErrPurpose, ErrPath.
 func VerifyBatch(v *verify.Attested, leaves []digest.Digest) (*receipt.UserData, error) {
 	u, err := receiptsUserData(v)
 	if err != nil {

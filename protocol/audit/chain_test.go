@@ -107,7 +107,8 @@ func TestChainRefused(t *testing.T) {
 	}
 }
 
-// An owner who got two receipts finds out that one boot signed two histories, also without the batches between.
+// An owner who got two receipts finds out that one boot signed two histories, also without the
+// batches between.
 func TestForkIsFoundWithGaps(t *testing.T) {
 	w := newWorld(t)
 	docs := batches(t, w, 4)

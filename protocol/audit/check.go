@@ -33,16 +33,19 @@ var (
 	ErrReference  = errors.New("another reference date")
 )
 
-// Expect is what the owner knows of the job. The zero value denies: every field is required unless it says otherwise.
+// Expect is what the owner knows of the job. The zero value denies: every field is required unless
+// it says otherwise.
 type Expect struct {
-	Pins        *appraise.Pins
-	Policy      []byte // compiled policy, as the owner keeps it; never the one that the parent serves
-	AllowNotAWS bool   // Danger: accepts a policy with test endpoints; never for real records
+	Pins *appraise.Pins
+	// compiled policy, as the owner keeps it; never the one that the parent serves
+	Policy      []byte
+	AllowNotAWS bool // Danger: accepts a policy with test endpoints; never for real records
 
-	Image         digest.Digest // anchorhold:image of the context
-	Tenant        string
-	Pipeline      string
-	Key           string // ARN of the only key sealed to; empty: any that the policy gives the tenant
+	Image    digest.Digest // anchorhold:image of the context
+	Tenant   string
+	Pipeline string
+	// ARN of the only key sealed to; empty: any that the policy gives the tenant
+	Key           string
 	MessageID     [32]byte
 	Nonce         [32]byte
 	Header        digest.Digest
@@ -54,8 +57,10 @@ type Expect struct {
 	Parameters    *[32]byte      // nil: the job carries none
 	Crosswalk     *digest.Stream // nil: no crosswalk was asked for
 	ReferenceDate string         // empty: as the pipeline has it
-	SealedAt      time.Time      // by the owner's clock; neither document nor job may be older, but for appraise.Skew
-	Now           time.Time      // judges pins and future; to judge an archived receipt, a time of then
+	// by the owner's clock; neither document nor job may be older, but for appraise.Skew
+	SealedAt time.Time
+	// judges pins and future; to judge an archived receipt, a time of then
+	Now time.Time
 }
 
 // CheckLine is one check that passed, for a person.
@@ -86,8 +91,8 @@ type step struct {
 	run  func() (string, error)
 }
 
-// Check does every check that must pass before the owner opens a result; HPKE does not say who sealed, this does. The error
-// is always a *Refusal.
+// Check does every check that must pass before the owner opens a result; HPKE does not say who
+// sealed, this does. The error is always a *Refusal.
 func (v *Verified) Check(e Expect) (*Accepted, error) {
 	c := &checker{v: v, e: e}
 	if err := e.validate(); err != nil {
@@ -217,7 +222,8 @@ func (c *checker) measurements() (string, error) {
 	return fmt.Sprintf("pcr0, pcr1 and pcr2 are those of %s, %s", a.Image.Name, bound), nil
 }
 
-// notBefore allows for an owner's clock that is ahead. Nothing old passes by that: the nonce is of this job file.
+// notBefore allows for an owner's clock that is ahead. Nothing old passes by that: the nonce is of
+// this job file.
 func (e Expect) notBefore() time.Time { return e.SealedAt.Add(-appraise.Skew) }
 
 func (c *checker) tenant() (string, error) {
@@ -280,7 +286,8 @@ func (c *checker) referenceDate() (string, error) {
 }
 
 func (c *checker) time() (string, error) {
-	// The document's own time was judged with the measurements. A leaf of a job that began before sealing is of another job.
+	// The document's own time was judged with the measurements. A leaf of a job that began before
+	// sealing is of another job.
 	if c.v.Leaf.Finished.Before(c.e.notBefore()) {
 		return "", appraise.ErrTooEarly
 	}

@@ -41,7 +41,8 @@ func TestOptionalPartsAreCompared(t *testing.T) {
 	}
 }
 
-// The policy's reference date goes before what the job asked for: ages mean something else under another one.
+// The policy's reference date goes before what the job asked for: ages mean something else under
+// another one.
 func TestReferenceDateOfThePolicy(t *testing.T) {
 	for date, want := range map[string]error{"2026-12-31": nil, "2026-01-01": audit.ErrReference, "": audit.ErrReference} {
 		w := newWorld(t)

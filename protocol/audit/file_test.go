@@ -48,7 +48,8 @@ func TestFileTampered(t *testing.T) {
 	}
 }
 
-// A document that the enclave made for KMS or for a caller must not sign receipts, whatever its user data says.
+// A document that the enclave made for KMS or for a caller must not sign receipts, whatever its
+// user data says.
 func TestOtherPurposesSignNoReceipts(t *testing.T) {
 	w := newWorld(t)
 	leaves := encodeAll(t, w.leaf(0))

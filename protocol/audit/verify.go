@@ -1,9 +1,10 @@
-// Package audit checks receipts offline: that the hypervisor signed a leaf, that the leaf is what the owner of the job
-// expects, and that batches of leaves are one history.
+// Package audit checks receipts offline: that the hypervisor signed a leaf, that the leaf is what
+// the owner of the job expects, and that batches of leaves are one history.
 //
-// Verify makes a Verified leaf of a receipt file. Verified.Check makes an Accepted receipt of it: only that says that the
-// result in hand was made from the input by the pinned image under the policy. VerifyChain proves the order of batches, and
-// CheckFork that no two histories were shown; neither proves that the last batches were shown.
+// Verify makes a Verified leaf of a receipt file. Verified.Check makes an Accepted receipt of it:
+// only that says that the result in hand was made from the input by the pinned image under the
+// policy. VerifyChain proves the order of batches, and CheckFork that no two histories were shown;
+// neither proves that the last batches were shown.
 package audit
 
 import (
@@ -31,9 +32,9 @@ type Verified struct {
 	Failure  *receipt.Failure // nil for a receipt
 }
 
-// Verify checks that a genuine receipts document signs the leaf. A zero now judges the document's chain at the document's
-// own time: its leaf certificate lives 3 hours, so all but fresh receipts are verified so. Errors: those of attest,
-// ErrMalformed, ErrPurpose, ErrPath, ErrInconsistent.
+// Verify checks that a genuine receipts document signs the leaf. A zero now judges the document's
+// chain at the document's own time: its leaf certificate lives 3 hours, so all but fresh receipts
+// are verified so. Errors: those of attest, ErrMalformed, ErrPurpose, ErrPath, ErrInconsistent.
 func Verify(f *receipt.File, roots *x509.CertPool, now time.Time) (*Verified, error) {
 	if err := f.Check(); err != nil {
 		return nil, err
@@ -66,8 +67,8 @@ func verifyDocument(b []byte, roots *x509.CertPool, now time.Time) (*verify.Atte
 	return verify.Document(b, roots, now)
 }
 
-// receiptsUserData refuses documents of other purposes: in a challenge the caller, hence the parent, chose bytes that the
-// hypervisor signed.
+// receiptsUserData refuses documents of other purposes: in a challenge the caller, hence the
+// parent, chose bytes that the hypervisor signed.
 func receiptsUserData(a *verify.Attested) (*receipt.UserData, error) {
 	u, err := a.ReadUserData()
 	if err != nil {
@@ -101,7 +102,8 @@ func (v *Verified) consistent(sequence uint64) error {
 	if got != sequence {
 		return fmt.Errorf("%w: sequence is %d, want %d", ErrInconsistent, got, sequence)
 	}
-	// The enclave's clock runs from the NSM's, so it is off by no more than it drifts between documents.
+	// The enclave's clock runs from the NSM's, so it is off by no more than it drifts between
+	// documents.
 	if finished.After(d.Timestamp.Add(verify.Skew)) {
 		return fmt.Errorf("%w: finished after it was signed", ErrInconsistent)
 	}

@@ -46,7 +46,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// The order is that of the encoded keys, so a shorter key comes first: RFC 8949, 4.2.1. Byte arrays are byte strings.
+// The order is that of the encoded keys, so a shorter key comes first: RFC 8949, 4.2.1. Byte arrays
+// are byte strings.
 func TestGolden(t *testing.T) {
 	b, err := canonical.Marshal(sample{Name: "a", N: 24, Digest: [4]byte{9}, Raw: []byte{7}})
 	const want = "a4" + "616e1818" + "637261774107" + "646e616d656161" + "666469676573744409000000"

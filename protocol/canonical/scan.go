@@ -23,8 +23,9 @@ const (
 
 func malformed(why string) error { return fmt.Errorf("%w: %s", ErrMalformed, why) }
 
-// scan refuses everything that SPEC 1 excludes whatever the Go type: a decoder into an interface or a pointer would let
-// floats and nulls through. It allocates nothing, so lengths that lie cost nothing.
+// scan refuses everything that SPEC 1 excludes whatever the Go type: a decoder into an interface or
+// a pointer would let floats and nulls through. It allocates nothing, so lengths that lie cost
+// nothing.
 func scan(data []byte) error {
 	rest, err := item(data, 0)
 	if err != nil {
@@ -76,7 +77,8 @@ func item(b []byte, depth int) ([]byte, error) {
 	}
 }
 
-// pairs checks the n pairs of a map: text keys, each greater than the one before, hence no duplicates.
+// pairs checks the n pairs of a map: text keys, each greater than the one before, hence no
+// duplicates.
 func pairs(b []byte, n uint64, depth int) ([]byte, error) {
 	if n > maxElements {
 		return nil, malformed("too many pairs")

@@ -1,5 +1,5 @@
-// Package cli is what the command-line tools share: how a fault in a call is told from a failure, and how arguments are checked. Only commands
-// import it.
+// Package cli is what the command-line tools share: how a fault in a call is told from a failure,
+// and how arguments are checked. Only commands import it.
 package cli
 
 import (
@@ -27,8 +27,8 @@ func IsUsage(err error) bool {
 	return errors.As(err, &u)
 }
 
-// Root makes cmd a root command: without arguments it prints its help, an unknown command and a wrong flag are usage errors, and printing errors
-// is left to the caller.
+// Root makes cmd a root command: without arguments it prints its help, an unknown command and a
+// wrong flag are usage errors, and printing errors is left to the caller.
 func Root(cmd *cobra.Command) *cobra.Command {
 	cmd.SilenceUsage, cmd.SilenceErrors = true, true
 	cmd.CompletionOptions.HiddenDefaultCmd = true
@@ -72,8 +72,9 @@ func Required(cmd *cobra.Command, names ...string) {
 	}
 }
 
-// WriteJSON writes v for a machine. A person may look at it on a terminal, and strings in it may be a stranger's: what does not print is
-// escaped, control characters beyond ASCII and text that runs backwards too.
+// WriteJSON writes v for a machine. A person may look at it on a terminal, and strings in it may be
+// a stranger's: what does not print is escaped, control characters beyond ASCII and text that runs
+// backwards too.
 func WriteJSON(w io.Writer, v any) error {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
@@ -86,8 +87,8 @@ func WriteJSON(w io.Writer, v any) error {
 	return err
 }
 
-// EscapeJSON escapes what a terminal does not print in a JSON text. Nothing but a string and the line ends of an indented text may hold
-// such characters.
+// EscapeJSON escapes what a terminal does not print in a JSON text. Nothing but a string and the
+// line ends of an indented text may hold such characters.
 func EscapeJSON(text string) []byte {
 	var out []byte
 	for _, r := range text {

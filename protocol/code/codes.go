@@ -3,8 +3,8 @@ package code
 // Code is a job code of SPEC 9.
 type Code string
 
-// The job codes. Any failure to open KMS's answer is KMSAnswerInvalid, and any failed tag, signature or commitment is
-// AuthenticationFailed: finer codes would be an oracle.
+// The job codes. Any failure to open KMS's answer is KMSAnswerInvalid, and any failed tag,
+// signature or commitment is AuthenticationFailed: finer codes would be an oracle.
 const (
 	JobMalformed           Code = "job-malformed"
 	EnvelopeMalformed      Code = "envelope-malformed"

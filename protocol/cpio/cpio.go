@@ -1,8 +1,9 @@
-// Package cpio writes the two ramdisk archives of SPEC 10: newc ("070701") cpio archives whose bytes depend on the names,
-// modes and contents of their entries and on nothing else. Archive is the one call.
+// Package cpio writes the two ramdisk archives of SPEC 10: newc ("070701") cpio archives whose
+// bytes depend on the names, modes and contents of their entries and on nothing else. Archive is
+// the one call.
 //
-// It is no general cpio writer: there are no directories, links or devices, because every further entry would be measured
-// program that a reviewer has to read.
+// It is no general cpio writer: there are no directories, links or devices, because every further
+// entry would be measured program that a reviewer has to read.
 package cpio
 
 import (
@@ -24,8 +25,9 @@ const (
 	maxSize = 1<<32 - 1
 )
 
-// Archive returns the archive of files in the order given (SPEC 10). It panics on an entry that newc cannot hold, which only
-// a mistake in the calling program can cause: an empty name, a NUL in it, the trailer's name, or 4 GiB of data.
+// Archive returns the archive of files in the order given (SPEC 10). It panics on an entry that
+// newc cannot hold, which only a mistake in the calling program can cause: an empty name, a NUL in
+// it, the trailer's name, or 4 GiB of data.
 func Archive(files ...File) []byte {
 	var b bytes.Buffer
 	for _, f := range files {
@@ -37,8 +39,8 @@ func Archive(files ...File) []byte {
 }
 
 func checkFile(f File) {
-	// A NUL or a second trailer would end the name or the archive early for the kernel's unpacker only: measured bytes and
-	// unpacked files would disagree.
+	// A NUL or a second trailer would end the name or the archive early for the kernel's unpacker
+	// only: measured bytes and unpacked files would disagree.
 	if f.Name == "" || f.Name == trailer || bytes.IndexByte([]byte(f.Name), 0) >= 0 {
 		panic(fmt.Sprintf("cpio: invalid entry name %q", f.Name))
 	}
@@ -47,8 +49,8 @@ func checkFile(f File) {
 	}
 }
 
-// entry appends one header with name and data. Fields that could differ from build to build are fixed: inode as given, one
-// link, and zero for owner, group, times and devices.
+// entry appends one header with name and data. Fields that could differ from build to build are
+// fixed: inode as given, one link, and zero for owner, group, times and devices.
 func entry(b *bytes.Buffer, f File, inode uint32) {
 	fields := [...]uint32{
 		inode, f.Mode, 0, 0, 1, 0, uint32(len(f.Data)),

@@ -11,8 +11,9 @@ import (
 	"anchorhold/protocol/cpio"
 )
 
-// golden is written out by hand from the newc format: magic, then inode, mode, uid, gid, links, mtime, size, device major and
-// minor, special device major and minor, name length with NUL, checksum.
+// golden is written out by hand from the newc format: magic, then inode, mode, uid, gid, links,
+// mtime, size, device major and minor, special device major and minor, name length with NUL,
+// checksum.
 const golden = "070701" +
 	"00000001" + "000081ED" + "00000000" + "00000000" + "00000001" + "00000000" + "00000005" +
 	"00000000" + "00000000" + "00000000" + "00000000" + "00000005" + "00000000" + "init\x00" + "\x00" +

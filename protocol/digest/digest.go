@@ -1,7 +1,8 @@
-// Package digest holds the digests that the formats of the protocol use: SHA-384, and SHA-256 of whole streams. See SPEC.md, preamble.
+// Package digest holds the digests that the formats of the protocol use: SHA-384, and SHA-256 of
+// whole streams. See SPEC.md, preamble.
 //
-// It promises nothing about length ambiguity: Sum hashes the concatenation of its parts, so the caller
-// fixes the lengths of all parts but one, or writes them in.
+// It promises nothing about length ambiguity: Sum hashes the concatenation of its parts, so the
+// caller fixes the lengths of all parts but one, or writes them in.
 package digest
 
 import (
@@ -13,7 +14,8 @@ import (
 // Size is the length of a digest in bytes.
 const Size = sha512.Size384
 
-// Digest is a SHA-384 digest, or a PCR value, which has the same form. In CBOR it is a byte string of 48 bytes.
+// Digest is a SHA-384 digest, or a PCR value, which has the same form. In CBOR it is a byte string
+// of 48 bytes.
 type Digest [Size]byte
 
 var errMalformed = errors.New("malformed digest: want 96 lowercase hex digits")
@@ -29,7 +31,8 @@ func Sum(parts ...[]byte) Digest {
 	return d
 }
 
-// Parse reads 96 lowercase hex digits. Upper case is refused, so that equal digests are equal as text too.
+// Parse reads 96 lowercase hex digits. Upper case is refused, so that equal digests are equal as
+// text too.
 func Parse(s string) (Digest, error) {
 	if len(s) != 2*Size {
 		return Digest{}, errMalformed

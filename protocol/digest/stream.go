@@ -7,8 +7,9 @@ import (
 	"hash"
 )
 
-// Stream is the SHA-256 digest of a message or of a sealed stream (SPEC, preamble): they have gigabytes, and processors compute SHA-256 several
-// times as fast as SHA-384. In CBOR it is a byte string of 32 bytes.
+// Stream is the SHA-256 digest of a message or of a sealed stream (SPEC, preamble): they have
+// gigabytes, and processors compute SHA-256 several times as fast as SHA-384. In CBOR it is a byte
+// string of 32 bytes.
 type Stream [sha256.Size]byte
 
 var errMalformedStream = errors.New("malformed digest: want 64 lowercase hex digits")
@@ -28,7 +29,8 @@ func (s Stream) IsZero() bool { return s == Stream{} }
 // MarshalText returns the same text as String.
 func (s Stream) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
-// UnmarshalText accepts what String returns. Upper case is refused, so that equal digests are equal as text too.
+// UnmarshalText accepts what String returns. Upper case is refused, so that equal digests are equal
+// as text too.
 func (s *Stream) UnmarshalText(text []byte) error {
 	var d Stream
 	if len(text) != 2*len(d) {

@@ -16,7 +16,8 @@ const benchSize = 16 << 20
 
 var benchFrames = []int{4 << 10, 64 << 10, 256 << 10, 1 << 20}
 
-// BenchmarkOpen and BenchmarkRawGCM open the same bytes in the same pieces: their ratio is what the format costs.
+// BenchmarkOpen and BenchmarkRawGCM open the same bytes in the same pieces: their ratio is what the
+// format costs.
 func BenchmarkOpen(b *testing.B) {
 	for _, frame := range benchFrames {
 		message := seal(b, params(uint32(frame)), make([]byte, benchSize), 1<<20)

@@ -12,7 +12,8 @@ import (
 	"anchorhold/protocol/digest"
 )
 
-// Content types of SPEC 3.1. A parameters message is never accepted as records, nor records as parameters.
+// Content types of SPEC 3.1. A parameters message is never accepted as records, nor records as
+// parameters.
 const (
 	ContentRecords    = "application/fhir+ndjson"
 	ContentMessage    = "application/fhir+json" // one resource or one Bundle
@@ -42,28 +43,32 @@ var (
 	contentTypePattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.+-]{0,62}/[a-z0-9][a-z0-9.+-]{0,62}$`)
 )
 
-// Job is what the encryption context says about a job (SPEC 3.1). It is a claim of whoever sealed the message: authenticated
-// by KMS and Open, and still to be compared with the enclave and its policy.
+// Job is what the encryption context says about a job (SPEC 3.1). It is a claim of whoever sealed
+// the message: authenticated by KMS and Open, and still to be compared with the enclave and its
+// policy.
 type Job struct {
-	Image         digest.Digest // PCR0 of the approved image
-	Tenant        string
-	Pipeline      string
-	ContentType   string
-	Reply         [32]byte  // SHA-256 of the reply public key
-	NotAfter      time.Time // 00:00 UTC of the last day on which the job may be decrypted; see Expired
+	Image       digest.Digest // PCR0 of the approved image
+	Tenant      string
+	Pipeline    string
+	ContentType string
+	Reply       [32]byte // SHA-256 of the reply public key
+	// 00:00 UTC of the last day on which the job may be decrypted; see Expired
+	NotAfter      time.Time
 	ReferenceDate string    // YYYY-MM-DD, or empty
 	Parameters    *[32]byte // SHA-256 of the parameters message, or nil
 	Crosswalk     *[32]byte // SHA-256 of the crosswalk public key, or nil
-	Earlier       uint64    // bytes of the plaintext, from its beginning, that are an earlier job's crosswalk; 0: none
+	// bytes of the plaintext, from its beginning, that are an earlier job's crosswalk; 0: none
+	Earlier uint64
 }
 
 // Expired reports whether the job's last day is over at now.
 func (j *Job) Expired(now time.Time) bool { return !now.Before(j.NotAfter.AddDate(0, 0, 1)) }
 
-// ParseContext reads the anchorhold entries of an encryption context. It refuses unknown ones, so that an instruction which
-// this version does not know is never silently ignored, and every spelling but the one of SPEC 3.1: IAM does not tell condition
-// keys apart by case, so beside anchorhold:image a key policy would also read Anchorhold:image. Other entries are left to KMS.
-// No error holds a value.
+// ParseContext reads the anchorhold entries of an encryption context. It refuses unknown ones, so
+// that an instruction which this version does not know is never silently ignored, and every
+// spelling but the one of SPEC 3.1: IAM does not tell condition keys apart by case, so beside
+// anchorhold:image a key policy would also read Anchorhold:image. Other entries are left to KMS. No
+// error holds a value.
 func ParseContext(c map[string]string) (*Job, error) {
 	p := contextParser{left: make(map[string]string)}
 	for k, v := range c {
@@ -124,7 +129,8 @@ func (j *Job) Context() map[string]string {
 	return c
 }
 
-// contextParser takes entries out of left and keeps the first fault. After a fault its results mean nothing.
+// contextParser takes entries out of left and keeps the first fault. After a fault its results mean
+// nothing.
 type contextParser struct {
 	left map[string]string
 	err  error
@@ -158,7 +164,8 @@ func (p *contextParser) match(key string, pattern *regexp.Regexp) string {
 	return v
 }
 
-// hex fills dst. Only lower case: key policies compare these strings, and one digest must have one spelling.
+// hex fills dst. Only lower case: key policies compare these strings, and one digest must have one
+// spelling.
 func (p *contextParser) hex(key string, dst []byte) {
 	v := p.take(key)
 	b, err := hex.DecodeString(v)

@@ -38,7 +38,8 @@ func open(r io.Reader, key []byte) ([]byte, error) {
 	return io.ReadAll(body)
 }
 
-// openInSmallSteps is open with a caller's buffer that holds no frame, so that frames are opened in place.
+// openInSmallSteps is open with a caller's buffer that holds no frame, so that frames are opened in
+// place.
 func openInSmallSteps(r io.Reader, key []byte) ([]byte, error) {
 	h, err := envelope.ReadHeader(r, limits)
 	if err != nil {
@@ -82,7 +83,8 @@ func TestVectors(t *testing.T) {
 				if want == nil && !bytes.Equal(got, plain) {
 					t.Errorf("%s: got plaintext %q, want %q", name, got, plain)
 				}
-				// The final frame is 16 bytes of 80 in the failing vectors; it must never be out before the end has verified.
+				// The final frame is 16 bytes of 80 in the failing vectors; it must never be out
+				// before the end has verified.
 				if want != nil && (!bytes.HasPrefix(plain, got) || len(got) > 64) {
 					t.Errorf("%s: released %q before %v", name, got, err)
 				}
@@ -91,8 +93,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// Messages of the official SDK open here, in both suites. They hold random ids and are not regenerated: the SDK is no
-// dependency of ours.
+// Messages of the official SDK open here, in both suites. They hold random ids and are not
+// regenerated: the SDK is no dependency of ours.
 func TestOfficialSDK(t *testing.T) {
 	for _, v := range vectorfile.Load(t, "testdata/sdk/*.txt") {
 		got, err := open(bytes.NewReader(v.Body), unhex(t, v.Header["data-key"]))
@@ -240,7 +242,8 @@ func TestDataKeyLength(t *testing.T) {
 	}
 }
 
-// Labels give keys of their own, and messages under one data key give others: else surrogates of two jobs could be joined.
+// Labels give keys of their own, and messages under one data key give others: else surrogates of
+// two jobs could be joined.
 func TestDerive(t *testing.T) {
 	key := bytes.Repeat([]byte{1}, 32)
 	a, b := &envelope.Header{}, &envelope.Header{MessageID: [32]byte{1}}
@@ -270,7 +273,8 @@ func TestReaderHoldsNoDetailOfContent(t *testing.T) {
 	}
 }
 
-// A file that is something else is told apart from an old message and from a short one, so that its owner looks in the right place.
+// A file that is something else is told apart from an old message and from a short one, so that its
+// owner looks in the right place.
 func TestNoMessage(t *testing.T) {
 	for name, c := range map[string]struct {
 		file string

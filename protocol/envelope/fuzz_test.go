@@ -31,8 +31,8 @@ func FuzzHeader(f *testing.F) {
 	})
 }
 
-// FuzzBody changes bodies behind a genuine header: whatever comes out must be what was sealed, and only the sealed body may
-// reach the end.
+// FuzzBody changes bodies behind a genuine header: whatever comes out must be what was sealed, and
+// only the sealed body may reach the end.
 func FuzzBody(f *testing.F) { fuzzBody(f, "testdata/ok-frames.txt", "testdata/f*.txt") }
 
 // FuzzSignedBody is FuzzBody for a message with a footer.

@@ -2,7 +2,8 @@
 
 package main
 
-// because adds to an expectation why the vector is refused, in words of the error: refused for another reason, it would test nothing.
+// because adds to an expectation why the vector is refused, in words of the error: refused for
+// another reason, it would test nothing.
 func because(name, expect string) string {
 	if why, ok := reasons[name]; ok {
 		return expect + ": " + why

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Gen_vectors writes testdata. It builds messages from the format reference with code of its own: it shares nothing with the
-// package, so that an error in one of them shows.
+// Gen_vectors writes testdata. It builds messages from the format reference with code of its own:
+// it shares nothing with the package, so that an error in one of them shows.
 package main
 
 import (
@@ -177,7 +177,8 @@ func (m *message) bytes() []byte {
 	b = append(b, m.editFrames(m.frames())...)
 	if m.signer != nil {
 		sum := sha512.Sum384(b)
-		sig, err := m.signer.Sign(nil, sum[:], crypto.SHA384) // without randomness: deterministic, RFC 6979
+		// without randomness: deterministic, RFC 6979
+		sig, err := m.signer.Sign(nil, sum[:], crypto.SHA384)
 		check(err)
 		if m.footer == nil {
 			m.footer = func(sig []byte) []byte { return append(u16(len(sig)), sig...) }

@@ -19,7 +19,8 @@ const (
 	commitSize    = 32 // commitment to the data key
 	fixedSize     = 1 + 2 + idSize + 2
 
-	// maxKeyBytes bounds all key fields together (SPEC 3.2). A context cannot be longer: its length has 16 bits.
+	// maxKeyBytes bounds all key fields together (SPEC 3.2). A context cannot be longer: its length
+	// has 16 bits.
 	maxKeyBytes = 64 << 10
 
 	// reservedPrefix begins the context keys that only an SDK itself may write.
@@ -28,8 +29,8 @@ const (
 	publicKeyEntry = reservedPrefix + "public-key"
 )
 
-// Header is a message header. Every field of it is what the sender claims until Open has succeeded; the owner of a job cannot
-// be told from its forger by it.
+// Header is a message header. Every field of it is what the sender claims until Open has succeeded;
+// the owner of a job cannot be told from its forger by it.
 type Header struct {
 	Suite       uint16
 	MessageID   [idSize]byte
@@ -42,18 +43,21 @@ type Header struct {
 	raw        []byte // header body and tag, as read
 }
 
-// Raw returns header body and authentication tag as they were read. The caller must not change them.
+// Raw returns header body and authentication tag as they were read. The caller must not change
+// them.
 func (h *Header) Raw() []byte { return h.raw }
 
 // body returns the header body: what the tag authenticates.
 func (h *Header) body() []byte { return h.raw[:len(h.raw)-tagSize] }
 
-// ReadHeader reads header body and authentication tag from r and not one byte more. What it returns is not authenticated.
-// Errors: ErrTruncated, ErrSuite, ErrMalformed, ErrTooManyKeys, ErrFrameLength, or what r returned.
+// ReadHeader reads header body and authentication tag from r and not one byte more. What it returns
+// is not authenticated. Errors: ErrTruncated, ErrSuite, ErrMalformed, ErrTooManyKeys,
+// ErrFrameLength, or what r returned.
 func ReadHeader(r io.Reader, lim Limits) (*Header, error) {
 	in := &fieldReader{r: r}
 	h := &Header{}
-	// The first byte by itself: a file that is something else must not be called truncated, nor a message of an old suite.
+	// The first byte by itself: a file that is something else must not be called truncated, nor a
+	// message of an old suite.
 	if v := in.take(1); in.err == nil && v[0] != version && v[0] != version1 {
 		return nil, fmt.Errorf("%w: no message of the AWS Encryption SDK", ErrMalformed)
 	}
@@ -109,8 +113,9 @@ func (h *Header) readTail(in *fieldReader, maxFrame uint32) error {
 	return in.err
 }
 
-// checkVerificationKey refuses a signed message without a usable key, and an unsigned one that carries a key: no SDK writes
-// that, and a reader that went by the entry instead of the suite would take the message for signed.
+// checkVerificationKey refuses a signed message without a usable key, and an unsigned one that
+// carries a key: no SDK writes that, and a reader that went by the entry instead of the suite would
+// take the message for signed.
 func (h *Header) checkVerificationKey() error {
 	entry, ok := h.Context[publicKeyEntry]
 	if h.Suite == SuiteCommit {
@@ -156,8 +161,9 @@ func readKeys(in *fieldReader, maxKeys int) ([]EncryptedKey, error) {
 	return keys, nil
 }
 
-// parseContextBytes reads the serialized encryption context. Keys must be sorted and unique: two readers that keep the first
-// and the last of a pair would authenticate the same bytes and act on different tenants.
+// parseContextBytes reads the serialized encryption context. Keys must be sorted and unique: two
+// readers that keep the first and the last of a pair would authenticate the same bytes and act on
+// different tenants.
 func parseContextBytes(b []byte) (map[string]string, error) {
 	context := make(map[string]string)
 	if len(b) == 0 {
@@ -203,7 +209,8 @@ func cutString(b []byte) (s string, rest []byte, ok bool) {
 	return string(b[:n]), b[n:], true
 }
 
-// appendBody appends the header body. The fields must fit: see checkParams, and ReadHeader for a header that was read.
+// appendBody appends the header body. The fields must fit: see checkParams, and ReadHeader for a
+// header that was read.
 func (h *Header) appendBody(b []byte) []byte {
 	b = append(b, version)
 	b = binary.BigEndian.AppendUint16(b, h.Suite)
@@ -275,7 +282,8 @@ func (f *fieldReader) takeUint16() uint16 {
 	return binary.BigEndian.Uint16(b)
 }
 
-// readError makes every early end ErrTruncated and keeps other errors of the source, such as a deadline.
+// readError makes every early end ErrTruncated and keeps other errors of the source, such as a
+// deadline.
 func readError(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return ErrTruncated

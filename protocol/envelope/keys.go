@@ -15,8 +15,8 @@ const (
 	commitKeyInfo  = "COMMITKEY"
 )
 
-// Derive returns derive(label) of SPEC 3.3: a key that only this message and this label have. It says nothing about whether
-// the data key is the message's: call it after Open has succeeded.
+// Derive returns derive(label) of SPEC 3.3: a key that only this message and this label have. It
+// says nothing about whether the data key is the message's: call it after Open has succeeded.
 func (h *Header) Derive(dataKey []byte, label string) [32]byte {
 	k, err := hkdf.Key(sha512.New, dataKey, h.MessageID[:], label, 32)
 	if err != nil {
@@ -26,8 +26,9 @@ func (h *Header) Derive(dataKey []byte, label string) [32]byte {
 	return [32]byte(k)
 }
 
-// derive returns the cipher for header and frames, and the commitment. The key bytes are zeroed; the cipher's key schedule
-// stays in memory until it is collected, because the standard library gives no way to clear it.
+// derive returns the cipher for header and frames, and the commitment. The key bytes are zeroed;
+// the cipher's key schedule stays in memory until it is collected, because the standard library
+// gives no way to clear it.
 func (h *Header) derive(dataKey []byte) (cipher.AEAD, [commitSize]byte, error) {
 	var none [commitSize]byte
 	if len(dataKey) != dataKeySize {

@@ -21,7 +21,8 @@ const (
 	regularLabel = "AWSKMSEncryptionClient Frame"
 	finalLabel   = "AWSKMSEncryptionClient Final Frame"
 
-	// tailRoom lets the buffer hold a final frame together with the footer and one byte that must not follow.
+	// tailRoom lets the buffer hold a final frame together with the footer and one byte that must
+	// not follow.
 	tailRoom = finalHead + tagSize + 2 + maxSignature + 1
 )
 
@@ -37,15 +38,17 @@ type Reader struct {
 	direct int
 	err    error // io.EOF once the whole message has verified
 
-	iv     [ivSize]byte // of the frame at hand
-	aad    []byte       // message id, label, sequence number, content length; rewritten for each frame
+	iv [ivSize]byte // of the frame at hand
+	// message id, label, sequence number, content length; rewritten for each frame
+	aad    []byte
 	digest hash.Hash
 	key    *ecdsa.PublicKey // nil without footer
 }
 
-// Open checks that the data key is the one that the message commits to, then the header's tag, and returns the reader of the
-// plaintext. r must stand right behind the header, and what it gives up to its end must be this message's body. The error is
-// ErrAuthentication when the key is not the message's or the header was changed.
+// Open checks that the data key is the one that the message commits to, then the header's tag, and
+// returns the reader of the plaintext. r must stand right behind the header, and what it gives up
+// to its end must be this message's body. The error is ErrAuthentication when the key is not the
+// message's or the header was changed.
 func (h *Header) Open(dataKey []byte, r io.Reader) (*Reader, error) {
 	gcm, commitment, err := h.derive(dataKey)
 	if err != nil {
@@ -76,10 +79,11 @@ func (h *Header) Open(dataKey []byte, r io.Reader) (*Reader, error) {
 	return d, nil
 }
 
-// Read reads plaintext of frames that have verified. It returns io.EOF only when the final frame, the footer signature of
-// suite 0x0578 and the end of the source have been seen; the final frame's plaintext is held back until then. Every other
-// error is final: ErrTruncated, ErrAuthentication, ErrMalformed, or what the source returned. What was read before it is
-// genuine but not the whole message.
+// Read reads plaintext of frames that have verified. It returns io.EOF only when the final frame,
+// the footer signature of suite 0x0578 and the end of the source have been seen; the final frame's
+// plaintext is held back until then. Every other error is final: ErrTruncated, ErrAuthentication,
+// ErrMalformed, or what the source returned. What was read before it is genuine but not the whole
+// message.
 func (d *Reader) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -102,8 +106,9 @@ func (d *Reader) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// frame drops the frame before and verifies the next one. A regular frame that fits goes to p without another copy, with its
-// length in direct, every other one to plain. It returns io.EOF for the final frame, which may have plaintext.
+// frame drops the frame before and verifies the next one. A regular frame that fits goes to p
+// without another copy, with its length in direct, every other one to plain. It returns io.EOF for
+// the final frame, which may have plaintext.
 func (d *Reader) frame(p []byte) error {
 	d.in.drop(d.used)
 	d.used = 0
@@ -170,7 +175,8 @@ func (d *Reader) finalFrame() error {
 	return io.EOF
 }
 
-// footer verifies the signature behind the first end bytes of the buffer and returns where the message ends.
+// footer verifies the signature behind the first end bytes of the buffer and returns where the
+// message ends.
 func (d *Reader) footer(end int) (int, error) {
 	if d.key == nil {
 		return end, nil
@@ -192,8 +198,9 @@ func (d *Reader) footer(end int) (int, error) {
 	return len(b), nil
 }
 
-// open verifies one frame and appends its plaintext to dst, which is p of Read or the ciphertext's own place. head is sequence
-// number and IV, sealed ciphertext and tag, whole all bytes of the frame.
+// open verifies one frame and appends its plaintext to dst, which is p of Read or the ciphertext's
+// own place. head is sequence number and IV, sealed ciphertext and tag, whole all bytes of the
+// frame.
 func (d *Reader) open(dst, head, sealed []byte, label string, whole []byte) ([]byte, error) {
 	if seq := binary.BigEndian.Uint32(head); seq != d.next {
 		return nil, fmt.Errorf("%w: frame has sequence number %d, want %d", ErrMalformed, seq, d.next)
@@ -207,7 +214,8 @@ func (d *Reader) open(dst, head, sealed []byte, label string, whole []byte) ([]b
 		d.digest.Write(whole)
 	}
 	d.aad = appendFrameAAD(d.aad[:idSize], label, d.next, len(sealed)-tagSize)
-	// Open verifies before it decrypts, or clears what it decrypted: nothing of a forged frame reaches p.
+	// Open verifies before it decrypts, or clears what it decrypted: nothing of a forged frame
+	// reaches p.
 	plain, err := d.gcm.Open(dst, d.iv[:], sealed, d.aad)
 	if err != nil {
 		return nil, ErrAuthentication

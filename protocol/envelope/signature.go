@@ -8,14 +8,16 @@ import (
 )
 
 const (
-	coordinateSize = 48                       // of a P-384 point
-	maxSignature   = 2*(coordinateSize+3) + 2 // DER: a sequence of two integers with a sign byte each
+	coordinateSize = 48 // of a P-384 point
+	// DER: a sequence of two integers with a sign byte each
+	maxSignature = 2*(coordinateSize+3) + 2
 )
 
 // parseVerificationKey reads the context entry of suite 0x0578: base64 of a compressed P-384 point.
 func parseVerificationKey(entry string) (*ecdsa.PublicKey, error) {
 	b, err := base64.StdEncoding.DecodeString(entry)
-	// One key has one spelling: decoders skip line ends, even strict ones. The curve code checks the length.
+	// One key has one spelling: decoders skip line ends, even strict ones. The curve code checks
+	// the length.
 	if err != nil || base64.StdEncoding.EncodeToString(b) != entry {
 		return nil, fmt.Errorf("%w: verification key is missing or not base64", ErrMalformed)
 	}

@@ -11,7 +11,8 @@ const (
 	maxIdle = 100
 )
 
-// window buffers the source. It grows with the bytes that have come, never by a length that a frame or header declares.
+// window buffers the source. It grows with the bytes that have come, never by a length that a frame
+// or header declares.
 type window struct {
 	src        io.Reader
 	buf        []byte
@@ -24,8 +25,8 @@ func newWindow(src io.Reader, max int) *window {
 	return &window{src: src, buf: make([]byte, min(max, firstWindow)), max: max}
 }
 
-// peek returns the next n bytes without dropping them, or fewer with the source's error. They are valid until the next peek, which may
-// move them.
+// peek returns the next n bytes without dropping them, or fewer with the source's error. They are
+// valid until the next peek, which may move them.
 func (w *window) peek(n int) ([]byte, error) {
 	for idle := 0; w.end-w.start < n && w.err == nil; idle++ {
 		w.room(n)

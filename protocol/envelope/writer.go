@@ -13,13 +13,15 @@ import (
 
 // Params is what a new message is made of.
 type Params struct {
-	Context     map[string]string // must be what KMS encrypted the data key under; no key of the SDK's own
-	Keys        []EncryptedKey    // DataKey, encrypted; at least one
-	DataKey     []byte            // 32 bytes; not kept
-	FrameLength uint32            // plaintext bytes of a frame; DefaultFrameLength when zero
+	// must be what KMS encrypted the data key under; no key of the SDK's own
+	Context     map[string]string
+	Keys        []EncryptedKey // DataKey, encrypted; at least one
+	DataKey     []byte         // 32 bytes; not kept
+	FrameLength uint32         // plaintext bytes of a frame; DefaultFrameLength when zero
 }
 
-// DefaultFrameLength is what Params uses when none is given: large enough that per-frame work does not show.
+// DefaultFrameLength is what Params uses when none is given: large enough that per-frame work does
+// not show.
 const DefaultFrameLength = 256 << 10
 
 // Writer writes one message of suite 0x0478. It is for one goroutine.
@@ -39,8 +41,8 @@ var (
 	errTooLong = errors.New("message has too many frames")
 )
 
-// NewWriter writes the header of a new message, with a random message id, and returns the writer of its plaintext. The caller
-// must Close it: a message without final frame is refused as truncated.
+// NewWriter writes the header of a new message, with a random message id, and returns the writer of
+// its plaintext. The caller must Close it: a message without final frame is refused as truncated.
 func NewWriter(w io.Writer, p Params) (*Writer, error) {
 	h := &Header{Suite: SuiteCommit, Context: p.Context, Keys: p.Keys, FrameLength: p.FrameLength}
 	if h.FrameLength == 0 {
@@ -116,7 +118,8 @@ func (e *Writer) Write(p []byte) (int, error) {
 	}
 	done := 0
 	for done < len(p) {
-		// A full frame is written only when more follows, because the last one has a different form.
+		// A full frame is written only when more follows, because the last one has a different
+		// form.
 		if e.n == e.size {
 			if e.err = e.regularFrame(); e.err != nil {
 				return done, e.err
@@ -156,7 +159,8 @@ func (e *Writer) regularFrame() error {
 	return nil
 }
 
-// seal encrypts the buffered plaintext in place and writes the frame, which begins at start and has its sequence number at seq.
+// seal encrypts the buffered plaintext in place and writes the frame, which begins at start and has
+// its sequence number at seq.
 func (e *Writer) seal(start, seq int, label string) error {
 	head := e.buf[seq : seq+regularHead]
 	clear(head)

@@ -1,8 +1,8 @@
-// Package event has the codes by which an enclave without a console tells its operator how far its start has come and what
-// ended it (SPEC 11). Encode and Read are the calls.
+// Package event has the codes by which an enclave without a console tells its operator how far its
+// start has come and what ended it (SPEC 11). Encode and Read are the calls.
 //
-// Events are unauthenticated: they are for the operator's log, and nothing may be decided by them. Their fixed form is also
-// the bound on what can leave an enclave this way.
+// Events are unauthenticated: they are for the operator's log, and nothing may be decided by them.
+// Their fixed form is also the bound on what can leave an enclave this way.
 package event
 
 //go:generate go run gen_vectors.go
@@ -102,7 +102,8 @@ func Encode(c Code) []byte {
 // ErrMalformed is returned for whatever is not one event.
 var ErrMalformed = errors.New("malformed event")
 
-// Read reads the one event that r holds, to its end. It never takes more than one byte beyond an event from r.
+// Read reads the one event that r holds, to its end. It never takes more than one byte beyond an
+// event from r.
 func Read(r io.Reader) (Code, error) {
 	b, err := io.ReadAll(io.LimitReader(r, Size+1))
 	if err != nil {
@@ -112,7 +113,8 @@ func Read(r io.Reader) (Code, error) {
 		return 0, ErrMalformed
 	}
 	c := Code(binary.BigEndian.Uint16(b[6:]))
-	// The peer is an enclave, perhaps a stranger's: what is not in the table has no name to be logged by.
+	// The peer is an enclave, perhaps a stranger's: what is not in the table has no name to be
+	// logged by.
 	if _, known := names[c]; !known {
 		return 0, ErrMalformed
 	}

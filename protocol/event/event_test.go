@@ -47,7 +47,8 @@ func TestCodesAreSpecified(t *testing.T) {
 			t.Errorf("%s: got %s, %v", name, got, err)
 		}
 	}
-	if rows := strings.Count(string(spec), "\n| 0x0") - 4; rows != len(codes) { // section 2 has four kinds of frame
+	// section 2 has four kinds of frame
+	if rows := strings.Count(string(spec), "\n| 0x0") - 4; rows != len(codes) {
 		t.Errorf("SPEC.md has %d codes, want %d", rows, len(codes))
 	}
 }

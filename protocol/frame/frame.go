@@ -1,7 +1,8 @@
 // Package frame cuts a byte stream between parent and enclave into frames, SPEC 2.
 //
-// A Reader and a Writer own one buffer of one frame each: no length that a peer declares makes them allocate. The CRC of
-// control frames finds damage, not forgery; the content of all other frames authenticates itself.
+// A Reader and a Writer own one buffer of one frame each: no length that a peer declares makes them
+// allocate. The CRC of control frames finds damage, not forgery; the content of all other frames
+// authenticates itself.
 package frame
 
 //go:generate go run gen_vectors.go
@@ -23,8 +24,8 @@ const (
 )
 
 const (
-	// MaxFrame is the most that one Write hands to the kernel. Kernels pass larger vsock packets on as nonlinear
-	// buffers, which some hypervisors reassemble wrongly, silently. SPEC 2.
+	// MaxFrame is the most that one Write hands to the kernel. Kernels pass larger vsock packets on
+	// as nonlinear buffers, which some hypervisors reassemble wrongly, silently. SPEC 2.
 	MaxFrame = 28 << 10
 	// HeaderSize is the length field and the kind.
 	HeaderSize = 5

@@ -13,7 +13,8 @@ import (
 	"anchorhold/protocol/protocoltest/vectorfile"
 )
 
-// frame builds bytes by hand, not with the Writer: the vectors must not follow a fault of the package.
+// frame builds bytes by hand, not with the Writer: the vectors must not follow a fault of the
+// package.
 func frame(n uint32, kind byte, body []byte) []byte {
 	b := binary.BigEndian.AppendUint32(nil, n)
 	return append(append(b, kind), body...)

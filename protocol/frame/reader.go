@@ -16,12 +16,14 @@ type Reader struct {
 	err error
 }
 
-// NewReader returns a Reader that reads from src, at times beyond the frame that it returns: see Buffered.
+// NewReader returns a Reader that reads from src, at times beyond the frame that it returns: see
+// Buffered.
 func NewReader(src io.Reader) *Reader { return &Reader{src: src} }
 
-// Next returns the kind and the body of the next frame, the body of a control frame without its CRC, which has been
-// checked. The body is valid until the next call. The error is io.EOF between two frames only,
-// io.ErrUnexpectedEOF within one, ErrMalformed, or that of the source; it is the same from then on.
+// Next returns the kind and the body of the next frame, the body of a control frame without its
+// CRC, which has been checked. The body is valid until the next call. The error is io.EOF between
+// two frames only, io.ErrUnexpectedEOF within one, ErrMalformed, or that of the source; it is the
+// same from then on.
 func (r *Reader) Next() (Kind, []byte, error) {
 	if r.err != nil {
 		return 0, nil, r.err

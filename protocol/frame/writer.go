@@ -17,8 +17,8 @@ type Writer struct {
 // NewWriter returns a Writer that writes to dst.
 func NewWriter(dst io.Writer) *Writer { return &Writer{dst: dst} }
 
-// Write sends one frame with one call of the destination's Write, and adds the CRC of a control frame. It refuses what
-// a Reader refuses, without sending anything.
+// Write sends one frame with one call of the destination's Write, and adds the CRC of a control
+// frame. It refuses what a Reader refuses, without sending anything.
 func (w *Writer) Write(k Kind, body []byte) error {
 	if w.err != nil {
 		return w.err

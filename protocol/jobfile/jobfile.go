@@ -1,7 +1,9 @@
-// Package jobfile reads and writes the header of a job file, SPEC 4. The message follows it to the end of the file.
+// Package jobfile reads and writes the header of a job file, SPEC 4. The message follows it to the
+// end of the file.
 //
-// The header is authenticated by nothing in the file: the enclave compares the hashes of its keys with the message's encryption
-// context, and the owner compares the header digest in the receipt with the digest of what it sent.
+// The header is authenticated by nothing in the file: the enclave compares the hashes of its keys
+// with the message's encryption context, and the owner compares the header digest in the receipt
+// with the digest of what it sent.
 package jobfile
 
 //go:generate go run gen_vectors.go gen_reasons.go
@@ -50,7 +52,8 @@ func (h *Header) check() error {
 	return nil
 }
 
-// Encode returns magic, length and header: the bytes before the message, whose SHA-384 is the header digest.
+// Encode returns magic, length and header: the bytes before the message, whose SHA-384 is the
+// header digest.
 func (h *Header) Encode() ([]byte, error) {
 	if err := h.check(); err != nil {
 		return nil, err
@@ -67,8 +70,8 @@ func (h *Header) Encode() ([]byte, error) {
 	return append(b, body...), nil
 }
 
-// ReadHeader reads the header from r, and not one byte of the message behind it, and returns it with the header digest. The
-// error is ErrMalformed, also for a file that ends early, or that of r.
+// ReadHeader reads the header from r, and not one byte of the message behind it, and returns it
+// with the header digest. The error is ErrMalformed, also for a file that ends early, or that of r.
 func ReadHeader(r io.Reader) (*Header, digest.Digest, error) {
 	var pre [preamble]byte
 	if _, err := io.ReadFull(r, pre[:]); err != nil {

@@ -10,9 +10,10 @@ import (
 
 // A caller is who sends a request, as KMS sees it.
 type caller struct {
-	principal string              // ARN or service
-	id        string              // unique id, where no ARN is known
-	identity  map[string][]string // condition keys that follow from who it is; none for a unique id: the worst case
+	principal string // ARN or service
+	id        string // unique id, where no ARN is known
+	// condition keys that follow from who it is; none for a unique id: the worst case
+	identity map[string][]string
 }
 
 // findStranger picks an account and a name that the policy does not hold: an author who knew them

@@ -120,7 +120,8 @@ func (d dice) statementOf(effect, action string, conditions func() string) strin
 	condition, used := "", map[string]bool{}
 	for range d.IntN(4) {
 		c := conditions()
-		if operator := strings.Split(c, ":{")[0]; !used[operator] { // an operator stands once in a statement
+		// an operator stands once in a statement
+		if operator := strings.Split(c, ":{")[0]; !used[operator] {
 			used[operator] = true
 			condition += "," + c
 		}

@@ -4,7 +4,8 @@ package main
 
 import "strings"
 
-// attacks are policies by which somebody who knows how the linter searches would slip a way to Decrypt past it.
+// attacks are policies by which somebody who knows how the linter searches would slip a way to
+// Decrypt past it.
 func attacks() []flawed {
 	clinic := func(operator string, value any) object { return object{operator: object{tenant: value}} }
 	decrypts := func(condition object) object { return allow(aws(parent), "kms:Decrypt", condition) }
@@ -60,7 +61,8 @@ func attacks() []flawed {
 		many = append(many, deny("kms:Decrypt", object{"StringNotEquals": either}))
 	}
 	list = append(list, flawed{"either-of-two", "unattested-decrypt", "512 combinations, one of which gets past all denials", many})
-	// The shortest value of its kind comes after more beginnings than are gone through: whether an a or a b was at each of the last places.
+	// The shortest value of its kind comes after more beginnings than are gone through: whether an
+	// a or a b was at each of the last places.
 	long := func(operator, pattern string) object {
 		return object{operator: object{"kms:EncryptionContext:purpose": pattern}}
 	}

@@ -18,7 +18,8 @@ type Source interface {
 	GetKeyPolicy(context.Context, *kms.GetKeyPolicyInput, ...func(*kms.Options)) (*kms.GetKeyPolicyOutput, error)
 }
 
-// Read fetches policy, grants and metadata of a key. The caller's role needs kms:DescribeKey, kms:GetKeyPolicy and kms:ListGrants.
+// Read fetches policy, grants and metadata of a key. The caller's role needs kms:DescribeKey,
+// kms:GetKeyPolicy and kms:ListGrants.
 func Read(ctx context.Context, source Source, arn string) (*Key, error) {
 	described, err := source.DescribeKey(ctx, &kms.DescribeKeyInput{KeyId: &arn})
 	if err != nil {

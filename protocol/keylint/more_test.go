@@ -114,7 +114,8 @@ func TestSARIF(t *testing.T) {
 
 // Whatever parses can be judged, twice alike.
 func FuzzLint(f *testing.F) {
-	for _, v := range vectorfile.Load(f, "testdata/flawed/aws-*.txt") { // not all: a short run would do nothing but seeds
+	// not all: a short run would do nothing but seeds
+	for _, v := range vectorfile.Load(f, "testdata/flawed/aws-*.txt") {
 		f.Add(v.Body)
 	}
 	f.Fuzz(func(t *testing.T, source []byte) {

@@ -34,9 +34,10 @@ type attempt struct {
 type judge struct {
 	*linter
 	policy  *keypolicy.Policy
-	suspect int   // statement of policy that allows; -1: none does
-	limits  []int // of each statement of policy: its index in the linter's limits; -1: it has no condition
-	grants  []keypolicy.Grant
+	suspect int // statement of policy that allows; -1: none does
+	// of each statement of policy: its index in the linter's limits; -1: it has no condition
+	limits []int
+	grants []keypolicy.Grant
 }
 
 // keyARNs are the ARNs that the key may have: its own when it is known, else one for each way of
@@ -65,8 +66,8 @@ func (l *linter) keyARNs() []string {
 	return arns
 }
 
-// resourceGlobs are the ways in which a pattern of Resource may fit an ARN. A * in a pattern of fewer
-// than six parts may match colons, which of a * at its end is certain.
+// resourceGlobs are the ways in which a pattern of Resource may fit an ARN. A * in a pattern of
+// fewer than six parts may match colons, which of a * at its end is certain.
 func resourceGlobs(pattern string) []glob {
 	parts := strings.SplitN(pattern, ":", 4)
 	for i := 0; i < len(parts) && i < 3; i++ {

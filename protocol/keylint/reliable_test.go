@@ -46,8 +46,8 @@ func TestStatementsInDoubtAreReported(t *testing.T) {
 	}
 }
 
-// Attack: an open Allow on fewer than six parts of an ARN, which matches every key: it must be found.
-// A Deny so written acts.
+// Attack: an open Allow on fewer than six parts of an ARN, which matches every key: it must be
+// found. A Deny so written acts.
 func TestShortResources(t *testing.T) {
 	for resource, open := range map[string]bool{
 		"arn:aws:kms:*": true, "arn:aws:kms:us-east-1:*": true, "arn:aws:kms:us-east-1:1111*": true, "arn:aws-us-gov:kms:us-gov-west-1:*": true,

@@ -6,7 +6,8 @@ type rule struct {
 	says, attack, fix string
 }
 
-// wordings are texts for cases that a rule's own text does not fit, each with the name of that rule.
+// wordings are texts for cases that a rule's own text does not fit, each with the name of that
+// rule.
 var wordings = map[string]struct {
 	of string
 	rule

@@ -63,7 +63,8 @@ type (
 // levels are SARIF's words for severities.
 var levels = map[Severity]string{Low: "note", Medium: "warning", High: "error", Critical: "error"}
 
-// SARIF returns the findings about the policy in source, a file of that name or the ARN of a key, to be encoded as JSON.
+// SARIF returns the findings about the policy in source, a file of that name or the ARN of a key,
+// to be encoded as JSON.
 func SARIF(name string, source []byte, findings []Finding) any {
 	run := sarifRun{Tool: sarifTool{sarifDriver{Name: "anchorhold key-policy lint"}}, Results: []sarifResult{}}
 	for _, id := range slices.Sorted(maps.Keys(rules)) {

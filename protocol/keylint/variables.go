@@ -213,7 +213,8 @@ func lower(g glob) glob {
 func registerValues(globs []glob, named []string) (values []string, sure bool) {
 	wild := slices.DeleteFunc(slices.Clone(globs), func(g glob) bool { return g.plain() })
 	if len(wild) == 0 {
-		for _, r := range "e123456789abcdf" { // what nobody names: sixteen and more names of one digit each are no policy's
+		// what nobody names: sixteen and more names of one digit each are no policy's
+		for _, r := range "e123456789abcdf" {
 			if other := strings.Repeat(string(r), 96); !slices.Contains(named, other) {
 				return append(slices.Clone(named), other), true
 			}
@@ -249,8 +250,8 @@ func (l *linter) compile(s *keypolicy.Statement) []limit {
 	return list
 }
 
-// conditionHolds reports whether a condition of a statement certainly holds (deny) or may hold (allow)
-// for a value: where AWS does not document it, a Deny does not act and an Allow does.
+// conditionHolds reports whether a condition of a statement certainly holds (deny) or may hold
+// (allow) for a value: where AWS does not document it, a Deny does not act and an Allow does.
 func conditionHolds(c keypolicy.Condition, deny bool, value []string) bool {
 	r := keypolicy.Request{Context: map[string][]string{strings.ToLower(c.Key): value}}
 	p := &keypolicy.Policy{Statements: []keypolicy.Statement{anyone(c)}}

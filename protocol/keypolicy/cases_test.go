@@ -9,8 +9,8 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-// A requestCase is one line of testdata/cases.json: a policy, perhaps grants, and a request, with the page of the AWS documentation that
-// says what becomes of it.
+// A requestCase is one line of testdata/cases.json: a policy, perhaps grants, and a request, with
+// the page of the AWS documentation that says what becomes of it.
 type requestCase struct {
 	Page, Name, Version string
 	Statements          json.RawMessage

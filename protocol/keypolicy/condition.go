@@ -49,8 +49,8 @@ func (c *Condition) holdsEmpty(absent bool) truth {
 
 // nullSet is the outcome for values under a set operator. Of a key whose only values are empty
 // strings the documentation says that it counts as one without values, where ForAllValues holds and
-// ForAnyValue does not ("Set operators for multivalued context keys"); other implementations compare
-// the empty strings.
+// ForAnyValue does not ("Set operators for multivalued context keys"); other implementations
+// compare the empty strings.
 func (c *Condition) nullSet(have []string, compared, without truth) truth {
 	if slices.ContainsFunc(have, func(v string) bool { return v != "" }) {
 		return compared
@@ -59,9 +59,9 @@ func (c *Condition) nullSet(have []string, compared, without truth) truth {
 }
 
 // HoldsAbsent is the outcome for a key that the request lacks: a negated operator holds, a positive
-// one does not; ForAllValues always holds, ForAnyValue never, also with IfExists, of which two pages
-// of the IAM User Guide say different things and AWS evaluates false; other operators with IfExists
-// hold. It is not for Null, whose values say what it wants.
+// one does not; ForAllValues always holds, ForAnyValue never, also with IfExists, of which two
+// pages of the IAM User Guide say different things and AWS evaluates false; other operators with
+// IfExists hold. It is not for Null, whose values say what it wants.
 func (o Operator) HoldsAbsent() bool {
 	switch {
 	case o.Set == forAnyValue:

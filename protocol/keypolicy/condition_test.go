@@ -15,7 +15,8 @@ var conditionCases = []struct {
 	context   values
 	want      bool
 }{
-	// IAM User Guide, "IAM JSON policy elements: Condition operators", section "String condition operators".
+	// IAM User Guide, "IAM JSON policy elements: Condition operators", section "String condition
+	// operators".
 	{"string", `{"StringEquals":{"kms:k":"a"}}`, values{"kms:k": {"a"}}, true},
 	{"string", `{"StringEquals":{"kms:k":"a"}}`, values{"kms:k": {"A"}}, false},
 	{"string", `{"StringEquals":{"kms:k":"a"}}`, values{"kms:k": {"b"}}, false},
@@ -59,7 +60,8 @@ var conditionCases = []struct {
 	{"numeric", `{"NumericNotEquals":{"aws:k":5}}`, values{"aws:k": {"5"}}, false},
 	{"numeric", `{"NumericLessThan":{"aws:k":5}}`, values{"aws:k": {"4"}}, true},
 	{"numeric", `{"NumericLessThan":{"aws:k":5}}`, values{"aws:k": {"5"}}, false},
-	{"numeric", `{"NumericLessThan":{"aws:k":10}}`, values{"aws:k": {"9"}}, true}, // by number, not by text
+	// by number, not by text
+	{"numeric", `{"NumericLessThan":{"aws:k":10}}`, values{"aws:k": {"9"}}, true},
 	{"numeric", `{"NumericLessThanEquals":{"aws:k":5}}`, values{"aws:k": {"5"}}, true},
 	{"numeric", `{"NumericLessThanEquals":{"aws:k":5}}`, values{"aws:k": {"5.1"}}, false},
 	{"numeric", `{"NumericGreaterThan":{"aws:k":-2}}`, values{"aws:k": {"-1"}}, true},
@@ -82,7 +84,8 @@ var conditionCases = []struct {
 	{"bool", `{"Bool":{"aws:SecureTransport":true}}`, values{"aws:SecureTransport": {"true"}}, true},
 	{"bool", `{"Bool":{"aws:SecureTransport":"false"}}`, values{"aws:SecureTransport": {"true"}}, false},
 	{"bool", `{"Bool":{"aws:SecureTransport":"false"}}`, nil, false},
-	// Same page, "Amazon Resource Name (ARN) condition operators": six parts, each compared on its own.
+	// Same page, "Amazon Resource Name (ARN) condition operators": six parts, each compared on its
+	// own.
 	{"arn", `{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::111122223333:role/a"}}`, values{"aws:PrincipalArn": {"arn:aws:iam::111122223333:role/a"}}, true},
 	{"arn", `{"ArnLike":{"aws:PrincipalArn":"arn:aws:iam::*:role/a"}}`, values{"aws:PrincipalArn": {"arn:aws:iam::111122223333:role/a"}}, true},
 	{"arn", `{"ArnEquals":{"aws:PrincipalArn":"arn:aws:iam::*:role/a"}}`, values{"aws:PrincipalArn": {"arn:aws:iam::111122223333:role/a"}}, true},
@@ -98,7 +101,8 @@ var conditionCases = []struct {
 	{"ifexists", `{"StringNotEqualsIfExists":{"kms:k":"a"}}`, values{"kms:k": {"a"}}, false},
 	{"ifexists", `{"BoolIfExists":{"aws:MultiFactorAuthPresent":"false"}}`, nil, true},
 	{"ifexists", `{"NumericLessThanIfExists":{"aws:k":1}}`, values{"aws:k": {"2"}}, false},
-	// IAM User Guide, "Single-valued vs. multivalued context keys": without values the outcome is false.
+	// IAM User Guide, "Single-valued vs. multivalued context keys": without values the outcome is
+	// false.
 	{"set", `{"ForAnyValue:StringEqualsIfExists":{"kms:k":"a"}}`, nil, false},
 	{"set", `{"ForAnyValue:StringNotEqualsIfExists":{"kms:k":"a"}}`, nil, false},
 	{"set", `{"ForAllValues:StringEqualsIfExists":{"kms:k":"a"}}`, nil, true},
@@ -112,7 +116,8 @@ var conditionCases = []struct {
 	{"set", `{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}`, values{"aws:TagKeys": {"a"}}, true},
 	{"set", `{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}`, values{"aws:TagKeys": {"a", "b"}}, true},
 	{"set", `{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}`, values{"aws:TagKeys": {"a", "c"}}, false},
-	{"set", `{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}`, nil, true}, // the documented trap
+	// the documented trap
+	{"set", `{"ForAllValues:StringEquals":{"aws:TagKeys":["a","b"]}}`, nil, true},
 	{"set", `{"ForAllValues:StringLike":{"aws:TagKeys":["k1*","k2*"]}}`, values{"aws:TagKeys": {"k1:x", "k2:y"}}, true},
 	{"set", `{"ForAllValues:StringNotLike":{"aws:TagKeys":"k1*"}}`, values{"aws:TagKeys": {"k1:x", "k2:y"}}, false},
 	{"set", `{"ForAllValues:StringNotEquals":{"aws:TagKeys":"a"}}`, values{"aws:TagKeys": {"b", "c"}}, true},
@@ -123,26 +128,29 @@ var conditionCases = []struct {
 	{"set", `{"ForAnyValue:StringNotEquals":{"aws:TagKeys":"a"}}`, values{"aws:TagKeys": {"a", "b"}}, true},
 	{"set", `{"ForAnyValue:StringNotEquals":{"aws:TagKeys":"a"}}`, values{"aws:TagKeys": {"a"}}, false},
 	{"set", `{"ForAnyValue:StringNotEquals":{"aws:TagKeys":"a"}}`, nil, false},
-	// IAM User Guide, "Conditions with multiple context keys or values": AND over operators and keys, OR (NOR when negated) over values.
+	// IAM User Guide, "Conditions with multiple context keys or values": AND over operators and
+	// keys, OR (NOR when negated) over values.
 	{"logic", `{"StringEquals":{"kms:a":"1","kms:b":"2"}}`, values{"kms:a": {"1"}, "kms:b": {"2"}}, true},
 	{"logic", `{"StringEquals":{"kms:a":"1","kms:b":"2"}}`, values{"kms:a": {"1"}}, false},
 	{"logic", `{"StringEquals":{"kms:a":"1"},"Bool":{"aws:SecureTransport":true}}`, values{"kms:a": {"1"}, "aws:SecureTransport": {"false"}}, false},
 	{"logic", `{}`, nil, true},
 	// IAM User Guide, "Condition": names of condition keys are not case sensitive.
 	{"key case", `{"StringEquals":{"KMS:K":"a"}}`, values{"kms:k": {"a"}}, true},
-	// KMS Developer Guide, "Condition keys for AWS Nitro Enclaves": hex digits, ImageSha384 equals PCR0.
+	// KMS Developer Guide, "Condition keys for AWS Nitro Enclaves": hex digits, ImageSha384 equals
+	// PCR0.
 	{"enclave", `{"StringEqualsIgnoreCase":{"kms:RecipientAttestation:PCR0":"AB"}}`, values{"kms:RecipientAttestation:PCR0": {"ab"}}, true},
 	{"enclave", `{"StringEqualsIgnoreCase":{"kms:RecipientAttestation:PCR0":"ab"}}`, nil, false},
 	{"enclave", `{"StringEquals":{"kms:RecipientAttestation:PCR0":"AB"}}`, values{"kms:RecipientAttestation:PCR0": {"ab"}}, false},
 	{"enclave", `{"StringNotEqualsIgnoreCase":{"kms:RecipientAttestation:PCR0":"ab"}}`, nil, true},
-	// KMS Developer Guide, "kms:EncryptionContext:context-key": the name's case does not count, the value's does.
+	// KMS Developer Guide, "kms:EncryptionContext:context-key": the name's case does not count, the
+	// value's does.
 	{"context", `{"StringEquals":{"kms:EncryptionContext:AppName":"x"}}`, values{"kms:EncryptionContext:appname": {"x"}}, true},
 	{"context", `{"StringEquals":{"kms:EncryptionContext:AppName":"x"}}`, values{"kms:EncryptionContext:AppName": {"X"}}, false},
 	// KMS Developer Guide, "kms:EncryptionContextKeys": with a set operator the keys' case counts.
 	{"context keys", `{"ForAllValues:StringEquals":{"kms:EncryptionContextKeys":"AppName"}}`, values{"kms:EncryptionContextKeys": {"appname"}}, false},
 	{"context keys", `{"ForAnyValue:StringEquals":{"kms:EncryptionContextKeys":"AppName"}}`, values{"kms:EncryptionContextKeys": {"AppName", "z"}}, true},
-	// Ours: two context keys that differ by case only are one key with two values, of which either may
-	// satisfy an Allow.
+	// Ours: two context keys that differ by case only are one key with two values, of which either
+	// may satisfy an Allow.
 	{"worst case", `{"StringEquals":{"kms:EncryptionContext:a":"x"}}`, values{"kms:EncryptionContext:A": {"y"}, "kms:EncryptionContext:a": {"x"}}, true},
 	{"worst case", `{"StringNotEquals":{"kms:EncryptionContext:a":"x"}}`, values{"kms:EncryptionContext:A": {"y"}, "kms:EncryptionContext:a": {"x"}}, true},
 }

@@ -17,9 +17,9 @@ var severalValues = map[string]bool{
 // chosen are the beginnings of condition keys whose values callers choose: only these can be "".
 var chosen = []string{"kms:encryptioncontext", "aws:principaltag/", "aws:requesttag/", "aws:resourcetag/"}
 
-// typed are condition keys whose values are never malformed, as AWS makes them, by the prefix of the
-// operators for their type. Addresses are not among them: a call through an AWS service has its name
-// in place of one.
+// typed are condition keys whose values are never malformed, as AWS makes them, by the prefix of
+// the operators for their type. Addresses are not among them: a call through an AWS service has its
+// name in place of one.
 var typed = map[string]string{
 	"aws:principalarn": "Arn", "aws:sourcearn": "Arn", "aws:multifactorauthage": "Numeric",
 	"kms:rotationperiodindays": "Numeric", "kms:schedulekeydeletionpendingwindowindays": "Numeric",

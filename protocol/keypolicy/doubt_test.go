@@ -66,8 +66,8 @@ func (c doubtCase) decide(t *testing.T, statements ...string) keypolicy.Decision
 	return p.Evaluate(r)
 }
 
-// Attack: a policy whose meaning AWS does not document, so that it protects in one reading only. The
-// evaluator lets it protect in none, and says that it was a choice.
+// Attack: a policy whose meaning AWS does not document, so that it protects in one reading only.
+// The evaluator lets it protect in none, and says that it was a choice.
 func TestOpenQuestionsAreJudgedAgainstTheOwner(t *testing.T) {
 	open := `{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}`
 	for _, c := range doubtCases {

@@ -46,8 +46,9 @@ func (d Decision) rank() int {
 	return n
 }
 
-// fold lower-cases the condition keys, which IAM does not tell apart by case. Two context keys that differ only by case become one key
-// with both values, in a fixed order: either may then satisfy an Allow, which is the worst case.
+// fold lower-cases the condition keys, which IAM does not tell apart by case. Two context keys that
+// differ only by case become one key with both values, in a fixed order: either may then satisfy an
+// Allow, which is the worst case.
 func fold(context map[string][]string) map[string][]string {
 	folded := true
 	for k := range context {
@@ -64,9 +65,9 @@ func fold(context map[string][]string) map[string][]string {
 	return out
 }
 
-// applies says whether a statement is about the request. Of NotPrincipal one fitting entry exempts a
-// principal, also a session of a listed role or a member of a listed account: in a Deny, where AWS
-// may deny more, that is the worst case.
+// applies says whether a statement is about the request. Of NotPrincipal one fitting entry exempts
+// a principal, also a session of a listed role or a member of a listed account: in a Deny, where
+// AWS may deny more, that is the worst case.
 func (s *Statement) applies(r Request) truth {
 	negate := func(t truth, negated bool) truth {
 		if negated {
@@ -87,8 +88,9 @@ func (s *Statement) applies(r Request) truth {
 	return t
 }
 
-// delegates tells whether a statement that matches names the principal's account only, so that the account's IAM has the last word (KMS
-// Developer Guide, "Default key policy"). The account's root user needs no IAM policy.
+// delegates tells whether a statement that matches names the principal's account only, so that the
+// account's IAM has the last word (KMS Developer Guide, "Default key policy"). The account's root
+// user needs no IAM policy.
 func (s *Statement) delegates(r Request) bool {
 	if a, ok := parseARN(r.Principal); s.NotPrincipal || ok && a.service == "iam" && a.resource == rootUser {
 		return false

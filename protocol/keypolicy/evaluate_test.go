@@ -51,7 +51,8 @@ var statementCases = []struct {
 	{"principal", allow(`"Principal":{"AWS":"arn:aws:iam::444455556666:root"}`), owner, "kms:Decrypt", false},
 	{"principal", allow(`"Principal":{"Service":"cloudtrail.amazonaws.com"}`), "cloudtrail.amazonaws.com", "kms:Decrypt", true},
 	{"principal", allow(`"Principal":{"Service":"cloudtrail.amazonaws.com"}`), parent, "kms:Decrypt", false},
-	// Same page, "Role session principals" and "IAM role principals": a role's ARN covers its sessions, not the reverse.
+	// Same page, "Role session principals" and "IAM role principals": a role's ARN covers its
+	// sessions, not the reverse.
 	{"session", allow(`"Principal":{"AWS":"` + parent + `"}`), session, "kms:Decrypt", true},
 	{"session", allow(`"Principal":{"AWS":"arn:aws:iam::444455556666:role/path/parent"}`), session, "kms:Decrypt", true},
 	{"session", allow(`"Principal":{"AWS":"` + session + `"}`), session, "kms:Decrypt", true},
@@ -82,7 +83,8 @@ var statementCases = []struct {
 	{"notaction", allow(`"NotAction":"kms:Decrypt"`), parent, "kms:Decrypt", false},
 	{"notaction", allow(`"NotAction":"kms:Put*"`), parent, "kms:Decrypt", true},
 	{"notaction", allow(`"NotAction":["kms:Put*","kms:Dec*"]`), parent, "kms:Decrypt", false},
-	// IAM User Guide, "IAM JSON policy elements: Resource"; KMS Developer Guide, "Key policies": "*" is the key itself.
+	// IAM User Guide, "IAM JSON policy elements: Resource"; KMS Developer Guide, "Key policies":
+	// "*" is the key itself.
 	{"resource", allow(`"Resource":"*"`), parent, "kms:Decrypt", true},
 	{"resource", allow(`"Resource":"` + keyARN + `"`), parent, "kms:Decrypt", true},
 	{"resource", allow(`"Resource":"arn:aws:kms:us-east-1:111122223333:key/*"`), parent, "kms:Decrypt", true},
@@ -114,7 +116,8 @@ func TestStatements(t *testing.T) {
 	}
 }
 
-// IAM User Guide, "Policy evaluation logic": an explicit deny wins wherever it stands; what nothing allows is denied.
+// IAM User Guide, "Policy evaluation logic": an explicit deny wins wherever it stands; what nothing
+// allows is denied.
 func TestDenyPrecedence(t *testing.T) {
 	yes := `{"Sid":"yes","Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}`
 	no := `{"Sid":"no","Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*"}`
@@ -157,7 +160,8 @@ func TestZeroPolicyDenies(t *testing.T) {
 	}
 }
 
-// A request must not be able to claim an account: it follows from the ARN unless the caller knows better.
+// A request must not be able to claim an account: it follows from the ARN unless the caller knows
+// better.
 func TestAccountFromARN(t *testing.T) {
 	p, err := keypolicy.Parse([]byte(document(allow(`"Principal":{"AWS":"111122223333"}`))))
 	if err != nil {

@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// A Grant allows one principal some operations on one key. Source: KMS Developer Guide, "Grants in AWS
-// KMS"; API reference, GrantListEntry and GrantConstraints. It has no condition but the encryption
-// context and the resource on whose behalf a service calls: attestation never limits a grant.
+// A Grant allows one principal some operations on one key. Source: KMS Developer Guide, "Grants in
+// AWS KMS"; API reference, GrantListEntry and GrantConstraints. It has no condition but the
+// encryption context and the resource on whose behalf a service calls: attestation never limits a
+// grant.
 type Grant struct {
 	ID              string
 	Grantee         string // ARN, or the host name of a service; empty: GranteeService is set
@@ -17,7 +18,8 @@ type Grant struct {
 	Operations      []string
 	Equals          map[string]string // the whole encryption context; nil: any
 	Subset          map[string]string // a part of the encryption context; nil: any
-	SourceARN       string            // of the resource on whose behalf the request must be made; empty: any
+	// of the resource on whose behalf the request must be made; empty: any
+	SourceARN string
 }
 
 // Who returns the principal that the grant is for, as a request names it.
@@ -31,12 +33,14 @@ func (g Grant) Who() string {
 // contextPrefix is that of the condition keys that hold an encryption context.
 const contextPrefix = "kms:encryptioncontext:"
 
-// withoutContext are the grant operations that take no encryption context: constraints do not apply to them.
+// withoutContext are the grant operations that take no encryption context: constraints do not apply
+// to them.
 var withoutContext = []string{
 	"DescribeKey", "RetireGrant", "CreateGrant", "GetPublicKey", "Sign", "Verify", "GenerateMac", "VerifyMac", "DeriveSharedSecret",
 }
 
-// Allows tells whether the grant permits a request. A grant gives permissions only; a Deny of the key policy still counts, see Authorize.
+// Allows tells whether the grant permits a request. A grant gives permissions only; a Deny of the
+// key policy still counts, see Authorize.
 func (g Grant) Allows(r Request) bool {
 	operation, ok := cutPrefixFold(r.Action, "kms:")
 	if !ok || !slices.ContainsFunc(g.Operations, func(o string) bool { return strings.EqualFold(o, operation) }) {
@@ -56,8 +60,8 @@ func (g Grant) Allows(r Request) bool {
 	return g.fits(fold(r.Context))
 }
 
-// fits compares the encryption context. Names count without case and values with it (API reference, GrantConstraints); with two names
-// that differ by case only, either value will do: the worst case.
+// fits compares the encryption context. Names count without case and values with it (API reference,
+// GrantConstraints); with two names that differ by case only, either value will do: the worst case.
 func (g Grant) fits(context map[string][]string) bool {
 	for _, want := range []map[string]string{g.Equals, g.Subset} {
 		for name, value := range want {
@@ -81,8 +85,8 @@ func (g Grant) fits(context map[string][]string) bool {
 	return true
 }
 
-// Covers tells whether child gives nothing that g does not: what a principal may create whose right to CreateGrant comes from g (KMS
-// Developer Guide, "Granting CreateGrant permission").
+// Covers tells whether child gives nothing that g does not: what a principal may create whose right
+// to CreateGrant comes from g (KMS Developer Guide, "Granting CreateGrant permission").
 func (g Grant) Covers(child Grant) bool {
 	for _, o := range child.Operations {
 		if !slices.Contains(g.Operations, o) {
@@ -126,8 +130,9 @@ func cutPrefixFold(s, prefix string) (string, bool) {
 	return s[len(prefix):], true
 }
 
-// Authorize decides a request by key policy and grants: an explicit Deny of the policy wins, then either may allow. Source: KMS Developer
-// Guide, "Determining access" and "Troubleshooting key access".
+// Authorize decides a request by key policy and grants: an explicit Deny of the policy wins, then
+// either may allow. Source: KMS Developer Guide, "Determining access" and "Troubleshooting key
+// access".
 func Authorize(p *Policy, grants []Grant, r Request) Decision {
 	d := p.Evaluate(r)
 	if d.Denied || d.Allowed && !d.Delegated {

@@ -6,8 +6,8 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-// A grant to an AWS service acts for that service, and for the resource that it names (API reference,
-// GrantListEntry and GrantConstraints).
+// A grant to an AWS service acts for that service, and for the resource that it names (API
+// reference, GrantListEntry and GrantConstraints).
 func TestGrantsToServices(t *testing.T) {
 	const resource, service = "arn:aws:aps:us-east-1:111122223333:workspace/ws-1", "aps.amazonaws.com"
 	g := keypolicy.Grant{ID: "g", GranteeService: service, Operations: []string{"Decrypt", "RetireGrant"}, SourceARN: resource}

@@ -9,7 +9,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// A node is a JSON value: string, number (as written), bool, []node's elements, or an object in order.
+// A node is a JSON value: string, number (as written), bool, []node's elements, or an object in
+// order.
 type node struct {
 	kind    jsontext.Kind
 	text    string // of a string or number; "true" or "false" of a bool
@@ -22,8 +23,8 @@ type member struct {
 	value node
 }
 
-// decode reads exactly one JSON object. Duplicate names, invalid UTF-8, trailing data and deep nesting are refused: two
-// parsers that pick different duplicates would judge different policies.
+// decode reads exactly one JSON object. Duplicate names, invalid UTF-8, trailing data and deep
+// nesting are refused: two parsers that pick different duplicates would judge different policies.
 func decode(src []byte) (node, error) {
 	if len(src) > MaxSize {
 		return node{}, fmt.Errorf("policy has %d bytes, at most %d are allowed", len(src), MaxSize)
@@ -100,7 +101,8 @@ func (n node) strings() ([]string, error) {
 		return []string{n.text}, nil
 	case jsontext.KindBeginArray:
 		if len(n.items) == 0 {
-			// An empty list matches nothing: a Deny that names no action would look like protection.
+			// An empty list matches nothing: a Deny that names no action would look like
+			// protection.
 			return nil, errors.New("empty list")
 		}
 		list := make([]string, 0, len(n.items))

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// An Operator is a condition operator with its prefix and suffix taken apart. Source: IAM User Guide, "Condition operators" and
-// "Set operators for multivalued context keys".
+// An Operator is a condition operator with its prefix and suffix taken apart. Source: IAM User
+// Guide, "Condition operators" and "Set operators for multivalued context keys".
 type Operator struct {
 	Name     string // such as StringEquals; the negated operators keep their own names
 	Set      string // "", ForAllValues or ForAnyValue
@@ -39,25 +39,26 @@ var comparisons = map[string]comparison{
 	"StringNotEqualsIgnoreCase": {meets: equalFold, negated: true},
 	"StringLike":                {meets: certain(like)},
 	"StringNotLike":             {meets: certain(like), negated: true},
-	"ArnEquals":                 {meets: certain(likeARN), valid: isARNPattern, reads: isARN}, // documented to behave as ArnLike
-	"ArnLike":                   {meets: certain(likeARN), valid: isARNPattern, reads: isARN},
-	"ArnNotEquals":              {meets: certain(likeARN), negated: true, valid: isARNPattern, reads: isARN},
-	"ArnNotLike":                {meets: certain(likeARN), negated: true, valid: isARNPattern, reads: isARN},
-	"Bool":                      {meets: equalFold, valid: isBool},
-	"IpAddress":                 {meets: inRange, valid: isRange, reads: isAddress},
-	"NotIpAddress":              {meets: inRange, negated: true, valid: isRange, reads: isAddress},
-	"NumericEquals":             numeric(false, func(c int) bool { return c == 0 }),
-	"NumericNotEquals":          numeric(true, func(c int) bool { return c == 0 }),
-	"NumericLessThan":           numeric(false, func(c int) bool { return c < 0 }),
-	"NumericLessThanEquals":     numeric(false, func(c int) bool { return c <= 0 }),
-	"NumericGreaterThan":        numeric(false, func(c int) bool { return c > 0 }),
-	"NumericGreaterThanEquals":  numeric(false, func(c int) bool { return c >= 0 }),
-	"DateEquals":                date(false, func(c int) bool { return c == 0 }),
-	"DateNotEquals":             date(true, func(c int) bool { return c == 0 }),
-	"DateLessThan":              date(false, func(c int) bool { return c < 0 }),
-	"DateLessThanEquals":        date(false, func(c int) bool { return c <= 0 }),
-	"DateGreaterThan":           date(false, func(c int) bool { return c > 0 }),
-	"DateGreaterThanEquals":     date(false, func(c int) bool { return c >= 0 }),
+	// documented to behave as ArnLike
+	"ArnEquals":                {meets: certain(likeARN), valid: isARNPattern, reads: isARN},
+	"ArnLike":                  {meets: certain(likeARN), valid: isARNPattern, reads: isARN},
+	"ArnNotEquals":             {meets: certain(likeARN), negated: true, valid: isARNPattern, reads: isARN},
+	"ArnNotLike":               {meets: certain(likeARN), negated: true, valid: isARNPattern, reads: isARN},
+	"Bool":                     {meets: equalFold, valid: isBool},
+	"IpAddress":                {meets: inRange, valid: isRange, reads: isAddress},
+	"NotIpAddress":             {meets: inRange, negated: true, valid: isRange, reads: isAddress},
+	"NumericEquals":            numeric(false, func(c int) bool { return c == 0 }),
+	"NumericNotEquals":         numeric(true, func(c int) bool { return c == 0 }),
+	"NumericLessThan":          numeric(false, func(c int) bool { return c < 0 }),
+	"NumericLessThanEquals":    numeric(false, func(c int) bool { return c <= 0 }),
+	"NumericGreaterThan":       numeric(false, func(c int) bool { return c > 0 }),
+	"NumericGreaterThanEquals": numeric(false, func(c int) bool { return c >= 0 }),
+	"DateEquals":               date(false, func(c int) bool { return c == 0 }),
+	"DateNotEquals":            date(true, func(c int) bool { return c == 0 }),
+	"DateLessThan":             date(false, func(c int) bool { return c < 0 }),
+	"DateLessThanEquals":       date(false, func(c int) bool { return c <= 0 }),
+	"DateGreaterThan":          date(false, func(c int) bool { return c > 0 }),
+	"DateGreaterThanEquals":    date(false, func(c int) bool { return c >= 0 }),
 }
 
 // nullOperator tests presence and compares nothing.
@@ -95,7 +96,8 @@ func parseOperator(s string) (Operator, error) {
 	return o, nil
 }
 
-// check refuses a policy value that its operator can't read: it would never match, and a Deny would then never act.
+// check refuses a policy value that its operator can't read: it would never match, and a Deny would
+// then never act.
 func (o Operator) check(value string) error {
 	if o.Name == nullOperator {
 		if !isBool(value) {

@@ -15,9 +15,9 @@ const (
 	version2008 = "2008-10-17"
 )
 
-// Parse reads a policy document of at most [MaxSize] bytes. It refuses what it cannot judge in full: unknown or duplicate
-// elements, unknown operators, policy variables, wildcards in principals, empty lists. Source: IAM User Guide, "Grammar of the
-// IAM JSON policy language".
+// Parse reads a policy document of at most [MaxSize] bytes. It refuses what it cannot judge in
+// full: unknown or duplicate elements, unknown operators, policy variables, wildcards in
+// principals, empty lists. Source: IAM User Guide, "Grammar of the IAM JSON policy language".
 func Parse(src []byte) (*Policy, error) {
 	root, err := decode(src)
 	if err != nil {
@@ -158,7 +158,8 @@ func checkAction(s string) error {
 		return nil
 	}
 	service, name, ok := strings.Cut(s, ":")
-	// A second colon would make a pattern that matches no action: a Deny would look like protection.
+	// A second colon would make a pattern that matches no action: a Deny would look like
+	// protection.
 	if !ok || service == "" || name == "" || strings.Contains(name, ":") || strings.ContainsFunc(s, notActionRune) {
 		return errors.New("must be * or service:action")
 	}
@@ -177,8 +178,9 @@ func checkResource(s string) error {
 	return nil
 }
 
-// checkVariables refuses policy variables: their value depends on a request context that only AWS has. Before version 2012-10-17 they are
-// text like any other (IAM User Guide, "IAM policy elements: Variables and tags").
+// checkVariables refuses policy variables: their value depends on a request context that only AWS
+// has. Before version 2012-10-17 they are text like any other (IAM User Guide, "IAM policy
+// elements: Variables and tags").
 func (p *Policy) checkVariables() error {
 	if p.Version == version2008 {
 		return nil
@@ -224,7 +226,8 @@ func parseKeys(op Operator, n node) ([]Condition, error) {
 	for _, m := range n.members {
 		folded := strings.ToLower(m.name)
 		if !strings.Contains(m.name, ":") || seen[folded] {
-			// Condition keys are not case sensitive: two spellings of one key would be judged as two.
+			// Condition keys are not case sensitive: two spellings of one key would be judged as
+			// two.
 			return nil, errors.New("malformed or duplicate condition key")
 		}
 		seen[folded] = true

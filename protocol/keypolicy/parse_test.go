@@ -8,7 +8,8 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-// refusals are documents of which some part could not be judged, or would be judged differently by another parser.
+// refusals are documents of which some part could not be judged, or would be judged differently by
+// another parser.
 var refusals = map[string]string{
 	"empty":                    ``,
 	"array":                    `[]`,
@@ -144,8 +145,8 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// Attack: JSON escapes, by which a reader and a parser see two policies. What is escaped is judged as what it means, and a name that is given
-// twice is refused whichever way it is written.
+// Attack: JSON escapes, by which a reader and a parser see two policies. What is escaped is judged
+// as what it means, and a name that is given twice is refused whichever way it is written.
 func TestEscapes(t *testing.T) {
 	plain := document(allow(`"Action":"kms:Decrypt"`))
 	escaped := strings.NewReplacer(`"Effect"`, `"\u0045ffect"`, `Allow`, `\u0041llow`, `Decrypt`, `\u0044ecrypt`).Replace(plain)

@@ -17,8 +17,8 @@ const (
 	federatedUser = "federated-user"
 )
 
-// A Principal is one entry of Principal: everyone, a whole account, one ARN, a service, an identity provider, or the unique id that AWS
-// puts in place of the ARN of a user or role that was deleted.
+// A Principal is one entry of Principal: everyone, a whole account, one ARN, a service, an identity
+// provider, or the unique id that AWS puts in place of the ARN of a user or role that was deleted.
 type Principal struct {
 	Any       bool
 	Account   string // all principals of an account: an account id or its root ARN
@@ -38,7 +38,8 @@ func (p Principal) String() string {
 
 var uniqueID = regexp.MustCompile(`^A(RO|ID|GP)A[A-Z0-9]{8,60}$`)
 
-// parsePrincipals reads "*" or {"AWS": …, "Service": …}. Source: IAM User Guide, "AWS JSON policy elements: Principal".
+// parsePrincipals reads "*" or {"AWS": …, "Service": …}. Source: IAM User Guide, "AWS JSON policy
+// elements: Principal".
 func parsePrincipals(n node) ([]Principal, error) {
 	if n.kind == jsontext.KindString {
 		if n.text != "*" {
@@ -147,15 +148,15 @@ func (r Request) account() string {
 	return a.account
 }
 
-// sessionOf says whether session is one of the role or user that a policy names. The ARN of a role's
-// session (arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION) leaves out the role's path; names are
-// unique in an account whatever the path, so account and name decide (IAM User Guide, "IAM
+// sessionOf says whether session is one of the role or user that a policy names. The ARN of a
+// role's session (arn:aws:sts::ACCOUNT:assumed-role/NAME/SESSION) leaves out the role's path; names
+// are unique in an account whatever the path, so account and name decide (IAM User Guide, "IAM
 // identifiers"). A name in another case is perhaps the same: no two roles differ by case only, and
 // whether policies compare it with case is not documented.
 //
-// A user's federated sessions (federated-user/NAME) have what a policy gives the user, limited by the
-// session policy (IAM User Guide, "Policy evaluation logic"). Their ARNs hold a name that the user
-// chose, so each in the account is perhaps one.
+// A user's federated sessions (federated-user/NAME) have what a policy gives the user, limited by
+// the session policy (IAM User Guide, "Policy evaluation logic"). Their ARNs hold a name that the
+// user chose, so each in the account is perhaps one.
 func sessionOf(session, principal string) truth {
 	s, ok := parseARN(session)
 	if !ok || s.service != "sts" {
@@ -183,8 +184,8 @@ func sessionOf(session, principal string) truth {
 // IsSession says whether an ARN is certainly that of an assumed-role session of the role.
 func IsSession(session, role string) bool { return sessionOf(session, role) == yes }
 
-// RoleARN gives the value of aws:PrincipalArn for a principal: of an assumed-role session the ARN of its role, without the
-// path, which a session ARN does not hold; every other ARN as it is.
+// RoleARN gives the value of aws:PrincipalArn for a principal: of an assumed-role session the ARN
+// of its role, without the path, which a session ARN does not hold; every other ARN as it is.
 func RoleARN(principal string) string {
 	a, ok := parseARN(principal)
 	parts := strings.Split(a.resource, "/")

@@ -2,10 +2,10 @@ package keypolicy
 
 import "strings"
 
-// matchResource compares a pattern of Resource with an ARN. Source: IAM User Guide, "IAM JSON policy
-// elements: Resource", which says three things about wildcards: a segment may hold them; the service
-// must not; and a * that ends a segment "can" match beyond the colon. The last is certain of a * at
-// the end of the pattern, as in arn:aws:kms:*, and open elsewhere.
+// matchResource compares a pattern of Resource with an ARN. Source: IAM User Guide, "IAM JSON
+// policy elements: Resource", which says three things about wildcards: a segment may hold them; the
+// service must not; and a * that ends a segment "can" match beyond the colon. The last is certain
+// of a * at the end of the pattern, as in arn:aws:kms:*, and open elsewhere.
 func matchResource(pattern, resource string) truth {
 	if pattern == "*" {
 		return yes
@@ -30,7 +30,8 @@ func likeShortARN(pattern, s string) bool {
 	if len(t) < len(p) {
 		return false
 	}
-	for i := range p { // in the last part the * at its end matches the rest of the part, and what follows
+	// in the last part the * at its end matches the rest of the part, and what follows
+	for i := range p {
 		if !like(p[i], t[i]) {
 			return false
 		}

@@ -1,8 +1,8 @@
 package keypolicy
 
-// A truth is the outcome of a comparison. It is perhaps where AWS's documentation leaves the outcome
-// open, or where its pages contradict each other. Evaluate then decides against the owner of the
-// key: an Allow that perhaps applies allows, a Deny that perhaps applies does not deny.
+// A truth is the outcome of a comparison. It is perhaps where AWS's documentation leaves the
+// outcome open, or where its pages contradict each other. Evaluate then decides against the owner
+// of the key: an Allow that perhaps applies allows, a Deny that perhaps applies does not deny.
 type truth uint8
 
 const (

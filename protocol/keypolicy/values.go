@@ -8,10 +8,10 @@ import (
 	"time"
 )
 
-// inRange says whether an address lies in a CIDR range. A range without prefix length is one address
-// (IAM User Guide, "IP address condition operators"). What is no address lies in no range. Whether an
-// IPv4 address that is written as an IPv6 one (::ffff:192.0.2.1) lies in a range of IPv4 addresses is
-// not documented, nor what a zone means.
+// inRange says whether an address lies in a CIDR range. A range without prefix length is one
+// address (IAM User Guide, "IP address condition operators"). What is no address lies in no range.
+// Whether an IPv4 address that is written as an IPv6 one (::ffff:192.0.2.1) lies in a range of IPv4
+// addresses is not documented, nor what a zone means.
 func inRange(policy, request string) truth {
 	r, ok := AddressRange(policy)
 	a, err := netip.ParseAddr(request)
@@ -64,8 +64,8 @@ func numeric(negated bool, want func(int) bool) comparison {
 	}
 }
 
-// Number reads what numeric operators compare: a plain decimal. Exponents are refused: big.Rat would
-// build 1e999999999 in full.
+// Number reads what numeric operators compare: a plain decimal. Exponents are refused: big.Rat
+// would build 1e999999999 in full.
 func Number(s string) (*big.Rat, bool) {
 	if len(s) > 40 || strings.Trim(s, "0123456789.-") != "" {
 		return nil, false
@@ -92,8 +92,8 @@ func date(negated bool, want func(int) bool) comparison {
 	}
 }
 
-// Instant reads what date operators compare, in the forms that IAM documents: the W3C profile of ISO
-// 8601, or seconds since 1970. Four digits are seconds here; see instants.
+// Instant reads what date operators compare, in the forms that IAM documents: the W3C profile of
+// ISO 8601, or seconds since 1970. Four digits are seconds here; see instants.
 func Instant(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04Z07:00", time.DateOnly, "2006-01"} {
 		if t, err := time.Parse(layout, s); err == nil {

@@ -8,8 +8,8 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// Builder, program and reviewer must mean the same command line: the specification states it byte for byte, and REPRODUCE.md explains
-// each word of it.
+// Builder, program and reviewer must mean the same command line: the specification states it byte
+// for byte, and REPRODUCE.md explains each word of it.
 func TestCommandLineIsSpecified(t *testing.T) {
 	spec, err := os.ReadFile("../SPEC.md")
 	if err != nil {

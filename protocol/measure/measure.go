@@ -1,8 +1,10 @@
-// Package measure computes the platform configuration registers that a Nitro hypervisor gives an image (SPEC 10), so that an
-// owner can derive the values to pin from files that the owner rebuilt. Compute is the main call.
+// Package measure computes the platform configuration registers that a Nitro hypervisor gives an
+// image (SPEC 10), so that an owner can derive the values to pin from files that the owner rebuilt.
+// Compute is the main call.
 //
-// The hashes carry no lengths: bytes can be shifted between kernel, command line and ramdisks without changing PCR0. No single
-// register identifies an image; compare PCR0, PCR1 and PCR2 together, with PCR2 recomputed from the policy by PolicyPCR2.
+// The hashes carry no lengths: bytes can be shifted between kernel, command line and ramdisks
+// without changing PCR0. No single register identifies an image; compare PCR0, PCR1 and PCR2
+// together, with PCR2 recomputed from the policy by PolicyPCR2.
 package measure
 
 import (
@@ -22,8 +24,8 @@ const (
 	policyName  = "policy.cbor"
 	policyMode  = 0o100444
 
-	// DevCommandLine is the command line that anchorhold-dev measures (SPEC 10.1). No kernel is ever started with it, so
-	// these measurements cannot be those of a real image.
+	// DevCommandLine is the command line that anchorhold-dev measures (SPEC 10.1). No kernel is
+	// ever started with it, so these measurements cannot be those of a real image.
 	DevCommandLine = "anchorhold-dev INSECURE"
 )
 
@@ -37,8 +39,9 @@ func first(data []byte) digest.Digest {
 	return Extend(digest.Digest{}, data)
 }
 
-// Compute returns the registers of an image. The command line is measured as it stands: without newline or NUL.
-// With no second ramdisk PCR2 is the extension with the hash of nothing, as the hypervisor has it.
+// Compute returns the registers of an image. The command line is measured as it stands: without
+// newline or NUL. With no second ramdisk PCR2 is the extension with the hash of nothing, as the
+// hypervisor has it.
 func Compute(kernel []byte, cmdline string, ramdisks ...[]byte) Image {
 	var boot, rest [][]byte
 	boot = append(boot, kernel, []byte(cmdline))
@@ -79,8 +82,8 @@ func CertificatePCR8(der []byte) digest.Digest {
 	return first(h[:])
 }
 
-// DevImage returns the registers that the software NSM shows for a program and a policy: the formulas of Compute over an empty
-// kernel and DevCommandLine.
+// DevImage returns the registers that the software NSM shows for a program and a policy: the
+// formulas of Compute over an empty kernel and DevCommandLine.
 func DevImage(program, policy []byte) Image {
 	return Compute(nil, DevCommandLine, ProgramRamdisk(program), PolicyRamdisk(policy))
 }

@@ -7,7 +7,8 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// The values were computed with Python's hashlib and a cpio writer of its own, from the formulas of SPEC 10.
+// The values were computed with Python's hashlib and a cpio writer of its own, from the formulas of
+// SPEC 10.
 const (
 	wantPCR0 = "bad10cca8295edb3e4676b8c80cda966270392a2f31b264526183953a46a178ce798a949939f26fd989898df9060b52d"
 	wantPCR1 = "301201d23b7cc0b25ca07ea1ba2505cab46265044d1d359d078b607d634dba22fb56c44227b4e44c482782c1e256763c"
@@ -18,7 +19,8 @@ const (
 	wantDev0 = "a6cde1c8776d3ab0bd6a737ff91ba233608b40c898f34f98e395bff5f0d2144df7bbfbe0499fa21c933d0e3fef01161b"
 	wantDev1 = "2254e74d4beb5489cd5ccdf4762ca5907187e60ce6c4583bfc035cc782648b9a0928776270728a4dbe48be47be5ef265"
 
-	// wantNoPCR2 is PCR2 of images with one ramdisk. The same value is published by projects that build such images.
+	// wantNoPCR2 is PCR2 of images with one ramdisk. The same value is published by projects that
+	// build such images.
 	wantNoPCR2 = "21b9efbc184807662e966d34f390821309eeac6802309798826296bf3e8bec7c10edb30948c90ba67310f7b964fc500a"
 )
 
@@ -61,7 +63,8 @@ func TestSingleRegisters(t *testing.T) {
 	}
 }
 
-// The attack that makes PCR0 alone worthless: bytes moved from one part to the next keep it. The others show it.
+// The attack that makes PCR0 alone worthless: bytes moved from one part to the next keep it. The
+// others show it.
 func TestShiftedBoundariesKeepPCR0(t *testing.T) {
 	a := measure.Compute([]byte("kernel"), "cmdline", []byte("program"), []byte("policy"))
 	b := measure.Compute([]byte("kernel"), "cmdline", []byte("programpol"), []byte("icy"))

@@ -18,7 +18,8 @@ const (
 	maxShort = 23
 )
 
-// opKey is the encoded key "op". All other keys are longer, so it stands first in the canonical order.
+// opKey is the encoded key "op". All other keys are longer, so it stands first in the canonical
+// order.
 const opKey = "\x62op"
 
 // decoders has one entry for each op.
@@ -72,8 +73,8 @@ func Encode(m Message) ([]byte, error) {
 	return b, nil
 }
 
-// Decode reads the body of a control frame without CRC. It returns a value, such as Job, that shares no memory with b.
-// The only error is ErrMalformed.
+// Decode reads the body of a control frame without CRC. It returns a value, such as Job, that
+// shares no memory with b. The only error is ErrMalformed.
 func Decode(b []byte) (Message, error) {
 	op, keys, err := splitOp(b)
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 	"anchorhold/protocol/frame"
 )
 
-// Conn carries messages and data frames over a connection. One goroutine may send while another receives; two may not
-// send, nor two receive. After an error other than one of Encode the connection is of no further use: close it.
+// Conn carries messages and data frames over a connection. One goroutine may send while another
+// receives; two may not send, nor two receive. After an error other than one of Encode the
+// connection is of no further use: close it.
 type Conn struct {
 	conn net.Conn
 	r    *frame.Reader // owned by the receiving goroutine
@@ -41,8 +42,9 @@ func (c *Conn) SendData(k frame.Kind, p []byte) error {
 	return nil
 }
 
-// Receive returns the next message and frame.Control, or nil, the kind and the bytes of a data frame, which are valid
-// until the next Receive. The error is io.EOF only when the peer closed between two frames.
+// Receive returns the next message and frame.Control, or nil, the kind and the bytes of a data
+// frame, which are valid until the next Receive. The error is io.EOF only when the peer closed
+// between two frames.
 func (c *Conn) Receive() (Message, frame.Kind, []byte, error) {
 	k, b, err := c.r.Next()
 	if err != nil {

@@ -44,7 +44,8 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// Both directions at once, over more than the sockets buffer: SPEC 2.2, either side of a job always reads.
+// Both directions at once, over more than the sockets buffer: SPEC 2.2, either side of a job always
+// reads.
 func TestJobExchange(t *testing.T) {
 	a, b := pair(t)
 	parent, enclave := message.NewConn(a), message.NewConn(b)
@@ -101,7 +102,8 @@ func echo(c *message.Conn) error {
 	}
 }
 
-// The peer's first raw bytes may arrive in one read with Connected. If they got lost, TLS would hang.
+// The peer's first raw bytes may arrive in one read with Connected. If they got lost, TLS would
+// hang.
 func TestRawKeepsReadAhead(t *testing.T) {
 	a, b := pair(t)
 	var both bytes.Buffer

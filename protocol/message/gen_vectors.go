@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Writes the vectors of package message into testdata. The body is that of a control frame, without CRC.
+// Writes the vectors of package message into testdata. The body is that of a control frame, without
+// CRC.
 package main
 
 import (
@@ -29,7 +30,8 @@ func fill(b byte) (d digest.Digest) {
 	return d
 }
 
-// golden has each message once, with every key and with the shortest and longest values of SPEC 2.2.
+// golden has each message once, with every key and with the shortest and longest values of SPEC
+// 2.2.
 func golden() {
 	for name, m := range map[string]message.Message{
 		"describe": message.Describe{},

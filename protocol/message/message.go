@@ -1,7 +1,8 @@
-// Package message has the control messages between parent and enclave, SPEC 2.2, and the connection that carries them.
+// Package message has the control messages between parent and enclave, SPEC 2.2, and the connection
+// that carries them.
 //
-// Decode checks form and the ranges that SPEC 2.2 gives. It proves nothing about the sender: in the enclave every message is
-// the adversary's.
+// Decode checks form and the ranges that SPEC 2.2 gives. It proves nothing about the sender: in the
+// enclave every message is the adversary's.
 package message
 
 //go:generate go run gen_vectors.go gen_reasons.go
@@ -33,7 +34,8 @@ const (
 // Describe asks the enclave for a Description.
 type Describe struct{}
 
-// Description is the enclave's state. The parent uses it to schedule; attested facts come from documents.
+// Description is the enclave's state. The parent uses it to schedule; attested facts come from
+// documents.
 type Description struct {
 	Version  string        `cbor:"version"`
 	Boot     [16]byte      `cbor:"boot"`
@@ -100,13 +102,14 @@ type Connected struct{}
 // GetCredentials asks the parent for credentials of its role.
 type GetCredentials struct{}
 
-// RenewCredentials asks the parent for credentials other than those with this digest, which KMS has refused.
+// RenewCredentials asks the parent for credentials other than those with this digest, which KMS has
+// refused.
 type RenewCredentials struct {
 	Refused [sha256.Size]byte `cbor:"refused"` // Credentials.Digest
 }
 
-// Credentials are those of the parent's role. They are worth nothing for Decrypt without attestation, and are
-// still never logged: String hides them.
+// Credentials are those of the parent's role. They are worth nothing for Decrypt without
+// attestation, and are still never logged: String hides them.
 type Credentials struct {
 	AccessKeyID     string `cbor:"access_key_id"`
 	SecretAccessKey string `cbor:"secret_access_key"`
@@ -114,7 +117,8 @@ type Credentials struct {
 	Expires         uint64 `cbor:"expires"`       // milliseconds since 1970, 0 for never
 }
 
-// Digest names the credentials in RenewCredentials, SPEC 2.2. It is computed from a secret: do not log it.
+// Digest names the credentials in RenewCredentials, SPEC 2.2. It is computed from a secret: do not
+// log it.
 func (c Credentials) Digest() [sha256.Size]byte {
 	h := sha256.New()
 	for i, field := range []string{"anchorhold/v1 credentials", c.AccessKeyID, c.SecretAccessKey, c.SessionToken} {

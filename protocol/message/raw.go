@@ -2,8 +2,9 @@ package message
 
 import "net"
 
-// Raw returns the connection for the raw bytes that follow Connected. Its Read first hands over what
-// Receive had already read ahead; without that the first bytes of TLS would be lost. The Conn must not be used after.
+// Raw returns the connection for the raw bytes that follow Connected. Its Read first hands over
+// what Receive had already read ahead; without that the first bytes of TLS would be lost. The Conn
+// must not be used after.
 func (c *Conn) Raw() net.Conn {
 	return &rawConn{Conn: c.conn, ahead: c.r.Buffered()}
 }
@@ -25,8 +26,8 @@ func (c *rawConn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// CloseWrite ends the sending direction where the connection can, and is otherwise Close: a relay that
-// could not pass the end on would keep both ends waiting.
+// CloseWrite ends the sending direction where the connection can, and is otherwise Close: a relay
+// that could not pass the end on would keep both ends waiting.
 func (c *rawConn) CloseWrite() error {
 	if h, ok := c.Conn.(interface{ CloseWrite() error }); ok {
 		return h.CloseWrite()

@@ -72,7 +72,8 @@ func what(list []string, not bool) string {
 	return strings.Join(list, ", ")
 }
 
-// relations say how an operator relates a request's value to the policy's; those that are not here are named as they are.
+// relations say how an operator relates a request's value to the policy's; those that are not here
+// are named as they are.
 var relations = map[string]string{
 	"StringEquals": "is", "StringEqualsIgnoreCase": "is", "StringLike": "is like", "ArnEquals": "is", "ArnLike": "is like", "Bool": "is", "IpAddress": "is in",
 	"StringNotEquals": "is not", "StringNotEqualsIgnoreCase": "is not", "StringNotLike": "is not like", "ArnNotEquals": "is not", "ArnNotLike": "is not like",

@@ -153,7 +153,8 @@ func TestWhoMayDoWhat(t *testing.T) {
 	}
 }
 
-// The statements that allow are as narrow as the policy: a denial that somebody removes opens nothing.
+// The statements that allow are as narrow as the policy: a denial that somebody removes opens
+// nothing.
 func TestPermissionsHoldWithoutDenials(t *testing.T) {
 	p := plan("a", "b", "old")
 	p.Images[2].Drains = true
@@ -164,7 +165,8 @@ func TestPermissionsHoldWithoutDenials(t *testing.T) {
 			t.Errorf("%s: got %v, want %v", r.name, got, r.want)
 		}
 	}
-	for n, register := range []string{"PCR0", "PCR1", "PCR2"} { // one foreign register is enough to be refused
+	// one foreign register is enough to be refused
+	for n, register := range []string{"PCR0", "PCR1", "PCR2"} {
 		i := image("a")
 		registers := []digest.Digest{i.PCR0, i.PCR1, i.PCR2}
 		registers[n] = image("x").PCR0
@@ -180,7 +182,8 @@ func TestPermissionsHoldWithoutDenials(t *testing.T) {
 	}
 }
 
-// With SealersEncrypt anyone who may make a data key may wrap one, with the same context, and nobody else.
+// With SealersEncrypt anyone who may make a data key may wrap one, with the same context, and
+// nobody else.
 func TestSealersEncrypt(t *testing.T) {
 	p := plan("a", "b", "old")
 	p.Images[2].Drains = true
@@ -211,7 +214,8 @@ func TestSealersEncrypt(t *testing.T) {
 	}
 }
 
-// Attack: a later hand adds the statement that every tutorial has, or a grant. The denials still hold; only administration is given away.
+// Attack: a later hand adds the statement that every tutorial has, or a grant. The denials still
+// hold; only administration is given away.
 func TestDenialsHoldWhateverIsAllowed(t *testing.T) {
 	text, err := plan("a", "b").Policy()
 	if err != nil {

@@ -1,7 +1,9 @@
-// Package ownerkey writes the key policy of a data owner's KMS key, so that only pinned images can use what is sealed for them: see
-// [Plan.Policy]. [Explain] says in words what a key policy permits.
+// Package ownerkey writes the key policy of a data owner's KMS key, so that only pinned images can
+// use what is sealed for them: see [Plan.Policy]. [Explain] says in words what a key policy
+// permits.
 //
-// The statements stand in SPEC 12. The package does not look at IAM, grants or the key itself: see keylint, which judges all of it.
+// The statements stand in SPEC 12. The package does not look at IAM, grants or the key itself: see
+// keylint, which judges all of it.
 package ownerkey
 
 import (
@@ -14,17 +16,22 @@ import (
 	"anchorhold/protocol/appraise"
 )
 
-// A Plan says who may do what with the key. Trusted: who edits it decides which program sees records.
+// A Plan says who may do what with the key. Trusted: who edits it decides which program sees
+// records.
 type Plan struct {
-	Tenant         string   // the value of anchorhold:tenant
-	Administrators []string // role ARNs of the owner's account: they change the policy and never use the key
+	Tenant string // the value of anchorhold:tenant
+	// role ARNs of the owner's account: they change the policy and never use the key
+	Administrators []string
 	Sealers        []string // role ARNs of the owner's account: they make data keys and open none
 	Parents        []string // role ARNs of other accounts: they open data keys, attested only
 	Images         []Image
-	SealersEncrypt bool // sealers may wrap data keys of other generators too (SPEC 12): for keys that are children in a multi-keyring
+	// sealers may wrap data keys of other generators too (SPEC 12): for keys that are children in a
+	// multi-keyring
+	SealersEncrypt bool
 }
 
-// An Image is a pinned image. Of one that Drains, sealed jobs are still opened, and none is sealed any more.
+// An Image is a pinned image. Of one that Drains, sealed jobs are still opened, and none is sealed
+// any more.
 type Image struct {
 	appraise.Image
 	Drains bool
@@ -66,7 +73,8 @@ func (p *Plan) check() error {
 			case list.what != "parent":
 				owners[m[1]+m[2]] = true
 			case owners[m[1]+m[2]]:
-				// Who administers the parent's account could otherwise change the policy of the key.
+				// Who administers the parent's account could otherwise change the policy of the
+				// key.
 				faults = append(faults, fmt.Errorf("parent %s: it is in the owner's own account; the parent's role belongs to another one", role))
 			}
 		}
@@ -77,7 +85,8 @@ func (p *Plan) check() error {
 	return errors.Join(append(faults, p.checkApart(), p.checkImages())...)
 }
 
-// checkApart keeps administration apart from use: who changes the policy must not be the one that it limits.
+// checkApart keeps administration apart from use: who changes the policy must not be the one that
+// it limits.
 func (p *Plan) checkApart() error {
 	var faults []error
 	for _, role := range p.Sealers {
@@ -111,7 +120,8 @@ func (p *Plan) checkImages() error {
 	return errors.Join(faults...)
 }
 
-// sid is a comment that KMS accepts as Sid: letters, digits and spaces. The number keeps two alike apart.
+// sid is a comment that KMS accepts as Sid: letters, digits and spaces. The number keeps two alike
+// apart.
 func sid(format string, args ...any) string {
 	text := strings.Map(func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {

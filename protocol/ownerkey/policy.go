@@ -20,8 +20,9 @@ const (
 	encrypts   = "kms:Encrypt"
 )
 
-// administration are the operations of the administrators. None shows a key, opens a ciphertext or lets another do so; PutKeyPolicy is the
-// one by which they could give themselves that, which nothing but their own care and CloudTrail can prevent.
+// administration are the operations of the administrators. None shows a key, opens a ciphertext or
+// lets another do so; PutKeyPolicy is the one by which they could give themselves that, which
+// nothing but their own care and CloudTrail can prevent.
 var administration = []string{
 	"kms:DescribeKey", "kms:GetKeyPolicy", "kms:ListKeyPolicies", "kms:PutKeyPolicy", "kms:ListGrants", "kms:RevokeGrant",
 	"kms:GetKeyRotationStatus", "kms:ListKeyRotations", "kms:EnableKeyRotation", "kms:DisableKeyRotation", "kms:RotateKeyOnDemand",
@@ -49,7 +50,8 @@ type statement struct {
 	Condition condition `json:",omitempty"`
 }
 
-// A condition is operator → key → value or values. encoding/json sorts its keys, so one plan gives one text.
+// A condition is operator → key → value or values. encoding/json sorts its keys, so one plan gives
+// one text.
 type condition map[string]map[string]any
 
 func principals(roles []string) any { return map[string]any{"AWS": roles} }
@@ -62,8 +64,9 @@ func deny(sid string, action any, c condition) statement {
 	return statement{Sid: sid, Effect: "Deny", Principal: "*", Action: action, Resource: "*", Condition: c}
 }
 
-// Policy returns the policy as JSON: one statement for each image, paired with its own encryption context, and denials for everyone else. It
-// fails on plans that are not safe and when KMS would not take the document. SPEC 12.
+// Policy returns the policy as JSON: one statement for each image, paired with its own encryption
+// context, and denials for everyone else. It fails on plans that are not safe and when KMS would
+// not take the document. SPEC 12.
 func (p *Plan) Policy() ([]byte, error) {
 	if err := p.check(); err != nil {
 		return nil, err
@@ -116,7 +119,8 @@ func (p *Plan) sealing() statement {
 		condition{"StringEquals": {tenant: name, contextKey + envelope.KeyImage: p.names(false)}})
 }
 
-// seals are the operations of sealers. What wraps a data key is limited like what makes one: both give a message that enclaves open.
+// seals are the operations of sealers. What wraps a data key is limited like what makes one: both
+// give a message that enclaves open.
 func (p *Plan) seals() []string {
 	if p.SealersEncrypt {
 		return []string{dataKey, encrypts}
@@ -159,8 +163,8 @@ func (i *Image) registers() map[int]digest.Digest {
 	return list
 }
 
-// opening pairs the attested registers of one image with the context that names it. Two images in one statement would be lists, and then
-// the one image could open what was sealed for the other.
+// opening pairs the attested registers of one image with the context that names it. Two images in
+// one statement would be lists, and then the one image could open what was sealed for the other.
 func (p *Plan) opening(n int) statement {
 	i := &p.Images[n]
 	attested := map[string]any{}
@@ -184,7 +188,8 @@ func (p *Plan) limits() []statement {
 	}
 	list := []statement{deny("Nobody leads keys around attestation", p.nobody(), nil)}
 	for n, values := range registers {
-		// Negated: without a document there is no such key, the condition holds, and the request is denied.
+		// Negated: without a document there is no such key, the condition holds, and the request is
+		// denied.
 		list = append(list, deny(sid("Nobody opens without attested PCR%d of a pinned image", n), decrypt,
 			condition{"StringNotEqualsIgnoreCase": {pcrKey + fmt.Sprint(n): values}}))
 	}
@@ -207,7 +212,8 @@ func (p *Plan) pairing(n int) statement {
 	})
 }
 
-// proveNoLockout makes sure that each administrator can put another policy in place, by the evaluator that the local KMS uses.
+// proveNoLockout makes sure that each administrator can put another policy in place, by the
+// evaluator that the local KMS uses.
 func (p *Plan) proveNoLockout(text []byte) error {
 	policy, err := keypolicy.Parse(text)
 	if err != nil {
@@ -217,7 +223,8 @@ func (p *Plan) proveNoLockout(text []byte) error {
 		for _, action := range []string{"kms:PutKeyPolicy", "kms:GetKeyPolicy"} {
 			d := policy.Evaluate(keypolicy.Request{Principal: role, Action: action, Resource: "*", Context: map[string][]string{callerKey: {role}}})
 			if !d.Allowed {
-				return fmt.Errorf("the policy would lock %s out: %s is not allowed", role, action) // unreachable: a guard against later changes
+				// unreachable: a guard against later changes
+				return fmt.Errorf("the policy would lock %s out: %s is not allowed", role, action)
 			}
 		}
 	}

@@ -1,5 +1,6 @@
-// Package pinsfile reads and writes the YAML file in which a data owner pins images (SPEC 10.1): Parse and Encode. What pins mean,
-// and whether a document fits them: see appraise, which stays without a YAML reader, because enclaves link it.
+// Package pinsfile reads and writes the YAML file in which a data owner pins images (SPEC 10.1):
+// Parse and Encode. What pins mean, and whether a document fits them: see appraise, which stays
+// without a YAML reader, because enclaves link it.
 package pinsfile
 
 //go:generate go run generate.go
@@ -32,8 +33,8 @@ type pinsFile struct {
 	Images     []imageFile     `yaml:"images"`
 }
 
-// imageFile has nodes for what may be absent: a key with an empty value must be refused, not left unchecked, and a pinned
-// zero (an instance without a role) must not be left out.
+// imageFile has nodes for what may be absent: a key with an empty value must be refused, not left
+// unchecked, and a pinned zero (an instance without a role) must not be left out.
 type imageFile struct {
 	Name string        `yaml:"name"`
 	PCR0 digest.Digest `yaml:"pcr0"`
@@ -90,8 +91,8 @@ func (d *day) UnmarshalYAML(n *yaml.Node) error {
 	return nil
 }
 
-// Parse reads the YAML of SPEC 10.1. Errors: appraise.ErrPins for what it must not say, appraise.ErrNoPins for an empty image list,
-// appraise.ErrDebug for a register that is zero.
+// Parse reads the YAML of SPEC 10.1. Errors: appraise.ErrPins for what it must not say,
+// appraise.ErrNoPins for an empty image list, appraise.ErrDebug for a register that is zero.
 func Parse(b []byte) (*appraise.Pins, error) {
 	if len(b) > maxPins {
 		return nil, fmt.Errorf("%w: over %d bytes", appraise.ErrPins, maxPins)

@@ -25,8 +25,9 @@ var (
 
 var errKeyARN = errors.New("malformed key ARN: want arn:PARTITION:kms:REGION:ACCOUNT:key/ID")
 
-// ParseKeyARN takes a full key ARN apart. Aliases, bare ids and unknown partitions are refused: an alias can be pointed at
-// another key by whoever administers the account, and the host that the enclave connects to comes from partition and Region.
+// ParseKeyARN takes a full key ARN apart. Aliases, bare ids and unknown partitions are refused: an
+// alias can be pointed at another key by whoever administers the account, and the host that the
+// enclave connects to comes from partition and Region.
 func ParseKeyARN(s string) (KeyARN, error) {
 	parts := strings.Split(s, ":")
 	if len(parts) != 6 || parts[0] != "arn" || parts[2] != "kms" {
@@ -58,8 +59,9 @@ func (a KeyARN) regionFits() bool {
 	}
 }
 
-// MultiRegion reports whether the key is a multi-Region key. Replicas share its key material under policies of their own, so
-// a condition in one key policy does not bind the others; policies refuse such keys.
+// MultiRegion reports whether the key is a multi-Region key. Replicas share its key material under
+// policies of their own, so a condition in one key policy does not bind the others; policies refuse
+// such keys.
 func (a KeyARN) MultiRegion() bool { return strings.HasPrefix(a.ID, "mrk-") }
 
 // Host returns the DNS name of the KMS endpoint of the key's Region.

@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Gen_vectors writes testdata/compiled: compiled policies put together from plain maps, without the package's own types.
+// Gen_vectors writes testdata/compiled: compiled policies put together from plain maps, without the
+// package's own types.
 package main
 
 import (

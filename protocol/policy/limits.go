@@ -1,23 +1,25 @@
 package policy
 
-// Limits bounds the work of one enclave (SPEC 8). Each is at least 1 and at most what limitTable says; a source that leaves one
-// out gets the default.
+// Limits bounds the work of one enclave (SPEC 8). Each is at least 1 and at most what limitTable
+// says; a source that leaves one out gets the default.
 type Limits struct {
-	JobBytes       uint64 `cbor:"job_bytes"`       // bytes of a job file
-	RecordBytes    uint64 `cbor:"record_bytes"`    // bytes of one record
-	Records        uint64 `cbor:"records"`         // records in a job
-	Identifiers    uint64 `cbor:"identifiers"`     // distinct identifiers in a job, which are held in memory
-	Nesting        uint64 `cbor:"nesting"`         // JSON depth
-	FrameLength    uint64 `cbor:"frame_length"`    // largest frame length of an envelope
-	EncryptedKeys  uint64 `cbor:"encrypted_keys"`  // encrypted data keys in an envelope
-	NotAfterDays   uint64 `cbor:"not_after_days"`  // anchorhold:not-after lies at most so many days ahead
+	JobBytes    uint64 `cbor:"job_bytes"`    // bytes of a job file
+	RecordBytes uint64 `cbor:"record_bytes"` // bytes of one record
+	Records     uint64 `cbor:"records"`      // records in a job
+	// distinct identifiers in a job, which are held in memory
+	Identifiers   uint64 `cbor:"identifiers"`
+	Nesting       uint64 `cbor:"nesting"`        // JSON depth
+	FrameLength   uint64 `cbor:"frame_length"`   // largest frame length of an envelope
+	EncryptedKeys uint64 `cbor:"encrypted_keys"` // encrypted data keys in an envelope
+	// anchorhold:not-after lies at most so many days ahead
+	NotAfterDays   uint64 `cbor:"not_after_days"`
 	Replays        uint64 `cbor:"replays"`         // decryptions of one message id by one boot
 	ConcurrentJobs uint64 `cbor:"concurrent_jobs"` // jobs at once in one enclave
 	JobSeconds     uint64 `cbor:"job_seconds"`     // time for one job
 }
 
-// limit describes one field of Limits. The maximum is a guard against typing errors: beyond it an enclave could not keep what
-// the policy promises, or buffers of one job could take all its memory.
+// limit describes one field of Limits. The maximum is a guard against typing errors: beyond it an
+// enclave could not keep what the policy promises, or buffers of one job could take all its memory.
 type limit struct {
 	name         string // in the YAML source
 	value        func(*Limits) *uint64

@@ -11,7 +11,8 @@ import (
 const (
 	compiledLabel = "anchorhold/v1 policy"
 
-	// maxCompiled bounds a compiled policy. It lies in a ramdisk, so this is about memory and about what a person can review.
+	// maxCompiled bounds a compiled policy. It lies in a ramdisk, so this is about memory and about
+	// what a person can review.
 	maxCompiled = 8 * miB
 )
 
@@ -26,8 +27,8 @@ type compiled struct {
 
 var errInvalid = errors.New("invalid policy")
 
-// Parse reads a compiled policy and checks all that policysource.Compile checks: the bytes may come from another compiler, and what is
-// measured is the bytes. The error names every fault.
+// Parse reads a compiled policy and checks all that policysource.Compile checks: the bytes may come
+// from another compiler, and what is measured is the bytes. The error names every fault.
 func Parse(b []byte) (*Policy, error) {
 	if len(b) > maxCompiled {
 		return nil, fmt.Errorf("%w: %d bytes, want at most %d", errInvalid, len(b), maxCompiled)
@@ -46,8 +47,8 @@ func Parse(b []byte) (*Policy, error) {
 	return p, nil
 }
 
-// Encode returns the compiled form. It refuses what Parse would refuse: what is measured must be what an enclave accepts, or
-// the image would not start.
+// Encode returns the compiled form. It refuses what Parse would refuse: what is measured must be
+// what an enclave accepts, or the image would not start.
 func (p *Policy) Encode() ([]byte, error) {
 	if faults := p.Faults(); len(faults) > 0 {
 		return nil, fmt.Errorf("%w: %w", errInvalid, joinFaults(faults))

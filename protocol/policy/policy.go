@@ -1,9 +1,11 @@
-// Package policy holds what an enclave may do: tenants, the KMS keys and pipelines of each, the pipelines' rules, and limits
-// (SPEC 8). Parse reads the canonical CBOR that is measured into the image and checks everything. The YAML that an author writes,
-// and its compiler, stand in policysource: an enclave must not link a YAML reader.
+// Package policy holds what an enclave may do: tenants, the KMS keys and pipelines of each, the
+// pipelines' rules, and limits (SPEC 8). Parse reads the canonical CBOR that is measured into the
+// image and checks everything. The YAML that an author writes, and its compiler, stand in
+// policysource: an enclave must not link a YAML reader.
 //
-// A policy is public and holds no secret. Trusted: who edits it decides whose keys may be used for what, which is why its
-// digest is in PCR2 and in every receipt. The zero policy permits nothing and does not parse.
+// A policy is public and holds no secret. Trusted: who edits it decides whose keys may be used for
+// what, which is why its digest is in PCR2 and in every receipt. The zero policy permits nothing
+// and does not parse.
 package policy
 
 //go:generate go run gen_vectors.go gen_reasons.go
@@ -38,7 +40,8 @@ type Pipeline struct {
 	Name string `cbor:"name"`
 	// Preset names the preset that Rules were copied from. It is empty for rules of one's own.
 	Preset string `cbor:"preset"`
-	// Rules are the rules themselves, so that the measured policy is complete. Trusted: they decide what leaves.
+	// Rules are the rules themselves, so that the measured policy is complete. Trusted: they decide
+	// what leaves.
 	Rules        []byte   `cbor:"rules"`
 	ContentTypes []string `cbor:"content_types"`
 	// Raise makes one rejected record fail the job. Default: rejected records are counted.

@@ -25,7 +25,8 @@ var (
 	hostPattern        = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 )
 
-// Fault is one thing wrong, and where: a path such as tenants[0].keys[1], in the words of the source.
+// Fault is one thing wrong, and where: a path such as tenants[0].keys[1], in the words of the
+// source.
 type Fault struct{ Path, Text string }
 
 func (f Fault) String() string {
@@ -83,8 +84,8 @@ func (v *validator) list(path string, n int) {
 	}
 }
 
-// name checks a name and that it is the first of its kind: of two tenants with one name, which one's keys count would depend
-// on the reader.
+// name checks a name and that it is the first of its kind: of two tenants with one name, which
+// one's keys count would depend on the reader.
 func (v *validator) name(path, name string, seen map[string]bool) {
 	if !namePattern.MatchString(name) {
 		v.add(path, "is missing or malformed, want 1 to 64 of a-z 0-9 . _ -")
@@ -156,7 +157,8 @@ func (v *validator) pipeline(path string, p *Pipeline, seen map[string]bool) {
 }
 
 func (v *validator) test(t *Test) {
-	// The last label begins with a letter, so no IP address passes: certificates are checked for a name.
+	// The last label begins with a letter, so no IP address passes: certificates are checked for a
+	// name.
 	if len(t.KMSHost) > maxHost || !hostPattern.MatchString(t.KMSHost) {
 		v.add("test.kms-host", "is missing or no lower-case DNS name")
 	}
@@ -165,7 +167,8 @@ func (v *validator) test(t *Test) {
 	}
 }
 
-// checkRoots accepts certificates and white space only: a key pasted along would be published with the policy.
+// checkRoots accepts certificates and white space only: a key pasted along would be published with
+// the policy.
 func checkRoots(roots string) error {
 	if len(roots) > maxRoots {
 		return fmt.Errorf("%d bytes, want at most %d", len(roots), maxRoots)

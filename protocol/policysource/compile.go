@@ -1,5 +1,6 @@
-// Package policysource compiles the YAML that a policy's author writes (SPEC 8) into the canonical CBOR that package policy reads.
-// Compile is its one call. It is for tools: an enclave reads compiled policies only.
+// Package policysource compiles the YAML that a policy's author writes (SPEC 8) into the canonical
+// CBOR that package policy reads. Compile is its one call. It is for tools: an enclave reads
+// compiled policies only.
 package policysource
 
 import (
@@ -17,8 +18,9 @@ const (
 	maxSource   = 1 << 20 // bytes of YAML
 )
 
-// Compile compiles a policy's source (SPEC 8) and writes every default out. preset returns the rules of a named preset,
-// readFile those of a rules file as the source names it; either may refuse. The error names every fault with its line.
+// Compile compiles a policy's source (SPEC 8) and writes every default out. preset returns the
+// rules of a named preset, readFile those of a rules file as the source names it; either may
+// refuse. The error names every fault with its line.
 func Compile(src []byte, preset func(name string) ([]byte, error), readFile func(string) ([]byte, error)) ([]byte, error) {
 	if len(src) > maxSource {
 		return nil, fmt.Errorf("policy has %d bytes, want at most %d", len(src), maxSource)
@@ -43,7 +45,8 @@ type compiler struct {
 	readFile func(string) ([]byte, error)
 }
 
-// check joins the faults of form and of meaning, by line. Where the form is wrong already, a fault of meaning would repeat it.
+// check joins the faults of form and of meaning, by line. Where the form is wrong already, a fault
+// of meaning would repeat it.
 func (c *compiler) check() error {
 	var more []fault
 	for _, f := range c.policy.Faults() {

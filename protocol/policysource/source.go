@@ -27,9 +27,9 @@ func joinFaults(faults []fault) error {
 	return errors.Join(errs...)
 }
 
-// source walks a YAML document by hand instead of decoding it into structs, because a struct decoder neither tells the line of
-// a fault in meaning nor collects them all. What it does not know it refuses, and it follows no alias: an author writes each
-// value where it counts.
+// source walks a YAML document by hand instead of decoding it into structs, because a struct
+// decoder neither tells the line of a fault in meaning nor collects them all. What it does not know
+// it refuses, and it follows no alias: an author writes each value where it counts.
 type source struct {
 	lines  map[string]int // line of each path that the document has
 	broken []string       // paths under which nothing could be read
@@ -76,7 +76,8 @@ func (s *source) explained(path string) bool {
 	return false
 }
 
-// mapping calls the function of each key. Unknown keys are faults, and so are duplicate ones: readers differ in which they take.
+// mapping calls the function of each key. Unknown keys are faults, and so are duplicate ones:
+// readers differ in which they take.
 func (s *source) mapping(n *yaml.Node, path string, fields map[string]func(n *yaml.Node, path string)) {
 	if _, ok := s.lines[path]; !ok {
 		s.lines[path] = n.Line
@@ -115,8 +116,8 @@ func (s *source) list(n *yaml.Node, path string, read func(n *yaml.Node, path st
 	}
 }
 
-// text reads a string. A scalar that YAML takes for something else is refused: what reads as 012 or true may not be what its
-// author meant.
+// text reads a string. A scalar that YAML takes for something else is refused: what reads as 012 or
+// true may not be what its author meant.
 func (s *source) text(n *yaml.Node, path string) string {
 	return s.scalar(n, path, "a text (put it in quotes)", "!!str")
 }

@@ -34,7 +34,8 @@ func certificate(t *testing.T) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// A policy that replaces AWS's endpoint must compile, so that tests and the demonstration can run, and must say so.
+// A policy that replaces AWS's endpoint must compile, so that tests and the demonstration can run,
+// and must say so.
 func TestTestPolicy(t *testing.T) {
 	source := string(vectorfile.Load(t, "testdata/ok-defaults.txt")[0].Body)
 	compile := func(host, roots string) error {

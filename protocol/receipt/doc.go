@@ -1,6 +1,6 @@
-// Package receipt holds what an enclave states about each job: leaves, Merkle batches that attestation documents sign, and
-// receipt files (SPEC 6 and 7). The hypervisor signs a batch of leaves; no signing key exists. What a file says is UNVERIFIED:
-// package audit checks it.
+// Package receipt holds what an enclave states about each job: leaves, Merkle batches that
+// attestation documents sign, and receipt files (SPEC 6 and 7). The hypervisor signs a batch of
+// leaves; no signing key exists. What a file says is UNVERIFIED: package audit checks it.
 package receipt
 
 //go:generate go run generate.go generate_reasons.go

@@ -1,7 +1,7 @@
 //go:build ignore
 
-// Generate writes the vectors of testdata: leaves and receipt files under a test root. The same run gives the same bytes. Run
-// by go generate.
+// Generate writes the vectors of testdata: leaves and receipt files under a test root. The same run
+// gives the same bytes. Run by go generate.
 package main
 
 import (

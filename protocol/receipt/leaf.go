@@ -50,7 +50,8 @@ type Leaf struct {
 	Finished        time.Time      // NSM's clock, whole milliseconds
 }
 
-// Failure is a failure leaf (SPEC 7.1): a job that failed after its key was released. It never passes as a receipt.
+// Failure is a failure leaf (SPEC 7.1): a job that failed after its key was released. It never
+// passes as a receipt.
 type Failure struct {
 	Sequence    uint64
 	Code        code.Code
@@ -95,7 +96,8 @@ type failureWire struct {
 	Finished    uint64        `cbor:"finished"`
 }
 
-// Encode returns the canonical bytes. Error: ErrMalformed, when ParseLeaf would refuse them; record counts must be bucketed.
+// Encode returns the canonical bytes. Error: ErrMalformed, when ParseLeaf would refuse them; record
+// counts must be bucketed.
 func (l *Leaf) Encode() ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
@@ -164,7 +166,8 @@ func (l *Leaf) check() error {
 	case !isPrintable(l.Key, maxKey):
 		return malformed("key is not an ARN")
 	case !isBucket(l.RecordsIn) || !isBucket(l.RecordsOut) || !isBucket(l.RecordsRejected):
-		return malformed("record counts are not bucketed") // exact counts would tell the parent about the records
+		// exact counts would tell the parent about the records
+		return malformed("record counts are not bucketed")
 	case !isTime(l.Started) || !isTime(l.Finished) || l.Finished.Before(l.Started):
 		return malformed("started and finished are not times in order")
 	}
@@ -198,7 +201,8 @@ func checkRequests(ids []string) error {
 	return nil
 }
 
-// Bucket returns the smallest power of two that is not smaller than n, 0 for 0; 2^63 for all that is greater.
+// Bucket returns the smallest power of two that is not smaller than n, 0 for 0; 2^63 for all that
+// is greater.
 func Bucket(n uint64) uint64 {
 	switch {
 	case n == 0:

@@ -57,8 +57,9 @@ func Path(leaves []digest.Digest, i int) []digest.Digest {
 // split returns the largest power of two smaller than n, which is at least 2.
 func split(n int) int { return 1 << (bits.Len(uint(n-1)) - 1) }
 
-// VerifyPath follows RFC 9162 2.1.3.2. The path must have exactly the length that index and size give: with a longer or
-// shorter one, a node could be shown as a leaf or a leaf at another index. Error: ErrPath.
+// VerifyPath follows RFC 9162 2.1.3.2. The path must have exactly the length that index and size
+// give: with a longer or shorter one, a node could be shown as a leaf or a leaf at another index.
+// Error: ErrPath.
 func VerifyPath(leaf digest.Digest, index, size uint64, path []digest.Digest, root digest.Digest) error {
 	if index >= size {
 		return ErrPath

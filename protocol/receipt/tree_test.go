@@ -61,7 +61,8 @@ func TestEveryPath(t *testing.T) {
 					bad = append(bad, verify(uint64(j), uint64(size), path))
 				}
 			}
-			if size > 1 { // the path is longer than that of an only leaf, though its hashes lead to the root
+			// the path is longer than that of an only leaf, though its hashes lead to the root
+			if size > 1 {
 				bad = append(bad, verify(0, 1, path))
 			}
 			for n := range path {

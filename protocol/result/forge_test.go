@@ -10,7 +10,8 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// forge builds sealed streams by hand: vectors must not follow a fault of the Sealer, and most of these it cannot make.
+// forge builds sealed streams by hand: vectors must not follow a fault of the Sealer, and most of
+// these it cannot make.
 type forge struct {
 	chunkLabel string
 	out        []byte

@@ -17,8 +17,9 @@ import (
 
 var generate = flag.Bool("generate", false, "write the vectors into testdata")
 
-// TestGenerated makes the vectors and compares them with testdata, or writes them there. Its randomness is
-// fixed, so that it is also the test that sealing is a function of input and randomness alone.
+// TestGenerated makes the vectors and compares them with testdata, or writes them there. Its
+// randomness is fixed, so that it is also the test that sealing is a function of input and
+// randomness alone.
 func TestGenerated(t *testing.T) {
 	cryptotest.SetGlobalRandom(t, 1)
 	key, err := result.GenerateKey()
@@ -65,7 +66,8 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// vector is one sealed stream. In accepted ones expect lists the types with the SHA-384 of their bytes.
+// vector is one sealed stream. In accepted ones expect lists the types with the SHA-384 of their
+// bytes.
 type vector struct {
 	name, expect, comment string
 	crosswalk             bool
@@ -138,7 +140,8 @@ func accepted(t *testing.T, key *result.PrivateKey) []vector {
 	}
 }
 
-// broken has authentic chunks with wrong content: a sealer at fault must not be able to hide bytes from one reader.
+// broken has authentic chunks with wrong content: a sealer at fault must not be able to hide bytes
+// from one reader.
 func broken(t *testing.T, key *result.PrivateKey) []vector {
 	pub := key.PublicKey()
 	res := func(plain ...[]byte) []byte {

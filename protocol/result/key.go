@@ -46,7 +46,8 @@ func GenerateKey() (*PrivateKey, error) {
 // PublicKey returns the encoded public key, of PublicKeySize bytes.
 func (k *PrivateKey) PublicKey() []byte { return k.key.PublicKey().Bytes() }
 
-// MarshalPEM returns the content of the private key file for stream s. Its file must have mode 0600.
+// MarshalPEM returns the content of the private key file for stream s. Its file must have mode
+// 0600.
 func (k *PrivateKey) MarshalPEM(s Stream) ([]byte, error) {
 	seed, err := k.key.Bytes()
 	if err != nil {
@@ -63,8 +64,8 @@ func MarshalPublicKey(s Stream, publicKey []byte) ([]byte, error) {
 	return encodePEM(s, publicLabel, publicKey)
 }
 
-// ParsePrivateKey reads a private key file of stream s. A key of the other stream is refused: the roles that hold
-// them differ.
+// ParsePrivateKey reads a private key file of stream s. A key of the other stream is refused: the
+// roles that hold them differ.
 func ParsePrivateKey(file []byte, s Stream) (*PrivateKey, error) {
 	seed, err := decodePEM(file, s, privateLabel)
 	if err != nil {
@@ -122,8 +123,8 @@ func encodePEM(s Stream, label string, b []byte) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: t, Bytes: b}), nil
 }
 
-// decodePEM wants exactly one block in the form that encodePEM writes. Leniency would let a file hold a second key
-// that another reader takes for the first.
+// decodePEM wants exactly one block in the form that encodePEM writes. Leniency would let a file
+// hold a second key that another reader takes for the first.
 func decodePEM(file []byte, s Stream, label string) ([]byte, error) {
 	t, err := pemType(s, label)
 	if err != nil {

@@ -32,7 +32,8 @@ func TestKeyFiles(t *testing.T) {
 		if !bytes.Equal(p, key.PublicKey()) || len(p) != result.PublicKeySize {
 			t.Error("got another public key from its file")
 		}
-		// The roles that hold the two private keys differ; a key in the wrong place is a mistake to name.
+		// The roles that hold the two private keys differ; a key in the wrong place is a mistake to
+		// name.
 		other := result.Result + result.Crosswalk - s
 		if _, err := result.ParsePrivateKey(private, other); err == nil {
 			t.Error("a private key of one stream is taken for the other's")

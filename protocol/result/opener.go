@@ -17,7 +17,8 @@ type Opener struct {
 	sealed    [SealedChunkSize]byte
 	aad       []byte
 	index     uint64
-	// rest is what Next has not returned of the current chunk, and last says whether that chunk is the last.
+	// rest is what Next has not returned of the current chunk, and last says whether that chunk is
+	// the last.
 	rest     []byte
 	last     bool
 	reported bool
@@ -25,8 +26,9 @@ type Opener struct {
 	err error
 }
 
-// NewOpener reads the head of stream s and returns an Opener for the rest. The error is ErrMalformed, ErrTruncated,
-// ErrAuthentication or that of r. A wrong key or binding shows only at the first chunk.
+// NewOpener reads the head of stream s and returns an Opener for the rest. The error is
+// ErrMalformed, ErrTruncated, ErrAuthentication or that of r. A wrong key or binding shows only at
+// the first chunk.
 func NewOpener(r io.Reader, s Stream, key *PrivateKey, b Binding) (*Opener, error) {
 	magic, label, ok := s.names()
 	if !ok {
@@ -47,10 +49,10 @@ func NewOpener(r io.Reader, s Stream, key *PrivateKey, b Binding) (*Opener, erro
 	return &Opener{src: src, stream: s, recipient: recipient}, nil
 }
 
-// Next returns the type and the bytes of the next segment, valid until the next call. The error is io.EOF only after the
-// last chunk was authenticated and the stream ended with it; before that nothing proves that the result is whole, and
-// the caller must treat what it has as provisional. Otherwise it is ErrMalformed, ErrTruncated, ErrAuthentication
-// or that of the source.
+// Next returns the type and the bytes of the next segment, valid until the next call. The error is
+// io.EOF only after the last chunk was authenticated and the stream ended with it; before that
+// nothing proves that the result is whole, and the caller must treat what it has as provisional.
+// Otherwise it is ErrMalformed, ErrTruncated, ErrAuthentication or that of the source.
 func (o *Opener) Next() (SegmentType, []byte, error) {
 	if o.err != nil {
 		return 0, nil, o.err
@@ -138,8 +140,8 @@ func (o *Opener) segment() (SegmentType, []byte, error) {
 	return t, p, nil
 }
 
-// checkPadding holds the rest of the chunk to zeros, which leave no room for hidden bytes, and to at most three of
-// them in a chunk that is not the last.
+// checkPadding holds the rest of the chunk to zeros, which leave no room for hidden bytes, and to
+// at most three of them in a chunk that is not the last.
 func (o *Opener) checkPadding() error {
 	for _, b := range o.rest {
 		if b != 0 {

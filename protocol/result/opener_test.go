@@ -60,8 +60,8 @@ func open(src io.Reader, s result.Stream, key *result.PrivateKey, b result.Bindi
 	}
 }
 
-// outcome describes what came out as the headers "expect" do: the content, or the refusal and whether records
-// came before it.
+// outcome describes what came out as the headers "expect" do: the content, or the refusal and
+// whether records came before it.
 func outcome(got opened, err error) string {
 	if err == nil {
 		return sums(got.records, got.report, got.crosswalk)

@@ -1,7 +1,7 @@
 // Package result seals results to the owner's reply key and opens them, SPEC 5.
 //
-// HPKE base mode does not say who sealed: anyone who knows the public key can. Check the receipt, which covers the digest of the whole
-// sealed result, before you open one.
+// HPKE base mode does not say who sealed: anyone who knows the public key can. Check the receipt,
+// which covers the digest of the whole sealed result, before you open one.
 package result
 
 //go:generate go test -run ^TestGenerated$ -generate .
@@ -62,12 +62,13 @@ type Binding struct {
 }
 
 var (
-	// ErrMalformed says that the sealer broke SPEC 5: an authentic chunk with wrong content, a wrong magic, or bytes
-	// after the last chunk.
+	// ErrMalformed says that the sealer broke SPEC 5: an authentic chunk with wrong content, a
+	// wrong magic, or bytes after the last chunk.
 	ErrMalformed = errors.New("malformed result")
 	// ErrTruncated says that the stream ends before its last chunk.
 	ErrTruncated = errors.New("result is truncated")
-	// ErrAuthentication says that a chunk is not the one that was sealed there to this key for this job.
+	// ErrAuthentication says that a chunk is not the one that was sealed there to this key for this
+	// job.
 	ErrAuthentication = errors.New("result is not authentic")
 )
 
@@ -101,8 +102,8 @@ func (b Binding) info(label string) []byte {
 	return append(info, b.Policy[:]...)
 }
 
-// chunkAAD appends the additional data of chunk k to dst. HPKE counts the chunks in its nonces too; the flag for the
-// last one is what shows a stream cut at a chunk's end.
+// chunkAAD appends the additional data of chunk k to dst. HPKE counts the chunks in its nonces too;
+// the flag for the last one is what shows a stream cut at a chunk's end.
 func chunkAAD(dst []byte, k uint64, last bool) []byte {
 	dst = append(dst, chunkLabel...)
 	dst = binary.BigEndian.AppendUint64(dst, k)

@@ -10,9 +10,10 @@ import (
 
 var errClosed = errors.New("sealer is closed")
 
-// Sealer seals one stream. It is used by one goroutine at a time. A Sealer that is dropped without Close leaves a stream
-// that no Opener accepts, which is how a job that fails half-way must end. Plaintext is zeroed when its chunk is sealed; the keys that
-// crypto/hpke holds cannot be, and go with the garbage.
+// Sealer seals one stream. It is used by one goroutine at a time. A Sealer that is dropped without
+// Close leaves a stream that no Opener accepts, which is how a job that fails half-way must end.
+// Plaintext is zeroed when its chunk is sealed; the keys that crypto/hpke holds cannot be, and go
+// with the garbage.
 type Sealer struct {
 	dst    io.Writer
 	stream Stream
@@ -20,8 +21,9 @@ type Sealer struct {
 	// chunk[:used] is the plaintext of the chunk that is being filled; all behind it is zero.
 	chunk [ChunkSize]byte
 	used  int
-	// open is where the last segment of the chunk begins, or -1. It grows while the type stays the same: how the
-	// sender cut its writes shows nowhere, so the same records always give the same plaintext.
+	// open is where the last segment of the chunk begins, or -1. It grows while the type stays the
+	// same: how the sender cut its writes shows nowhere, so the same records always give the same
+	// plaintext.
 	open  int
 	index uint64
 	aad   []byte
@@ -30,8 +32,8 @@ type Sealer struct {
 	reported bool
 }
 
-// NewSealer writes the head of stream s, sealed to publicKey for the job that b names, and returns a Sealer for the rest. It
-// calls Write of w once for the head and once for each chunk.
+// NewSealer writes the head of stream s, sealed to publicKey for the job that b names, and returns
+// a Sealer for the rest. It calls Write of w once for the head and once for each chunk.
 func NewSealer(w io.Writer, s Stream, publicKey []byte, b Binding) (*Sealer, error) {
 	magic, label, ok := s.names()
 	if !ok {

@@ -58,7 +58,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// Sizes on the wire must depend on the amount alone, not on how the pipeline cut its writes: that follows records.
+// Sizes on the wire must depend on the amount alone, not on how the pipeline cut its writes: that
+// follows records.
 func TestCutOfWritesDoesNotShow(t *testing.T) {
 	key := testKey(t)
 	rec := text(50_000)
@@ -80,7 +81,8 @@ func TestCutOfWritesDoesNotShow(t *testing.T) {
 	}
 }
 
-// A chunk leaves when it is full, and never before: a sender that flushed when idle would tell the sizes of records.
+// A chunk leaves when it is full, and never before: a sender that flushed when idle would tell the
+// sizes of records.
 func TestChunksLeaveFull(t *testing.T) {
 	var w writes
 	s := newSealer(t, &w, result.Result, testKey(t))
@@ -164,8 +166,8 @@ func (f *failing) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// A chunk that was lost or may have been lost ends the stream: going on would leave a gap, and sealing it again would
-// put another chunk under the same index.
+// A chunk that was lost or may have been lost ends the stream: going on would leave a gap, and
+// sealing it again would put another chunk under the same index.
 func TestSealerStaysFailed(t *testing.T) {
 	key := testKey(t)
 	for _, took := range []bool{false, true} {

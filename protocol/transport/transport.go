@@ -1,6 +1,8 @@
-// Package transport dials and listens at the addresses of SPEC 2.1: vsock://CID:PORT and unix:///absolute/path.
+// Package transport dials and listens at the addresses of SPEC 2.1: vsock://CID:PORT and
+// unix:///absolute/path.
 //
-// Neither end is authenticated here, and on vsock nothing could: what must be trusted is sealed or attested above.
+// Neither end is authenticated here, and on vsock nothing could: what must be trusted is sealed or
+// attested above.
 package transport
 
 import (
@@ -27,8 +29,8 @@ const (
 	HeartbeatPort = 9000
 )
 
-// ParentCID is the context id of the parent instance as its enclaves see it. Nitro gives it 3 where other
-// hypervisors have 2 (vsock.Host).
+// ParentCID is the context id of the parent instance as its enclaves see it. Nitro gives it 3 where
+// other hypervisors have 2 (vsock.Host).
 const ParentCID = 3
 
 // anyCID is VMADDR_CID_ANY of linux/vm_sockets.h: listen for every context id.
@@ -68,7 +70,8 @@ func parse(addr string, listen bool) (address, error) {
 	return a, nil
 }
 
-// number reads a decimal that is neither zero nor the wildcard 2^32-1, in its one form without sign and leading zeros.
+// number reads a decimal that is neither zero nor the wildcard 2^32-1, in its one form without sign
+// and leading zeros.
 func number(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || n == math.MaxUint32 || n == 0 || strconv.FormatUint(n, 10) != s {
@@ -77,13 +80,15 @@ func number(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// Check returns an error if addr could be neither dialed nor, when listen is set, listened at, for its form.
+// Check returns an error if addr could be neither dialed nor, when listen is set, listened at, for
+// its form.
 func Check(addr string, listen bool) error {
 	_, err := parse(addr, listen)
 	return err
 }
 
-// Dial connects to addr. It returns when ctx ends; an end of ctx after that has no effect on the connection.
+// Dial connects to addr. It returns when ctx ends; an end of ctx after that has no effect on the
+// connection.
 func Dial(ctx context.Context, addr string) (net.Conn, error) {
 	a, err := parse(addr, false)
 	if err != nil {
@@ -100,8 +105,9 @@ func Dial(ctx context.Context, addr string) (net.Conn, error) {
 	return c, nil
 }
 
-// Listen listens at addr. A unix socket has mode 0600 from its first moment on Linux, and replaces the file of a listener
-// that has gone, but not one that answers. The vsock context id may be "any".
+// Listen listens at addr. A unix socket has mode 0600 from its first moment on Linux, and replaces
+// the file of a listener that has gone, but not one that answers. The vsock context id may be
+// "any".
 func Listen(addr string) (net.Listener, error) {
 	a, err := parse(addr, true)
 	if err != nil {
@@ -110,7 +116,8 @@ func Listen(addr string) (net.Listener, error) {
 	if a.path != "" {
 		return listenUnix(a.path)
 	}
-	// Given even for "any": without an id the library opens /dev/vsock, which an enclave may not have yet.
+	// Given even for "any": without an id the library opens /dev/vsock, which an enclave may not
+	// have yet.
 	l, err := vsock.ListenContextID(a.cid, a.port, nil)
 	if err != nil {
 		return nil, err
@@ -124,7 +131,8 @@ func AddressCID(addr string) (cid uint32, ok bool) {
 	return a.cid, err == nil && a.path == ""
 }
 
-// PeerCID returns the context id of the other end of a vsock connection. The hypervisor and this machine's kernel say it, not the peer.
+// PeerCID returns the context id of the other end of a vsock connection. The hypervisor and this
+// machine's kernel say it, not the peer.
 func PeerCID(c net.Conn) (cid uint32, ok bool) {
 	if a, ok := c.RemoteAddr().(*vsock.Addr); ok {
 		return a.ContextID, true

@@ -32,8 +32,9 @@ func listenUnix(path string) (net.Listener, error) {
 	return l, nil
 }
 
-// removeStale removes the socket file that a listener left when it was killed. Whatever else lies at path stays: a
-// mistyped address must not delete a file, nor a second start take the first one's socket away.
+// removeStale removes the socket file that a listener left when it was killed. Whatever else lies
+// at path stays: a mistyped address must not delete a file, nor a second start take the first one's
+// socket away.
 func removeStale(path string) error {
 	info, err := os.Lstat(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -52,7 +53,8 @@ func removeStale(path string) error {
 	if err == nil {
 		return errors.Join(fmt.Errorf("listen at %s: %w", path, syscall.EADDRINUSE), c.Close())
 	}
-	// Only a refusal proves that nobody listens. A listener with a full queue, or another user's, fails otherwise.
+	// Only a refusal proves that nobody listens. A listener with a full queue, or another user's,
+	// fails otherwise.
 	if !errors.Is(err, syscall.ECONNREFUSED) {
 		return fmt.Errorf("listen at %s: cannot tell whether the socket is in use: %w", path, err)
 	}

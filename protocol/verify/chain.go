@@ -11,15 +11,16 @@ import (
 	"anchorhold/protocol/attest"
 )
 
-// chain is a certificate chain that ends at a pinned root. Its signatures and shape hold at any time; validAt judges the
-// moment, so that a cached chain cannot outlive its certificates.
+// chain is a certificate chain that ends at a pinned root. Its signatures and shape hold at any
+// time; validAt judges the moment, so that a cached chain cannot outlive its certificates.
 type chain struct {
 	key                  *ecdsa.PublicKey // of the leaf
 	leafBegin, leafEnd   time.Time
 	chainBegin, chainEnd time.Time // when all certificates are valid, root included
 }
 
-// validAt wants the document's time within the leaf's validity and all certificates valid at the given moment.
+// validAt wants the document's time within the leaf's validity and all certificates valid at the
+// given moment.
 func (c *chain) validAt(document, at time.Time) error {
 	if document.Before(c.leafBegin) || document.After(c.leafEnd) {
 		return ErrTimestamp
@@ -30,8 +31,9 @@ func (c *chain) validAt(document, at time.Time) error {
 	return nil
 }
 
-// buildChain wants exactly the chain leaf, cabundle from last to first, the first being one of roots. Nothing may be left
-// out, left over or out of order: AWS sends no other form, and a search among a stranger's certificates is its to steer.
+// buildChain wants exactly the chain leaf, cabundle from last to first, the first being one of
+// roots. Nothing may be left out, left over or out of order: AWS sends no other form, and a search
+// among a stranger's certificates is its to steer.
 func buildChain(d *attest.Document, roots *x509.CertPool) (*chain, error) {
 	if roots == nil {
 		return nil, ErrUntrusted // x509 would take the system's roots
@@ -69,8 +71,8 @@ func buildChain(d *attest.Document, roots *x509.CertPool) (*chain, error) {
 	return c, nil
 }
 
-// checkShape wants of one certificate what AWS's attestation process asks and its PKI shows; below counts the certificates
-// under it, 0 for the leaf.
+// checkShape wants of one certificate what AWS's attestation process asks and its PKI shows; below
+// counts the certificates under it, 0 for the leaf.
 func checkShape(c *x509.Certificate, below int) error {
 	key, ok := c.PublicKey.(*ecdsa.PublicKey)
 	switch {
@@ -110,7 +112,8 @@ func checkShape(c *x509.Certificate, below int) error {
 // checkPath verifies names and signatures, at a moment when all certificates are valid.
 func checkPath(path []*x509.Certificate, roots *x509.CertPool, at time.Time) error {
 	anyUsage := []x509.ExtKeyUsage{x509.ExtKeyUsageAny}
-	// The document's own root must be the pinned one: a chain that merely also leads there is not what AWS sends.
+	// The document's own root must be the pinned one: a chain that merely also leads there is not
+	// what AWS sends.
 	self, err := path[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: x509.NewCertPool(), CurrentTime: at, KeyUsages: anyUsage})
 	if err != nil || len(self) != 1 || len(self[0]) != 1 {
 		return ErrUntrusted

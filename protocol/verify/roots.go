@@ -8,8 +8,9 @@ import (
 	"fmt"
 )
 
-// AWS Nitro Enclaves root G1 of the commercial partitions, as published in AWS_NitroEnclaves_Root-G1.zip; AWS prints the
-// fingerprint in its user guide, "Verifying the root of trust".
+// AWS Nitro Enclaves root G1 of the commercial partitions, as published in
+// AWS_NitroEnclaves_Root-G1.zip; AWS prints the fingerprint in its user guide, "Verifying the root
+// of trust".
 const (
 	awsRootG1 = `-----BEGIN CERTIFICATE-----
 MIICETCCAZagAwIBAgIRAPkxdWgbkK/hHUbMtOTn+FYwCgYIKoZIzj0EAwMwSTEL

@@ -9,7 +9,8 @@ import (
 	"anchorhold/protocol/attest"
 )
 
-// checkSignature verifies over the payload bytes as they came: re-encoding would sign something else.
+// checkSignature verifies over the payload bytes as they came: re-encoding would sign something
+// else.
 func checkSignature(s *attest.Signed, key *ecdsa.PublicKey) error {
 	h := sha512.New384()
 	// Sig_structure of RFC 9052, 4.4: ["Signature1", protected, h'', payload].

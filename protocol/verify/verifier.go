@@ -10,11 +10,13 @@ import (
 	"anchorhold/protocol/digest"
 )
 
-// maxChains bounds the cache. Enclaves of one host differ only in the last two certificates, and each leaf lives 3 hours.
+// maxChains bounds the cache. Enclaves of one host differ only in the last two certificates, and
+// each leaf lives 3 hours.
 const maxChains = 256
 
-// Verifier verifies many documents to the same roots. An enclave signs hundreds of documents under one leaf, so it keeps
-// the chains that it found good; the moment is judged again for each document. Safe for concurrent use.
+// Verifier verifies many documents to the same roots. An enclave signs hundreds of documents under
+// one leaf, so it keeps the chains that it found good; the moment is judged again for each
+// document. Safe for concurrent use.
 type Verifier struct {
 	roots *x509.CertPool
 
@@ -61,7 +63,8 @@ func (v *Verifier) chain(d *attest.Document) (*chain, error) {
 	return c, nil
 }
 
-// chainID hashes all certificates with their lengths, or two splits of the same bytes would share an entry.
+// chainID hashes all certificates with their lengths, or two splits of the same bytes would share
+// an entry.
 func chainID(d *attest.Document) digest.Digest {
 	var parts [][]byte
 	for _, c := range append(d.CABundle[:len(d.CABundle):len(d.CABundle)], d.Certificate) {

@@ -1,7 +1,8 @@
-// Package verify checks that a Nitro enclave signed an attestation document. Whether it is the enclave one wants: see appraise.
+// Package verify checks that a Nitro enclave signed an attestation document. Whether it is the
+// enclave one wants: see appraise.
 //
-// Document and Archived follow AWS's attestation process: signature by the leaf, certificate chain to a pinned root. They promise
-// nothing about measurements, nonces or age.
+// Document and Archived follow AWS's attestation process: signature by the leaf, certificate chain
+// to a pinned root. They promise nothing about measurements, nonces or age.
 package verify
 
 import (
@@ -23,8 +24,8 @@ var (
 	ErrSignature   = errors.New("invalid document signature")
 )
 
-// Skew is how far a verifier's clock may be behind the hypervisor's. A leaf is used seconds after its first valid second,
-// so without it a slightly slow clock refuses fresh documents.
+// Skew is how far a verifier's clock may be behind the hypervisor's. A leaf is used seconds after
+// its first valid second, so without it a slightly slow clock refuses fresh documents.
 const Skew = time.Minute
 
 // Attested is a genuine document: only Document, Archived and a Verifier make one.
@@ -39,14 +40,14 @@ func (v *Attested) Document() attest.Document { return v.document.Clone() }
 // Digest returns the SHA-384 of the document's bytes.
 func (v *Attested) Digest() digest.Digest { return v.digest }
 
-// Document accepts a document whose chain ends at one of roots and is valid at now. A zero now is refused: a clock that was
-// never set must not turn a live check into an archived one.
+// Document accepts a document whose chain ends at one of roots and is valid at now. A zero now is
+// refused: a clock that was never set must not turn a live check into an archived one.
 func Document(b []byte, roots *x509.CertPool, now time.Time) (*Attested, error) {
 	return verifyLive(b, now, pinned(roots))
 }
 
-// Archived accepts a document whose chain was valid at the document's own time. It says nothing about how old the
-// document is: the caller compares its time with what it knows.
+// Archived accepts a document whose chain was valid at the document's own time. It says nothing
+// about how old the document is: the caller compares its time with what it knows.
 func Archived(b []byte, roots *x509.CertPool) (*Attested, error) {
 	return verify(b, time.Time{}, pinned(roots))
 }
@@ -76,7 +77,8 @@ func verify(b []byte, now time.Time, build chainBuilder) (*Attested, error) {
 		return nil, err
 	}
 	at, t := now, s.Document.Timestamp
-	// A document from at most Skew ahead means that this clock is slow. An expired chain gains nothing: t is later than now.
+	// A document from at most Skew ahead means that this clock is slow. An expired chain gains
+	// nothing: t is later than now.
 	if now.IsZero() || (t.After(now) && t.Sub(now) <= Skew) {
 		at = t
 	}
@@ -89,8 +91,9 @@ func verify(b []byte, now time.Time, build chainBuilder) (*Attested, error) {
 	return &Attested{document: s.Document, digest: digest.Sum(b)}, nil
 }
 
-// ReadUserData returns the user data of a genuine document. It wants the fields that the purpose allows and no others (SPEC
-// 6), or a document that the enclave made for one purpose would serve another. Error: attest.ErrUserData.
+// ReadUserData returns the user data of a genuine document. It wants the fields that the purpose
+// allows and no others (SPEC 6), or a document that the enclave made for one purpose would serve
+// another. Error: attest.ErrUserData.
 func (v *Attested) ReadUserData() (*attest.UserData, error) {
 	d := v.document
 	u, err := attest.ParseUserData(d.UserData)

@@ -1,8 +1,9 @@
-// Command trusted prints how much code each enclave program links: own lines per package, and modules.
+// Command trusted prints how much code each enclave program links: own lines per package, and
+// modules.
 //
-// Own lines are the lines of .go files that hold more than blanks and comments, for GOOS=linux. Lines of embedded files and of
-// generated files are reported in columns of their own: tables, not code to be read. Lines of modules are not counted; the
-// modules are listed with their versions.
+// Own lines are the lines of .go files that hold more than blanks and comments, for GOOS=linux.
+// Lines of embedded files and of generated files are reported in columns of their own: tables, not
+// code to be read. Lines of modules are not counted; the modules are listed with their versions.
 package main
 
 import (
@@ -131,8 +132,8 @@ func countPackage(dir string, files, embedded []string) (lines, error) {
 	return total, nil
 }
 
-// countFile counts the lines of a .go file that hold a token or a part of one, but comments. It reports whether the file says
-// that it is generated.
+// countFile counts the lines of a .go file that hold a token or a part of one, but comments. It
+// reports whether the file says that it is generated.
 func countFile(name string, src []byte) (n int, generated bool, err error) {
 	parsed, err := parser.ParseFile(token.NewFileSet(), name, src, parser.ParseComments|parser.PackageClauseOnly)
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"testing"
 )
 
-// TestBudgets holds the size of the trusted code. A budget goes down with the code, to the next hundred. The final ones are 9,000
-// for the core, which every program links, and 14,000 for anchorhold-enclave: the core and FHIR rules.
+// TestBudgets holds the size of the trusted code. A budget goes down with the code, to the next
+// hundred. The final ones are 9,000 for the core, which every program links, and 14,000 for
+// anchorhold-enclave: the core and FHIR rules.
 func TestBudgets(t *testing.T) {
 	const core = 9500
 	all := map[string]int{

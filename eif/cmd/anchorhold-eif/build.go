@@ -106,7 +106,8 @@ func (a *app) buildImage(f buildFlags) error {
 	return a.printMeasurements(f.out, i, false)
 }
 
-// checkArchitectures wants everything to be for the program's architecture, and says what it could not compare.
+// checkArchitectures wants everything to be for the program's architecture, and says what it could
+// not compare.
 func (a *app) checkArchitectures(arm64 bool, kernel []byte, others map[string][]byte) error {
 	program := image.X86
 	if arm64 {
@@ -119,7 +120,8 @@ func (a *app) checkArchitectures(arm64 bool, kernel []byte, others map[string][]
 	return err
 }
 
-// checkProgram wants a static executable, since there is nothing in the image to link it with. It reports whether that is for arm64.
+// checkProgram wants a static executable, since there is nothing in the image to link it with. It
+// reports whether that is for arm64.
 func checkProgram(path string, b []byte) (arm64 bool, err error) {
 	f, err := elf.NewFile(bytes.NewReader(b))
 	if err != nil {
@@ -141,7 +143,8 @@ func checkProgram(path string, b []byte) (arm64 bool, err error) {
 	return false, fmt.Errorf("%s: expected x86_64 or aarch64, it is %v", path, f.Machine)
 }
 
-// readPolicy returns a compiled policy; a .yaml source it compiles, with its rules, as `anchorhold policy compile` does.
+// readPolicy returns a compiled policy; a .yaml source it compiles, with its rules, as `anchorhold
+// policy compile` does.
 func readPolicy(path string) ([]byte, error) {
 	b, err := readFile(path, maxSmall)
 	if err != nil {

@@ -66,8 +66,9 @@ type description struct {
 	ImageVersion       string         `json:",omitempty"`
 	Metadata           map[string]any `json:",omitempty"`
 
-	Faults           []string `json:",omitempty"` // of parts that are not measured
-	Ignored          string   `json:",omitempty"` // what AWS's library does not read of the signature section
+	Faults []string `json:",omitempty"` // of parts that are not measured
+	// what AWS's library does not read of the signature section
+	Ignored          string `json:",omitempty"`
 	MinimumMemoryMiB uint64
 	MinimumCPUs      int
 	Architecture     string
@@ -94,7 +95,8 @@ type file struct {
 func (a *app) description(i *image.Image) *description {
 	m, _ := measured(i) // describeSignature finds the fault again
 	d := &description{
-		EifVersion: 4, Measurements: m, IsSigned: i.Signed(), CheckCRC: true, // an image with another checksum was not parsed
+		// an image with another checksum was not parsed
+		EifVersion: 4, Measurements: m, IsSigned: i.Signed(), CheckCRC: true,
 		MinimumMemoryMiB: i.MinimumMemoryMiB(), MinimumCPUs: i.MinimumCPUs(), Architecture: string(image.X86), CommandLine: i.CommandLine(),
 		Layout: layoutName(i),
 	}

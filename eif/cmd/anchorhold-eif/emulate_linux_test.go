@@ -26,7 +26,8 @@ func init() {
 	scriptCommands["talk"] = talk
 }
 
-// patience is for whatever another process does. A slow machine takes long; a fault takes no longer than this.
+// patience is for whatever another process does. A slow machine takes long; a fault takes no longer
+// than this.
 const patience = time.Minute
 
 // writeCA writes the key that signs documents, as anchorhold-dev ca does: testca DIR
@@ -83,7 +84,8 @@ func gone(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Fatalf("process %d lives on", pid)
 }
 
-// talk says something at a unix socket and wants the same back: talk SOCKET TEXT. It tries again where the guest was too slow for the device.
+// talk says something at a unix socket and wants the same back: talk SOCKET TEXT. It tries again
+// where the guest was too slow for the device.
 func talk(ts *testscript.TestScript, _ bool, args []string) {
 	var got string
 	var err error

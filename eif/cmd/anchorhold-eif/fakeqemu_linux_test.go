@@ -16,9 +16,11 @@ import (
 
 func init() { commands["qemu-system-x86_64"] = fakeQEMU }
 
-// fakeQEMU is QEMU as far as the emulator sees it, with a guest that does what the image's kernel says: a line is one of
+// fakeQEMU is QEMU as far as the emulator sees it, with a guest that does what the image's kernel
+// says: a line is one of
 //
-//	print TEXT | heartbeat | unanswered | event NAME | gasp NAME | flood NAME | serve | hang | exit CODE
+//	print TEXT | heartbeat | unanswered | event NAME | gasp NAME |
+//	flood NAME | serve | hang | exit CODE
 func fakeQEMU() {
 	if len(os.Args) == 3 && os.Args[2] == "help" {
 		fmt.Println("nitro-enclave        AWS Nitro Enclave")
@@ -98,7 +100,8 @@ func (g *fakeGuest) do(word, rest string) {
 		}
 	case "event", "gasp":
 		port := g.event(rest)
-		// The program waits until it has been heard, or one event could overtake another; a kernel's last gasp does not.
+		// The program waits until it has been heard, or one event could overtake another; a
+		// kernel's last gasp does not.
 		for word == "event" {
 			if p := g.socket.Receive(); p.Op == guesttest.Shutdown && p.DstPort == port {
 				break
@@ -151,8 +154,8 @@ func (g *fakeGuest) event(name string) (port uint32) {
 	return port
 }
 
-// serve takes one connection to the job port and sends back what comes first. One that the device has given up, because this machine is
-// slow, is not the one.
+// serve takes one connection to the job port and sends back what comes first. One that the device
+// has given up, because this machine is slow, is not the one.
 func (g *fakeGuest) serve() {
 	var host uint32 // the port at the other end
 	for {

@@ -64,8 +64,8 @@ func readImage(path string) (*image.Image, error) {
 	return i, nil
 }
 
-// writeImage writes an image beside its destination first, so that a full disk leaves no half image under its name. It overwrites
-// nothing: images are compared by what they were.
+// writeImage writes an image beside its destination first, so that a full disk leaves no half image
+// under its name. It overwrites nothing: images are compared by what they were.
 func writeImage(path string, i *image.Image) error {
 	b, err := i.Encode()
 	if err != nil {
@@ -92,7 +92,8 @@ func writeImage(path string, i *image.Image) error {
 	return os.Link(f.Name(), path) // unlike rename, it does not replace
 }
 
-// readCertificate returns the PEM as it stands, which is what goes into an image, and the first certificate in it.
+// readCertificate returns the PEM as it stands, which is what goes into an image, and the first
+// certificate in it.
 func readCertificate(path string) ([]byte, *x509.Certificate, error) {
 	b, err := readFile(path, maxSmall)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Command anchorhold-eif builds, measures, compares and signs enclave images (EIF), and writes pins for them. It reads strangers'
-// images: what it prints about one is what the bytes say, measured by itself. Its emulate command boots them in QEMU and is INSECURE.
+// Command anchorhold-eif builds, measures, compares and signs enclave images (EIF), and writes pins
+// for them. It reads strangers' images: what it prints about one is what the bytes say, measured by
+// itself. Its emulate command boots them in QEMU and is INSECURE.
 package main
 
 import (

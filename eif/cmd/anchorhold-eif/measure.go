@@ -162,7 +162,8 @@ func measurements(m measure.Image, pcr8 *measure.PCR) registers {
 	return r
 }
 
-// measured returns the registers of an image. PCR8 is missing without a readable certificate; the error says why.
+// measured returns the registers of an image. PCR8 is missing without a readable certificate; the
+// error says why.
 func measured(i *image.Image) (registers, error) {
 	if !i.Signed() {
 		return measurements(i.Measure(), nil), nil

@@ -88,8 +88,9 @@ func (a *app) printPins(path string, i *image.Image, layout appraise.Layout, exp
 	return nil
 }
 
-// checkLayout wants everything that verifiers take for granted in layout anchorhold. Bytes shifted from one part to the next keep
-// the PCRs of the image they were taken from; the program in them would refuse to serve, and this command refuses to pin.
+// checkLayout wants everything that verifiers take for granted in layout anchorhold. Bytes shifted
+// from one part to the next keep the PCRs of the image they were taken from; the program in them
+// would refuse to serve, and this command refuses to pin.
 func checkLayout(i *image.Image) error {
 	_, _, compiled, err := i.Layout()
 	if err != nil {

@@ -17,7 +17,8 @@ import (
 	"anchorhold/protocol/policy"
 )
 
-// programFolder is the import path of the enclave programs, which the linker writes into each of them.
+// programFolder is the import path of the enclave programs, which the linker writes into each of
+// them.
 const programFolder = "anchorhold/enclave/cmd"
 
 // programs are the enclave programs and the engines that each links, sorted.
@@ -55,10 +56,12 @@ func (a *app) program() *cobra.Command {
 	return cmd
 }
 
-// readProgram reads the program at that path, or in that folder, for a compiled policy. A program of ours must have the engines
-// that the policy needs and no others. What is not known to be ours cannot be compared, which is said on standard error.
+// readProgram reads the program at that path, or in that folder, for a compiled policy. A program
+// of ours must have the engines that the policy needs and no others. What is not known to be ours
+// cannot be compared, which is said on standard error.
 //
-// This protects the operator from an image that does not start or links too much. It is no proof: a program can claim any path.
+// This protects the operator from an image that does not start or links too much. It is no proof: a
+// program can claim any path.
 func (a *app) readProgram(file string, compiled []byte) (b []byte, arm64 bool, err error) {
 	kinds, err := policyKinds(compiled)
 	if err != nil {
@@ -114,7 +117,8 @@ func programOf(kinds []engine.Kind) string {
 			return name
 		}
 	}
-	panic(fmt.Sprintf("no program with %v", kinds)) // unreachable: a policy has a pipeline, and each set of kinds a program
+	// unreachable: a policy has a pipeline, and each set of kinds a program
+	panic(fmt.Sprintf("no program with %v", kinds))
 }
 
 func list(kinds []engine.Kind) string {

@@ -19,7 +19,8 @@ var enginePackages = map[engine.Kind]string{
 	engine.Microsoft: "anchorhold/enclave/deid/anonymizer",
 }
 
-// TestProgramsLinkTheirEnginesOnly compares the table with what is linked, and with the folder of programs.
+// TestProgramsLinkTheirEnginesOnly compares the table with what is linked, and with the folder of
+// programs.
 func TestProgramsLinkTheirEnginesOnly(t *testing.T) {
 	for name, kinds := range programs {
 		cmd := exec.Command("go", "list", "-deps", programFolder+"/"+name)
@@ -73,8 +74,9 @@ func write(t *testing.T, file, content string) {
 
 // TestBuildTakesTheProgramOfThePolicy builds the programs and images with them.
 //
-// Attack: an operator's script names one program for all policies. An image without the engine that a policy needs would be
-// rolled out and never serve; one with further engines has more trusted code than its reviewer read.
+// Attack: an operator's script names one program for all policies. An image without the engine that
+// a policy needs would be rolled out and never serve; one with further engines has more trusted
+// code than its reviewer read.
 func TestBuildTakesTheProgramOfThePolicy(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds three programs")

@@ -23,8 +23,8 @@ const (
 
 func lockPath(sockets string) string { return sockets + ".lock" }
 
-// lockSockets makes this process the only one with these sockets; the file names it to whoever wants to end it. The lock ends with the process,
-// the file with unlock.
+// lockSockets makes this process the only one with these sockets; the file names it to whoever
+// wants to end it. The lock ends with the process, the file with unlock.
 func lockSockets(sockets string) (unlock func(), err error) {
 	path := lockPath(sockets)
 	for {
@@ -35,7 +35,8 @@ func lockSockets(sockets string) (unlock func(), err error) {
 		if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", path, errInUse), f.Close())
 		}
-		if !isAt(path, f) { // whoever had it has removed it since: a lock on no file excludes nobody
+		// whoever had it has removed it since: a lock on no file excludes nobody
+		if !isAt(path, f) {
 			f.Close()
 			continue
 		}
@@ -93,8 +94,8 @@ func endHolder(sockets string) error {
 	}
 }
 
-// replace ends the enclave that has the sockets and starts this one in the background. It returns when that serves, or has failed to. What
-// the background process says goes to SOCKETS.log.
+// replace ends the enclave that has the sockets and starts this one in the background. It returns
+// when that serves, or has failed to. What the background process says goes to SOCKETS.log.
 func (a *app) replace(ctx context.Context, path string, f enclaveFlags) error {
 	if err := endHolder(f.sockets); err != nil {
 		return err
@@ -111,7 +112,8 @@ func (a *app) replace(ctx context.Context, path string, f enclaveFlags) error {
 	defer logFile.Close()
 	cmd := exec.Command(self, f.arguments(path)...)
 	cmd.Stderr = logFile
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // it outlives the group of whoever asked for it
+	// it outlives the group of whoever asked for it
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return err

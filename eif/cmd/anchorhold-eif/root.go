@@ -37,8 +37,8 @@ const (
 // errDifferent says that diff has found something; it has printed it.
 var errDifferent = errors.New("the images differ")
 
-// errFaulty says that an image was measured and something that is not measured is faulty: a section that hides what is wrong with
-// it must not hide the registers too.
+// errFaulty says that an image was measured and something that is not measured is faulty: a section
+// that hides what is wrong with it must not hide the registers too.
 var errFaulty = errors.New("PCR0, PCR1 and PCR2 are those of the image")
 
 // app is what commands share.

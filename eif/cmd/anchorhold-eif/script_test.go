@@ -23,7 +23,8 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// commands are the programs of the scripts: the real binary is this one, started again under its name.
+// commands are the programs of the scripts: the real binary is this one, started again under its
+// name.
 var commands = map[string]func(){"anchorhold-eif": main}
 
 func TestMain(m *testing.M) { testscript.Main(m, commands) }
@@ -129,7 +130,8 @@ func flipByte(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), b, 0o644))
 }
 
-// shiftBoundary writes an image with equal PCRs whose command line lost its first byte to the kernel: shift IN OUT
+// shiftBoundary writes an image with equal PCRs whose command line lost its first byte to the
+// kernel: shift IN OUT
 func shiftBoundary(ts *testscript.TestScript, _ bool, args []string) {
 	b, err := os.ReadFile(ts.MkAbs(args[0]))
 	ts.Check(err)

@@ -49,7 +49,8 @@ func parsePins(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 }
 
-// writeSection copies a signed image of five other sections with another signature or metadata section: section IN KIND OUT
+// writeSection copies a signed image of five other sections with another signature or metadata
+// section: section IN KIND OUT
 func writeSection(ts *testscript.TestScript, _ bool, args []string) {
 	i, err := image.Parse([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
@@ -83,14 +84,16 @@ func writeSection(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	b, err := i.Encode()
 	ts.Check(err)
-	if args[1] == "resigned" { // the size in the table stays that of the signature before, as AWS's library leaves it
+	// the size in the table stays that of the signature before, as AWS's library leaves it
+	if args[1] == "resigned" {
 		copy(b[284+8*last:], ts.ReadFile(args[0])[284+8*last:][:8])
 		binary.BigEndian.PutUint32(b[544:], crc32.Update(crc32.ChecksumIEEE(b[:544]), crc32.IEEETable, b[548:]))
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[2]), b, 0o644))
 }
 
-// coseSection signs an image as AWS's library does, with a CBOR library, on any curve. text replaces the certificate.
+// coseSection signs an image as AWS's library does, with a CBOR library, on any curve. text
+// replaces the certificate.
 func coseSection(ts *testscript.TestScript, i *image.Image, curve elliptic.Curve, valid time.Duration, text []byte) []byte {
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
 	ts.Check(err)

@@ -1,8 +1,9 @@
 //go:build linux
 
-// Command awsinit stands in for the init of AWS's boot ramdisk in tests of emulated machines: as PID 1 it mounts, answers the
-// hypervisor and starts the program of /rootfs, as init.c of aws-nitro-enclaves-sdk-bootstrap does. It loads no driver, since our
-// kernel has the NSM's built in, and it leaves out what that kernel cannot do (cgroups, devpts).
+// Command awsinit stands in for the init of AWS's boot ramdisk in tests of emulated machines: as
+// PID 1 it mounts, answers the hypervisor and starts the program of /rootfs, as init.c of
+// aws-nitro-enclaves-sdk-bootstrap does. It loads no driver, since our kernel has the NSM's built
+// in, and it leaves out what that kernel cannot do (cgroups, devpts).
 package main
 
 import (

@@ -1,12 +1,14 @@
 //go:build linux
 
-// Package guesttest is a guest and its virtual machine monitor in Go, for tests of vhost-user devices: New hands a device memory, rings and
-// eventfds as QEMU does, and the rings are driven as a virtio driver of Linux drives them, or as no driver should.
+// Package guesttest is a guest and its virtual machine monitor in Go, for tests of vhost-user
+// devices: New hands a device memory, rings and eventfds as QEMU does, and the rings are driven as
+// a virtio driver of Linux drives them, or as no driver should.
 package guesttest
 
 import "encoding/binary"
 
-// Layout of the guest's memory: one region, with a ring each MaxRing bytes and buffers behind the rings.
+// Layout of the guest's memory: one region, with a ring each MaxRing bytes and buffers behind the
+// rings.
 const (
 	Memory = 4 << 20        // bytes
 	Base   = 0x100000       // the guest's address of the first byte

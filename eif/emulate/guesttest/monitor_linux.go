@@ -17,7 +17,8 @@ import (
 	"anchorhold/eif/emulate/vsockdev"
 )
 
-// TB is what a guest needs of testing.TB. A program that plays the monitor has none and brings its own.
+// TB is what a guest needs of testing.TB. A program that plays the monitor has none and brings its
+// own.
 type TB interface {
 	Helper()
 	Cleanup(f func())
@@ -72,7 +73,8 @@ func Connect(tb TB, d vhost.Device) *Guest {
 	return g
 }
 
-// Attach is the monitor of a guest whose device is served at the other end of conn. Nothing is set up but the memory.
+// Attach is the monitor of a guest whose device is served at the other end of conn. Nothing is set
+// up but the memory.
 func Attach(tb TB, conn *net.UnixConn, queues int) *Guest {
 	tb.Helper()
 	g := &Guest{tb: tb, conn: conn}
@@ -251,7 +253,8 @@ func (r *Ring) Next() (head, written uint32) {
 	}
 }
 
-// WaitInterrupt returns when the device has interrupted, or after a moment: an interrupt may have been taken for an earlier entry.
+// WaitInterrupt returns when the device has interrupted, or after a moment: an interrupt may have
+// been taken for an earlier entry.
 func (r *Ring) WaitInterrupt() {
 	f := r.guest.call[r.index]
 	_ = f.SetReadDeadline(time.Now().Add(100 * time.Millisecond))

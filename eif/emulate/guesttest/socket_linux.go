@@ -13,7 +13,8 @@ const (
 	CreditRequest
 )
 
-// Packet is one packet of a virtio socket as the guest sees it, by the specification and not by the device's code.
+// Packet is one packet of a virtio socket as the guest sees it, by the specification and not by the
+// device's code.
 type Packet struct {
 	Src, Dst          uint64
 	SrcPort, DstPort  uint32
@@ -83,7 +84,8 @@ func (s *Socket) Put(b []byte) {
 	r.Kick()
 }
 
-// Send sends a packet and returns when the device has taken it. What is zero of kind, length and context ids is filled in.
+// Send sends a packet and returns when the device has taken it. What is zero of kind, length and
+// context ids is filled in.
 func (s *Socket) Send(p Packet) {
 	s.tb.Helper()
 	if p.Src == 0 {

@@ -1,5 +1,6 @@
-// Package nsmdev is a Nitro Secure Module as a virtio device (type 33), for emulated enclaves: the guest's own /dev/nsm driver talks to a
-// software NSM. The main call is [New]; vhost.Serve serves it. Source: virtio specification, "Nitro Secure Module", and Linux drivers/misc/nsm.c.
+// Package nsmdev is a Nitro Secure Module as a virtio device (type 33), for emulated enclaves: the
+// guest's own /dev/nsm driver talks to a software NSM. The main call is [New]; vhost.Serve serves
+// it. Source: virtio specification, "Nitro Secure Module", and Linux drivers/misc/nsm.c.
 //
 // INSECURE by construction: its documents are signed under a test root.
 package nsmdev
@@ -14,7 +15,8 @@ import (
 // DeviceType is the virtio device id.
 const DeviceType = 33
 
-// batch bounds what one call of Process answers, so that a guest that never stops asking does not keep the monitor out.
+// batch bounds what one call of Process answers, so that a guest that never stops asking does not
+// keep the monitor out.
 const batch = 32
 
 // Module answers one raw request, as softnsm.NSM does.
@@ -57,11 +59,13 @@ func (d *Device) Process(queues []*vhost.Queue) error {
 		if len(answer) > response.Writable() {
 			answer = []byte(bufferTooSmall)
 		}
-		response.Write(answer) // a buffer that does not hold even that gets the beginning, as from the driver's ioctl
+		// a buffer that does not hold even that gets the beginning, as from the driver's ioctl
+		response.Write(answer)
 		if request == response {
 			queues[0].Push(request)
 		} else {
-			queues[0].Push(request, response) // at once: the driver looks for both when it is interrupted
+			// at once: the driver looks for both when it is interrupted
+			queues[0].Push(request, response)
 		}
 	}
 	select {
@@ -71,8 +75,8 @@ func (d *Device) Process(queues []*vhost.Queue) error {
 	return nil
 }
 
-// take returns the chains of request and response, nil when they are not both there. Linux offers two, one to read and one to
-// write; one that is both will do as well.
+// take returns the chains of request and response, nil when they are not both there. Linux offers
+// two, one to read and one to write; one that is both will do as well.
 func take(q *vhost.Queue) (request, response *vhost.Chain, err error) {
 	request, err = q.Pop()
 	if request == nil || err != nil {
@@ -95,5 +99,6 @@ func take(q *vhost.Queue) (request, response *vhost.Chain, err error) {
 	return request, response, nil
 }
 
-// bufferTooSmall is the module's answer to a response buffer that is too short: {"Error": "BufferTooSmall"} in CBOR.
+// bufferTooSmall is the module's answer to a response buffer that is too short: {"Error":
+// "BufferTooSmall"} in CBOR.
 const bufferTooSmall = "\xa1\x65Error\x6eBufferTooSmall"

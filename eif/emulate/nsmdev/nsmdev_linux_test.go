@@ -29,7 +29,8 @@ func guest(t testing.TB) (*guesttest.Guest, *testca.CA) {
 	return guesttest.New(t, nsmdev.New(softnsm.New(softnsm.Config{CA: ca, Image: measured, Now: time.Now}))), ca
 }
 
-// ask sends a request as Linux's driver does: one chain to read, one to write, and both are back at the first interrupt.
+// ask sends a request as Linux's driver does: one chain to read, one to write, and both are back at
+// the first interrupt.
 func ask(g *guesttest.Guest, in []byte, room int) []byte {
 	r, at := g.Ring(0), g.Buffers()
 	copy(g.At(at, len(in)), in)
@@ -112,7 +113,8 @@ func TestSizes(t *testing.T) {
 	}
 }
 
-// A driver that kicks between request and room for the answer is waited for; two requests in a row are a fault.
+// A driver that kicks between request and room for the answer is waited for; two requests in a row
+// are a fault.
 func TestHalfARequest(t *testing.T) {
 	g, _ := guest(t)
 	r, at := g.Ring(0), g.Buffers()
@@ -136,7 +138,8 @@ func TestHalfARequest(t *testing.T) {
 	}
 }
 
-// What no driver asks: each gets an error in place of an answer, or an answer, and the next one is served.
+// What no driver asks: each gets an error in place of an answer, or an answer, and the next one is
+// served.
 func TestHostileRequests(t *testing.T) {
 	g, _ := guest(t)
 	r, at := g.Ring(0), g.Buffers()

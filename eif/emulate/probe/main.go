@@ -1,7 +1,8 @@
 //go:build linux
 
-// Command probe is a guest for tests of emulated machines: as PID 1 of an image it says which registers its NSM shows, and does on its vsock
-// connections what this machine asks it to. It belongs in no image that anyone uses.
+// Command probe is a guest for tests of emulated machines: as PID 1 of an image it says which
+// registers its NSM shows, and does on its vsock connections what this machine asks it to. It
+// belongs in no image that anyone uses.
 package main
 
 import (
@@ -124,7 +125,8 @@ func readLine(r io.Reader) (string, error) {
 	return "", fmt.Errorf("command of over %d bytes", maxCommand)
 }
 
-// source sends n bytes, ends its direction, and repeats what it is then told, to show that the other direction lives.
+// source sends n bytes, ends its direction, and repeats what it is then told, to show that the
+// other direction lives.
 func source(c *vsock.Conn, n uint64) error {
 	table := crc64.MakeTable(crc64.ECMA)
 	b := make([]byte, chunk)

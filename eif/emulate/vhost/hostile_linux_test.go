@@ -25,7 +25,8 @@ func setUp(g *guesttest.Guest, descriptors, used, avail uint64) {
 	g.Ask(1, nil)
 }
 
-// Rings, whole or in part, outside memory, or where they would be read across words, are not served.
+// Rings, whole or in part, outside memory, or where they would be read across words, are not
+// served.
 func TestRingOutsideMemory(t *testing.T) {
 	const start, end = guesttest.User, guesttest.User + guesttest.Memory
 	good := [3]uint64{start, start + 0x4000, start + 0x1000}
@@ -97,8 +98,9 @@ func TestKickWithoutSetUp(t *testing.T) {
 	}
 }
 
-// The monitor changes the memory under a ring that runs: moved, cut so that a buffer or the ring itself lies outside, and back. What lies
-// outside is not touched, which would be a fatal signal: it is no longer mapped.
+// The monitor changes the memory under a ring that runs: moved, cut so that a buffer or the ring
+// itself lies outside, and back. What lies outside is not touched, which would be a fatal signal:
+// it is no longer mapped.
 func TestMemoryChangesUnderWay(t *testing.T) {
 	whole := guesttest.Region{Guest: guesttest.Base, Size: guesttest.Memory, User: guesttest.User}
 	const cut = 0x10000 // behind the rings, before the buffers
@@ -157,8 +159,9 @@ func TestMemoryChangesUnderWay(t *testing.T) {
 	}
 }
 
-// A second processor of the guest rewrites a descriptor while the device follows it, between memory and what is none. Each chain is served or
-// refused; never is the address that was checked another than the one that is used.
+// A second processor of the guest rewrites a descriptor while the device follows it, between memory
+// and what is none. Each chain is served or refused; never is the address that was checked another
+// than the one that is used.
 func TestDescriptorsChangeUnderWay(t *testing.T) {
 	g := guesttest.New(t, echo{})
 	r := g.Ring(0)
@@ -208,7 +211,8 @@ func TestDescriptorsChangeUnderWay(t *testing.T) {
 	t.Logf("%d served, %d refused", served, refused)
 }
 
-// FuzzRing writes arbitrary bytes over the descriptor table and the rings while the device is served.
+// FuzzRing writes arbitrary bytes over the descriptor table and the rings while the device is
+// served.
 func FuzzRing(f *testing.F) {
 	f.Add([]byte{}, uint16(1))
 	f.Add(bytes.Repeat([]byte{0, 0, 0x10, 0, 0, 0, 0, 0, 8, 0, 0, 0, 1, 0, 1, 0}, 64), uint16(64))

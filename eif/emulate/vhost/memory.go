@@ -38,7 +38,8 @@ func (m memory) check() error {
 	return nil
 }
 
-// slice returns the bytes at a physical address of the guest, all of them or an error. A buffer must lie in one region.
+// slice returns the bytes at a physical address of the guest, all of them or an error. A buffer
+// must lie in one region.
 func (m memory) slice(address uint64, n uint64) ([]byte, error) {
 	for i := range m {
 		r := &m[i]

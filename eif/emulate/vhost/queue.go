@@ -35,7 +35,8 @@ type Queue struct {
 	addressesAreKnown bool
 }
 
-// Chain is one request of the driver: buffers to read, then buffers to write. It is the guest's memory and valid during Process only.
+// Chain is one request of the driver: buffers to read, then buffers to write. It is the guest's
+// memory and valid during Process only.
 type Chain struct {
 	head     uint16
 	readable [][]byte
@@ -53,7 +54,8 @@ func (q *Queue) resolve() error {
 		return nil
 	}
 	if q.descAddr%16 != 0 || q.availAddr%4 != 0 || q.usedAddr%4 != 0 {
-		return fmt.Errorf("%w: ring is not aligned", ErrGuest) // Linux aligns the available ring to 4 too; atomic loads want it
+		// Linux aligns the available ring to 4 too; atomic loads want it
+		return fmt.Errorf("%w: ring is not aligned", ErrGuest)
 	}
 	descriptors, err := q.memory.userSlice(q.descAddr, descriptorSize*uint64(q.size))
 	if err != nil {
@@ -72,8 +74,8 @@ func (q *Queue) resolve() error {
 	return nil
 }
 
-// loadWord and storeWord access flags and index of a ring, which the guest's processors change at the same time. The virtio format is
-// little endian, and so is every host that this runs on.
+// loadWord and storeWord access flags and index of a ring, which the guest's processors change at
+// the same time. The virtio format is little endian, and so is every host that this runs on.
 func loadWord(b []byte) uint32     { return atomic.LoadUint32((*uint32)(unsafe.Pointer(&b[:4][0]))) }
 func storeWord(b []byte, v uint32) { atomic.StoreUint32((*uint32)(unsafe.Pointer(&b[:4][0])), v) }
 
@@ -82,7 +84,8 @@ func (q *Queue) Waiting() bool {
 	return q.running() && uint16(loadWord(q.avail)>>16) != q.next
 }
 
-// Pop returns the driver's next chain, or nil when there is none. The caller pushes it or puts it back before Process returns.
+// Pop returns the driver's next chain, or nil when there is none. The caller pushes it or puts it
+// back before Process returns.
 func (q *Queue) Pop() (*Chain, error) {
 	if !q.running() {
 		return nil, nil
@@ -103,7 +106,8 @@ func (q *Queue) Pop() (*Chain, error) {
 	return c, nil
 }
 
-// walk follows the descriptors from head. Each is copied before it is looked at, or the guest could change it in between.
+// walk follows the descriptors from head. Each is copied before it is looked at, or the guest could
+// change it in between.
 func (q *Queue) walk(head uint16) (*Chain, error) {
 	c := &Chain{head: head}
 	total := uint64(0)
@@ -146,7 +150,8 @@ func (q *Queue) walk(head uint16) (*Chain, error) {
 // PutBack undoes the latest Pop: the driver has not offered all that the device needs yet.
 func (q *Queue) PutBack() { q.next-- }
 
-// Push gives chains back to the driver with what was written to them, all at once, and interrupts the guest unless it asked not to be.
+// Push gives chains back to the driver with what was written to them, all at once, and interrupts
+// the guest unless it asked not to be.
 func (q *Queue) Push(chains ...*Chain) {
 	for _, c := range chains {
 		entry := q.used[4+usedEntrySize*int(q.filled%q.size):]
@@ -154,7 +159,8 @@ func (q *Queue) Push(chains ...*Chain) {
 		binary.LittleEndian.PutUint32(entry[4:], uint32(c.written))
 		q.filled++
 	}
-	// The store is a full barrier: the entries are there before the index says so, and the flag below is read after.
+	// The store is a full barrier: the entries are there before the index says so, and the flag
+	// below is read after.
 	storeWord(q.used, uint32(q.filled)<<16)
 	if q.interrupt != nil && loadWord(q.avail)&availNoInterrupt == 0 {
 		q.interrupt()

@@ -44,7 +44,8 @@ func (s *server) processLocked() {
 	}
 }
 
-// handle carries out a request and returns the payload of its answer; answered is false for requests without one.
+// handle carries out a request and returns the payload of its answer; answered is false for
+// requests without one.
 func (s *server) handle(m *message) (answer []byte, answered bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +144,8 @@ func (s *server) setFeatures(m *message) error {
 	return nil
 }
 
-// resolve finds a queue's ring again. A ring that lies outside the memory is the guest's doing: the queue stays down.
+// resolve finds a queue's ring again. A ring that lies outside the memory is the guest's doing: the
+// queue stays down.
 func (s *server) resolve(q *Queue) error {
 	q.memory = s.memory
 	if err := q.resolve(); err != nil {

@@ -13,8 +13,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Serve answers a monitor on conn until it hangs up (nil), ctx ends (nil) or it breaks the protocol. It closes conn. What guests do wrong
-// is told to log, once for each ring that stops.
+// Serve answers a monitor on conn until it hangs up (nil), ctx ends (nil) or it breaks the
+// protocol. It closes conn. What guests do wrong is told to log, once for each ring that stops.
 func Serve(ctx context.Context, conn *net.UnixConn, d Device, log func(error)) error {
 	s := newServer(d, log)
 	ctx, cancel := context.WithCancel(ctx)
@@ -154,7 +154,8 @@ func (s *server) setMemory(m *message) error {
 	return nil
 }
 
-// mmap maps a region of the file, which must be that long: a page behind its end would be a fatal signal when touched.
+// mmap maps a region of the file, which must be that long: a page behind its end would be a fatal
+// signal when touched.
 func (r *region) mmap(fd int) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {

@@ -104,7 +104,8 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// Each is what a hostile guest could write into its ring. The device stops, says so, touches nothing else, and serves again after a reset.
+// Each is what a hostile guest could write into its ring. The device stops, says so, touches
+// nothing else, and serves again after a reset.
 func TestHostileRings(t *testing.T) {
 	type D = guesttest.Descriptor
 	end := guesttest.Address(guesttest.Memory)
@@ -137,7 +138,8 @@ func TestHostileRings(t *testing.T) {
 			r.Describe(0, D{Address: good, Length: 16, Flags: guesttest.Indirect})
 			r.Offer(0)
 		},
-		// A table that names itself, and one with as many entries as its length can say: neither is read at all.
+		// A table that names itself, and one with as many entries as its length can say: neither is
+		// read at all.
 		"indirect table of itself": func(r *guesttest.Ring) {
 			r.Describe(0, D{Address: guesttest.Address(0), Length: 16, Flags: guesttest.Indirect | guesttest.Next})
 			r.Offer(0)
@@ -189,7 +191,8 @@ func TestHostileRings(t *testing.T) {
 	}
 }
 
-// What a monitor must not say; the connection ends, without a panic and without a descriptor left open.
+// What a monitor must not say; the connection ends, without a panic and without a descriptor left
+// open.
 func TestMalformedMessages(t *testing.T) {
 	u := func(v ...uint64) (b []byte) {
 		for _, x := range v {

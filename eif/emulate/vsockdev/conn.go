@@ -25,7 +25,8 @@ const (
 	removed
 )
 
-// conn is one connection. All fields are guarded by the device's lock, but for what its goroutines read from the socket.
+// conn is one connection. All fields are guarded by the device's lock, but for what its goroutines
+// read from the socket.
 type conn struct {
 	key   key
 	phase phase
@@ -35,7 +36,9 @@ type conn struct {
 	cancel context.CancelFunc
 
 	// From the guest to this machine.
-	in          []byte     // received, not yet written to the socket; one buffer, or packets of one byte would cost more than their bytes
+	// received, not yet written to the socket; one buffer, or packets of one byte would cost more
+	// than their bytes
+	in          []byte
 	held        uint32     // bytes received and not written yet
 	forwarded   uint32     // bytes written, ever
 	told        uint32     // forwarded as the guest knows it
@@ -51,8 +54,9 @@ type conn struct {
 	sent      uint32 // bytes given, ever
 	peerSpace uint32 // the guest's buf_alloc
 	peerTaken uint32 // the guest's fwd_cnt
-	hostEnded bool   // this machine sends no more, and the guest has been told; or the guest receives no more
-	guestDeaf bool   // the guest receives no more
+	// this machine sends no more, and the guest has been told; or the guest receives no more
+	hostEnded bool
+	guestDeaf bool // the guest receives no more
 	drained   *sync.Cond
 }
 
@@ -80,7 +84,8 @@ func (c *conn) stamp(h *header) {
 	}
 }
 
-// learn takes the guest's word on its buffer, and reports whether it can be true: nobody has taken what was not sent.
+// learn takes the guest's word on its buffer, and reports whether it can be true: nobody has taken
+// what was not sent.
 func (c *conn) learn(h *header) bool {
 	flying := c.sent - h.forwarded
 	if flying > 1<<31 {
@@ -163,8 +168,9 @@ func (d *Device) shut(c *conn, flags uint32) {
 	d.finish(c)
 }
 
-// finish removes a connection that has ended both ways. The guest waits for a reset when it has closed its socket; if it has not yet, the
-// packet by which it does is of no connection and is answered likewise.
+// finish removes a connection that has ended both ways. The guest waits for a reset when it has
+// closed its socket; if it has not yet, the packet by which it does is of no connection and is
+// answered likewise.
 func (d *Device) finish(c *conn) {
 	if c.phase != open || !c.hostEnded || !c.flushed {
 		return

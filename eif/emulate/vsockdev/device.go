@@ -1,12 +1,15 @@
-// Package vsockdev is a virtio socket device for one emulated enclave: it joins the guest's AF_VSOCK connections to connections of this
-// machine, as the Nitro hypervisor joins them to the parent instance's. The main calls are [New] and [Device.Connect]; vhost.Serve serves it.
-// Source: virtio 1.2 section 5.10.
+// Package vsockdev is a virtio socket device for one emulated enclave: it joins the guest's
+// AF_VSOCK connections to connections of this machine, as the Nitro hypervisor joins them to the
+// parent instance's. The main calls are [New] and [Device.Connect]; vhost.Serve serves it. Source:
+// virtio 1.2 section 5.10.
 //
-// To the guest the host is CID 3, as on Nitro, and CID 2. There is no way to another guest. Either side may close one direction of a
-// connection and go on with the other; a port at which nobody listens answers with a reset at once.
+// To the guest the host is CID 3, as on Nitro, and CID 2. There is no way to another guest. Either
+// side may close one direction of a connection and go on with the other; a port at which nobody
+// listens answers with a reset at once.
 //
-// The guest is the adversary. What it can make the device hold is bounded: connections by number, what it sends by the credit that it was
-// given, answers by a queue behind which its packets wait. A guest that overdraws its credit or invents some loses the connection.
+// The guest is the adversary. What it can make the device hold is bounded: connections by number,
+// what it sends by the credit that it was given, answers by a queue behind which its packets wait.
+// A guest that overdraws its credit or invents some loses the connection.
 package vsockdev
 
 import (
@@ -28,11 +31,14 @@ const (
 
 const (
 	maxConnections = 2048
-	window         = 128 << 10 // bytes of one connection that the guest may send ahead; up to twice that is held while they are written
-	readSize       = 64 << 10  // bytes of one connection that wait for the guest
-	maxPayload     = 64 << 10  // VIRTIO_VSOCK_MAX_PKT_BUF_SIZE of Linux
-	maxControl     = 1024      // answers that wait for the guest; while there are more, it isn't read
-	batch          = 256       // packets in one call of Process
+	// bytes of one connection that the guest may send ahead; up to twice that is held while they
+	// are written
+	window     = 128 << 10
+	readSize   = 64 << 10 // bytes of one connection that wait for the guest
+	maxPayload = 64 << 10 // VIRTIO_VSOCK_MAX_PKT_BUF_SIZE of Linux
+	// answers that wait for the guest; while there are more, it isn't read
+	maxControl = 1024
+	batch      = 256 // packets in one call of Process
 
 	rxQueue = 0
 	txQueue = 1
@@ -48,7 +54,8 @@ type Conn interface {
 // Config describes a device.
 type Config struct {
 	CID uint64 // the guest's
-	// Dial opens this machine's end of a connection that the guest makes to a port. Its error becomes a reset.
+	// Dial opens this machine's end of a connection that the guest makes to a port. Its error
+	// becomes a reset.
 	Dial func(ctx context.Context, port uint32) (Conn, error)
 }
 
@@ -78,8 +85,9 @@ func New(c Config) *Device {
 	return d
 }
 
-// Close ends all connections and returns when nothing of the device runs any more. Nobody may serve it then. What the guest has sent is handed
-// over first, to whoever takes it within a moment: it may be the word with which the guest has ended.
+// Close ends all connections and returns when nothing of the device runs any more. Nobody may serve
+// it then. What the guest has sent is handed over first, to whoever takes it within a moment: it
+// may be the word with which the guest has ended.
 func (d *Device) Close() {
 	d.cancel()
 	d.mu.Lock()
@@ -218,7 +226,8 @@ func (d *Device) take(chain *vhost.Chain) {
 	}
 }
 
-// refuse answers a packet with a reset and ends its connection, if it has one. A reset is not answered.
+// refuse answers a packet with a reset and ends its connection, if it has one. A reset is not
+// answered.
 func (d *Device) refuse(h *header, c *conn) {
 	if c != nil {
 		d.remove(c)

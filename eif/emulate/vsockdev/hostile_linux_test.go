@@ -84,7 +84,8 @@ func TestNoCreditNoBytes(t *testing.T) {
 	}
 }
 
-// Each breaks the state machine or lies about lengths, and costs the guest its connection and nobody else anything.
+// Each breaks the state machine or lies about lengths, and costs the guest its connection and
+// nobody else anything.
 func TestPacketsOutOfOrder(t *testing.T) {
 	for name, p := range map[string]packet{
 		"second request":         {Op: request},
@@ -116,7 +117,8 @@ func TestPacketsOutOfOrder(t *testing.T) {
 		d.Send(packet{SrcPort: 5, DstPort: 9000, Op: op})
 		d.Want(reset, 5)
 	}
-	d.Send(packet{SrcPort: 5, DstPort: 9000, Op: reset}) // not answered: two devices would do nothing else for ever
+	// not answered: two devices would do nothing else for ever
+	d.Send(packet{SrcPort: 5, DstPort: 9000, Op: reset})
 	d.dial(6)
 }
 
@@ -198,8 +200,8 @@ func TestConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// Half-open connections: this machine's ends do not open, and the guest resets each and asks again. Neither the connections nor what works on
-// opening them may pile up.
+// Half-open connections: this machine's ends do not open, and the guest resets each and asks again.
+// Neither the connections nor what works on opening them may pile up.
 func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 	var dials, most atomic.Int32
 	device := vsockdev.New(vsockdev.Config{CID: guestCID, Dial: func(ctx context.Context, _ uint32) (vsockdev.Conn, error) {
@@ -237,7 +239,8 @@ func TestHalfOpenConnectionsAreBounded(t *testing.T) {
 	}
 }
 
-// A guest that takes no packets any more: this machine keeps connecting, and no packet is kept for each attempt.
+// A guest that takes no packets any more: this machine keeps connecting, and no packet is kept for
+// each attempt.
 func TestHungGuestHoldsNothing(t *testing.T) {
 	d := bareDriver(t)
 	refused := 0
@@ -257,7 +260,8 @@ func TestHungGuestHoldsNothing(t *testing.T) {
 	}
 }
 
-// A guest that ends its own direction again and again, or the other's, and one that answers a request twice.
+// A guest that ends its own direction again and again, or the other's, and one that answers a
+// request twice.
 func TestEndsOverAndOver(t *testing.T) {
 	d := newDriver(t)
 	c := d.dial(1000)
@@ -278,7 +282,8 @@ func TestEndsOverAndOver(t *testing.T) {
 		d.Want(reset, 1000)
 	}
 	ended(t, c)
-	// Data behind the end of the other direction still arrives: only what the guest receives has ended.
+	// Data behind the end of the other direction still arrives: only what the guest receives has
+	// ended.
 	c = d.dial(1001)
 	d.Send(packet{SrcPort: 1001, DstPort: 9000, Op: shutdown, Flags: 1})
 	d.Send(packet{SrcPort: 1001, DstPort: 9000, Op: data, Payload: []byte("more")})
@@ -316,7 +321,8 @@ func TestReceiveBufferIsTooShort(t *testing.T) {
 	}
 }
 
-// FuzzPackets sends sequences of packets, cut out of arbitrary bytes, over connections that exist and others.
+// FuzzPackets sends sequences of packets, cut out of arbitrary bytes, over connections that exist
+// and others.
 func FuzzPackets(f *testing.F) {
 	for op := range byte(9) {
 		f.Add([]byte{op, 0, 1, 8, op + 1, 0, 1, 8, 5, 0, 0, 255, 4, 3, 0, 0})

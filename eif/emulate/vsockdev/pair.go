@@ -7,7 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pair returns the two ends of a unix connection, one for a device and one for whoever plays its peer in this process.
+// Pair returns the two ends of a unix connection, one for a device and one for whoever plays its
+// peer in this process.
 func Pair() (a, b *net.UnixConn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
 	if err != nil {

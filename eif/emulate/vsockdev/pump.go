@@ -19,7 +19,8 @@ var errFull = errors.New("too many vsock connections")
 
 // accept answers the guest's wish to connect, when this machine's end is open.
 func (d *Device) accept(h *header) {
-	// Dials are counted on their own: a guest that asks and resets in turn has no connections, and a goroutine for each.
+	// Dials are counted on their own: a guest that asks and resets in turn has no connections, and
+	// a goroutine for each.
 	if d.closed || len(d.conns) >= maxConnections || d.dials >= maxConnections {
 		d.refuse(h, nil)
 		return
@@ -50,11 +51,13 @@ func (d *Device) accept(h *header) {
 	})
 }
 
-// Connect joins sock to a port of the guest and returns at once; the device closes sock, soon if nobody listens there.
+// Connect joins sock to a port of the guest and returns at once; the device closes sock, soon if
+// nobody listens there.
 func (d *Device) Connect(sock Conn, port uint32) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	// A guest that gives no room for packets does not keep ours for ever: what waits is bounded too.
+	// A guest that gives no room for packets does not keep ours for ever: what waits is bounded
+	// too.
 	if d.closed || len(d.conns) >= maxConnections || len(d.control) >= maxControl {
 		return errors.Join(errFull, sock.Close())
 	}
@@ -76,7 +79,8 @@ func (d *Device) Connect(sock Conn, port uint32) error {
 	return nil
 }
 
-// Accept joins each connection of a listener to the port of the guest until the listener is closed. It closes what it can't join.
+// Accept joins each connection of a listener to the port of the guest until the listener is closed.
+// It closes what it can't join.
 func (d *Device) Accept(l net.Listener, port uint32) {
 	for {
 		nc, err := l.Accept()
@@ -84,7 +88,8 @@ func (d *Device) Accept(l net.Listener, port uint32) {
 			return
 		}
 		if err != nil {
-			time.Sleep(10 * time.Millisecond) // no descriptors: leave time to those who will free some
+			// no descriptors: leave time to those who will free some
+			time.Sleep(10 * time.Millisecond)
 			continue
 		}
 		if sock, ok := nc.(Conn); ok {
@@ -181,7 +186,8 @@ func (d *Device) write(c *conn) {
 	}
 }
 
-// writeFailed drops what the guest sends from now on: the other end reads no more, but what it has sent still goes to the guest.
+// writeFailed drops what the guest sends from now on: the other end reads no more, but what it has
+// sent still goes to the guest.
 func (d *Device) writeFailed(c *conn) {
 	d.consumed(c, len(c.in))
 	c.in = nil

@@ -40,7 +40,8 @@ func TestContextIDs(t *testing.T) {
 			t.Errorf("context id %d: answered from %d", cid, p.Src)
 		}
 	}
-	d.Send(packet{Src: 17, SrcPort: 1, DstPort: 9000, Op: request}) // another guest's packets are not answered
+	// another guest's packets are not answered
+	d.Send(packet{Src: 17, SrcPort: 1, DstPort: 9000, Op: request})
 	d.Send(packet{SrcPort: 2, DstPort: 1, Op: request})
 	d.Want(reset, 2)
 	(<-d.hosts.conns).Close()

@@ -1,6 +1,6 @@
-// Package imagetest makes the images that somebody who starts enclaves could make of a good one: bytes moved from one part to the next, so
-// that registers stay equal, and ramdisks that unpack over others. Attacks is the call. For tests: an enclave started from any of
-// these must not serve.
+// Package imagetest makes the images that somebody who starts enclaves could make of a good one:
+// bytes moved from one part to the next, so that registers stay equal, and ramdisks that unpack
+// over others. Attacks is the call. For tests: an enclave started from any of these must not serve.
 package imagetest
 
 import (
@@ -28,7 +28,8 @@ type Attack struct {
 	Boots bool
 }
 
-// Attacks returns the attacks on a good image of our layout. The other program is what a foreign /init of ramdisk 1 is; in a test, one of ours.
+// Attacks returns the attacks on a good image of our layout. The other program is what a foreign
+// /init of ramdisk 1 is; in a test, one of ours.
 func Attacks(good *image.Image, other []byte) ([]Attack, error) {
 	_, _, policy, err := good.Layout()
 	if err != nil {
@@ -43,7 +44,8 @@ func Attacks(good *image.Image, other []byte) ([]Attack, error) {
 	all := []string{"PCR0", "PCR1", "PCR2"}
 	const header = 8 // of a ramdisk's first entry
 	tail := len(kernel) - 4
-	const moved = 60 // bytes between ramdisks: within the last entry of one, and the first of the other
+	// bytes between ramdisks: within the last entry of one, and the first of the other
+	const moved = 60
 	return []Attack{
 		{"command line into kernel", join(kernel, []byte(words)), line[len(words):], disks, all, true},
 		{"kernel into command line", kernel[:tail], join(kernel[tail:], line), disks, all, true},
@@ -85,7 +87,8 @@ const (
 	sectionHeader = 12
 )
 
-// Encode returns the EIF. Our own encoder refuses command lines that are not text; the attacker's does not.
+// Encode returns the EIF. Our own encoder refuses command lines that are not text; the attacker's
+// does not.
 func (a Attack) Encode() ([]byte, error) {
 	i := &image.Image{DefaultMemory: 1 << 30, DefaultCPUs: 2, Sections: []image.Section{
 		{Type: image.Kernel, Data: a.Kernel},

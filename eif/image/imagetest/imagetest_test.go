@@ -11,8 +11,8 @@ import (
 	"anchorhold/protocol/measure"
 )
 
-// TestAttacksKeepRegisters: the registers that an attack says it keeps are equal, those of the boundaries in PCR1 are all equal, and the
-// builder's own check of the layout finds every image.
+// TestAttacksKeepRegisters: the registers that an attack says it keeps are equal, those of the
+// boundaries in PCR1 are all equal, and the builder's own check of the layout finds every image.
 func TestAttacksKeepRegisters(t *testing.T) {
 	good, err := image.New(image.Parts{
 		Kernel: bytes.Repeat([]byte{0x90, 0, 0xf4}, 1000), Program: []byte("\x7fELF program"), Policy: bytes.Repeat([]byte("policy"), 100),

@@ -14,8 +14,9 @@ import (
 
 // Files of a development CA folder.
 const (
-	attestationRoot    = "attestation-root.pem"
-	attestationRootKey = "attestation-root-key.pem" // certificate and key, as the software NSM wants them
+	attestationRoot = "attestation-root.pem"
+	// certificate and key, as the software NSM wants them
+	attestationRootKey = "attestation-root-key.pem"
 	tlsRoot            = "tls-root.pem"
 	tlsRootKey         = "tls-root-key.pem"
 )

@@ -24,8 +24,8 @@ const enclavePrefix = "INSECURE anchorhold-dev: enclave: "
 // maxProgram bounds the executable that is measured.
 const maxProgram = 256 << 20
 
-// runEnclave serves the enclave program over the software NSM until ctx ends, and prints "ready ADDRESS" when it accepts
-// connections. The caller cancels ctx on SIGTERM and prints the error.
+// runEnclave serves the enclave program over the software NSM until ctx ends, and prints "ready
+// ADDRESS" when it accepts connections. The caller cancels ctx on SIGTERM and prints the error.
 func runEnclave(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	c := boot.Config{Engines: engines.All(), Log: stderr, Prefix: enclavePrefix}
 	var policy, ca string
@@ -67,8 +67,8 @@ func runEnclave(ctx context.Context, args []string, stdout, stderr io.Writer) er
 	return boot.Run(ctx, c)
 }
 
-// newModule makes the software NSM. Its PCRs follow from the running executable and the policy by the formulas of an EIF:
-// nothing sets them.
+// newModule makes the software NSM. Its PCRs follow from the running executable and the policy by
+// the formulas of an EIF: nothing sets them.
 func newModule(policy []byte, ca string) (*softnsm.NSM, error) {
 	path, err := os.Executable()
 	if err != nil {

@@ -28,8 +28,8 @@ pipelines:
   - {name: deid, preset: safe-harbor, content-types: [application/fhir+ndjson]}
 `
 
-// TestInvariant6_EnclaveMeasuresItself runs the built program: its PCRs are those of program and policy, and every line of
-// its log says INSECURE.
+// TestInvariant6_EnclaveMeasuresItself runs the built program: its PCRs are those of program and
+// policy, and every line of its log says INSECURE.
 func TestInvariant6_EnclaveMeasuresItself(t *testing.T) {
 	dir, err := os.MkdirTemp("", "ah") // a short path, for sockets
 	must(t, err)

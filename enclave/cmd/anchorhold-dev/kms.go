@@ -91,7 +91,8 @@ func serveKMS(cmd *cobra.Command, f kmsFlags) (err error) {
 	return server.Serve(cmd.Context(), listener, cert)
 }
 
-// listenLoopback refuses other interfaces: the users file's secrets are a developer's, not for a network.
+// listenLoopback refuses other interfaces: the users file's secrets are a developer's, not for a
+// network.
 func listenLoopback(addr string) (net.Listener, error) {
 	l, err := net.Listen("tcp", addr)
 	if err != nil {

@@ -1,5 +1,6 @@
-// Command anchorhold-dev stands in for AWS on a developer's machine: a local KMS, an attestation root whose key is a file, and the
-// enclave program over a software NSM. INSECURE: it proves nothing about where code runs, and it is never part of an EIF.
+// Command anchorhold-dev stands in for AWS on a developer's machine: a local KMS, an attestation
+// root whose key is a file, and the enclave program over a software NSM. INSECURE: it proves
+// nothing about where code runs, and it is never part of an EIF.
 package main
 
 import (

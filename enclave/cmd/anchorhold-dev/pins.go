@@ -44,7 +44,8 @@ func newPins() *cobra.Command {
 	return cmd
 }
 
-// printPins measures this very file: no flag names another program, as none does for the software NSM.
+// printPins measures this very file: no flag names another program, as none does for the software
+// NSM.
 func printPins(w io.Writer, policyFile string, expires time.Time) error {
 	compiled, err := readMeasured(policyFile)
 	if err != nil {

@@ -33,7 +33,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if err == nil {
 		return exitFine
 	}
-	for line := range strings.Lines(err.Error()) { // joined errors have several, and each must say INSECURE
+	// joined errors have several, and each must say INSECURE
+	for line := range strings.Lines(err.Error()) {
 		logger.Print(line)
 	}
 	if errors.Is(err, errUsage) {
@@ -94,7 +95,8 @@ func required(cmd *cobra.Command, names ...string) error {
 	return nil
 }
 
-// writeNew writes a file that did not exist: a key must not replace the one that something already trusts.
+// writeNew writes a file that did not exist: a key must not replace the one that something already
+// trusts.
 func writeNew(path string, content []byte, mode os.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {

@@ -36,7 +36,8 @@ func newSample() *cobra.Command {
 	return cmd
 }
 
-// writeSample creates the files as the generator asks for them; it never writes into one that exists.
+// writeSample creates the files as the generator asks for them; it never writes into one that
+// exists.
 func writeSample(dir string, o synthetic.Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err

@@ -1,5 +1,5 @@
-// Command anchorhold-enclave-all is the enclave program for policies that have both rule files and configurations of Microsoft's
-// FHIR anonymizer. Package app has what it does.
+// Command anchorhold-enclave-all is the enclave program for policies that have both rule files and
+// configurations of Microsoft's FHIR anonymizer. Package app has what it does.
 package main
 
 import (

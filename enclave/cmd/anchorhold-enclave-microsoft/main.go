@@ -1,5 +1,5 @@
-// Command anchorhold-enclave-microsoft is the enclave program for policies whose pipelines all have configurations of Microsoft's
-// FHIR anonymizer. Package app has what it does.
+// Command anchorhold-enclave-microsoft is the enclave program for policies whose pipelines all have
+// configurations of Microsoft's FHIR anonymizer. Package app has what it does.
 package main
 
 import (

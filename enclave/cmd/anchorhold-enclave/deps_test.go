@@ -53,7 +53,8 @@ func TestDependenciesAreListed(t *testing.T) {
 	}
 }
 
-// TestInvariant6_NothingForTestsIsLinked: the production binary has no software NSM, no test CA and no local KMS to fall back on.
+// TestInvariant6_NothingForTestsIsLinked: the production binary has no software NSM, no test CA and
+// no local KMS to fall back on.
 func TestInvariant6_NothingForTestsIsLinked(t *testing.T) {
 	packages := goList(t, "{{.ImportPath}}", programs...)
 	for _, p := range append([]string{"anchorhold/enclave/internal/boot"}, programs...) {

@@ -17,8 +17,9 @@ import (
 // exitFailed is the exit code of a program that cannot serve.
 const exitFailed = 1
 
-// TestUnderNitroCLIsInit runs the program, as it is built for the enclave, in the root file system of nitro-cli's ramdisk 1 and
-// under an init that does as AWS's does. It must accept its composition and then miss the NSM. It must refuse any other.
+// TestUnderNitroCLIsInit runs the program, as it is built for the enclave, in the root file system
+// of nitro-cli's ramdisk 1 and under an init that does as AWS's does. It must accept its
+// composition and then miss the NSM. It must refuse any other.
 func TestUnderNitroCLIsInit(t *testing.T) {
 	b := guestProgram(t)
 	_, root := image.NitroCLIParts{Program: b, Policy: []byte("policy")}.Ramdisks()
@@ -53,8 +54,8 @@ func TestUnderNitroCLIsInit(t *testing.T) {
 	}
 }
 
-// TestUnderNitroCLIsInitInLinuxKitsRoot runs the program in the root file system that LinuxKit wrote, in place of the file that
-// it was written with.
+// TestUnderNitroCLIsInitInLinuxKitsRoot runs the program in the root file system that LinuxKit
+// wrote, in place of the file that it was written with.
 func TestUnderNitroCLIsInitInLinuxKitsRoot(t *testing.T) {
 	vectors := os.Getenv("VECTORS")
 	if vectors == "" {
@@ -77,7 +78,8 @@ func relink(path, target string) error {
 	return errors.Join(os.Remove(path), os.Symlink(target, path))
 }
 
-// guestProgram builds the program. It skips the test on machines where it cannot be started as in an enclave.
+// guestProgram builds the program. It skips the test on machines where it cannot be started as in
+// an enclave.
 func guestProgram(t *testing.T) []byte {
 	t.Helper()
 	if os.Getuid() != 0 || exec.Command("unshare", "--mount", "--pid", "--fork", "true").Run() != nil {

@@ -1,4 +1,5 @@
-// Command anchorhold-enclave is the enclave program for policies whose pipelines all have rule files. Package app has what it does.
+// Command anchorhold-enclave is the enclave program for policies whose pipelines all have rule
+// files. Package app has what it does.
 package main
 
 import (

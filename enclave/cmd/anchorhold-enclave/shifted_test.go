@@ -26,7 +26,8 @@ import (
 	"anchorhold/protocol/protocoltest/testca"
 )
 
-// started is what an image presents once Linux has started it: the first process's view, with an NSM that has measured the image.
+// started is what an image presents once Linux has started it: the first process's view, with an
+// NSM that has measured the image.
 type started struct {
 	t        *testing.T
 	line     string
@@ -38,8 +39,8 @@ type started struct {
 
 var _ pid1.Kernel = (*started)(nil)
 
-// start unpacks as Linux does: all ramdisks one behind the other, a later entry over an earlier one. nil: Linux cannot unpack them, finds
-// no /init and ends the enclave.
+// start unpacks as Linux does: all ramdisks one behind the other, a later entry over an earlier
+// one. nil: Linux cannot unpack them, finds no /init and ends the enclave.
 func (s *started) start(ramdisks [][]byte) bool {
 	entries, err := eifcpio.Parse(slices.Concat(ramdisks...))
 	if err != nil {
@@ -105,8 +106,9 @@ func (s *started) Reboot()           {}
 func (s *started) Send(c event.Code) { s.told = append(s.told, c) }
 func (s *started) Close()            {}
 
-// TestShiftedImagesDoNotServe starts every image that imagetest makes, as far as it goes without a machine: those with equal registers are
-// refused for what they present, the others also for their registers. The good image serves.
+// TestShiftedImagesDoNotServe starts every image that imagetest makes, as far as it goes without a
+// machine: those with equal registers are refused for what they present, the others also for their
+// registers. The good image serves.
 func TestShiftedImagesDoNotServe(t *testing.T) {
 	const source = `
 anchorhold: policy/v1

@@ -115,7 +115,8 @@ func judgeCommand() *cobra.Command {
 	return cmd
 }
 
-// compareCommand scores several rules. It fails when a preset that --require names leaves an identifier.
+// compareCommand scores several rules. It fails when a preset that --require names leaves an
+// identifier.
 func compareCommand() *cobra.Command {
 	var o score.Options
 	var configs, require []string

@@ -1,5 +1,6 @@
-// Command deid-score measures how well a tool de-identifies FHIR R4 records; see enclave/deid/score/README.md. It is a tool
-// for desks: no enclave links it, and its records are synthetic.
+// Command deid-score measures how well a tool de-identifies FHIR R4 records; see
+// enclave/deid/score/README.md. It is a tool for desks: no enclave links it, and its records are
+// synthetic.
 package main
 
 import (

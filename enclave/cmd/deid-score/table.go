@@ -77,7 +77,8 @@ func percent(c score.Count) string {
 	return fmt.Sprintf("%.1f", min(99.9, 100*c.Share()))
 }
 
-// printFaults prints the first values of each letter that are left and, if content is set, those of each kind that are lost.
+// printFaults prints the first values of each letter that are left and, if content is set, those of
+// each kind that are lost.
 func printFaults(w io.Writer, r *score.Result, content bool) {
 	for _, f := range r.Faults {
 		if f.Letter == "" && !content {

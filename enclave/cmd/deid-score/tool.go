@@ -17,8 +17,8 @@ import (
 	"anchorhold/enclave/deid/stream"
 )
 
-// tool is one set of rules. A tool without an engine leaves records as they are, which shows what the scores of no
-// protection are.
+// tool is one set of rules. A tool without an engine leaves records as they are, which shows what
+// the scores of no protection are.
 type tool struct {
 	name   string
 	engine *engines.Engine
@@ -58,7 +58,8 @@ func loadTool(preset, config string) (*tool, error) {
 	return t, nil
 }
 
-// testKey is a key for synthetic records. 32 letters of hexadecimal are long enough for every kind of key.
+// testKey is a key for synthetic records. 32 letters of hexadecimal are long enough for every kind
+// of key.
 func testKey(name string) []byte { return fmt.Appendf(nil, "%x", sha256.Sum256([]byte(name)))[:32] }
 
 // allTools returns every preset, the configurations, and the records left as they are.
@@ -81,8 +82,8 @@ func allTools(configs []string) ([]*tool, error) {
 	return append(tools, &tool{name: "unchanged"}), nil
 }
 
-// deidentify writes the output of the benchmark in dir into the folder out, as score.Judge wants it. All files are one job,
-// so that references between them stay consistent.
+// deidentify writes the output of the benchmark in dir into the folder out, as score.Judge wants
+// it. All files are one job, so that references between them stay consistent.
 func (t *tool) deidentify(ctx context.Context, dir, out string) error {
 	names, err := filepath.Glob(filepath.Join(dir, "*.ndjson"))
 	if err != nil {

@@ -10,14 +10,16 @@ type Engine struct {
 	rules    []*rule
 	settings settings
 	warnings []string
-	// types and names are what rules ask of nodesByType and nodesByName in the form that is looked up, with the place of each in an index.
+	// types and names are what rules ask of nodesByType and nodesByName in the form that is looked
+	// up, with the place of each in an index.
 	types, names map[string]int
 	kinds        map[string]int // places in Types
 }
 
 var _ stream.Engine = (*Engine)(nil)
 
-// Warnings says what the author should know: rules that can never match, and methods that protect less than they seem to.
+// Warnings says what the author should know: rules that can never match, and methods that protect
+// less than they seem to.
 func (e *Engine) Warnings() []string { return e.warnings }
 
 var resources = fhirpath.Resources()
@@ -37,7 +39,8 @@ func (e *Engine) Rules() []stream.Rule {
 // DefaultDeny is false: what no rule names stays.
 func (e *Engine) DefaultDeny() bool { return false }
 
-// Surrogates is false: identifiers are hashed or encrypted, so that there is nothing for a crosswalk.
+// Surrogates is false: identifiers are hashed or encrypted, so that there is nothing for a
+// crosswalk.
 func (e *Engine) Surrogates() bool { return false }
 
 // uses reports whether a rule has the method.

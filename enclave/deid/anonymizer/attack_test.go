@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A path that was made to explode costs so many steps and no more; the record is rejected, and the job goes on.
+// A path that was made to explode costs so many steps and no more; the record is rejected, and the
+// job goes on.
 func TestPathsThatExplode(t *testing.T) {
 	var list []string
 	for i := range 300 {
@@ -66,7 +67,8 @@ func TestDeepAndWideRecords(t *testing.T) {
 	}
 }
 
-// Invariant 7: what is random upstream comes from the job's key and the record, and from nothing else.
+// Invariant 7: what is random upstream comes from the job's key and the record, and from nothing
+// else.
 func TestDeterminism(t *testing.T) {
 	config := rules("", `"path":"Patient.name.family","method":"encrypt"`, `"path":"Patient.multipleBirth","method":"perturb","span":1000000`)
 	e, values := configure(t, config)

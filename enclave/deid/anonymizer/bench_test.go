@@ -16,8 +16,8 @@ import (
 	"anchorhold/protocol/protocoltest/synthetic"
 )
 
-// usual is a configuration as people have them, after Microsoft's samples: some types everywhere, ids and references hashed, dates
-// shifted, and free text of many resource types.
+// usual is a configuration as people have them, after Microsoft's samples: some types everywhere,
+// ids and references hashed, dates shifted, and free text of many resource types.
 func usual() string {
 	list := []string{`"path":"nodesByType('HumanName').use","method":"keep"`, `"path":"nodesByType('Address').state","method":"keep"`, `"path":"Resource.id","method":"cryptoHash"`}
 	for _, t := range []string{"Extension", "HumanName", "Address", "ContactPoint", "Annotation", "Attachment", "Narrative", "Identifier", "Age"} {
@@ -57,7 +57,8 @@ func benchInput(b *testing.B) (in []byte, records int) {
 	return in, bytes.Count(in, []byte{'\n'})
 }
 
-// BenchmarkConfiguration runs a usual configuration on one core, beside copying the tokens of the same records.
+// BenchmarkConfiguration runs a usual configuration on one core, beside copying the tokens of the
+// same records.
 func BenchmarkConfiguration(b *testing.B) {
 	in, records := benchInput(b)
 	e, values := configure(b, usual())

@@ -8,15 +8,16 @@ import (
 	"anchorhold/enclave/steps"
 )
 
-// What work on a record may take. All of it is a function of the record and the rules, so that every machine comes to the same verdict.
+// What work on a record may take. All of it is a function of the record and the rules, so that
+// every machine comes to the same verdict.
 const (
-	// Steps of all rules together: walks through all of it for each of some hundred rules, and what a path needs that looks at
-	// little again and again. A path that was made to explode ends here.
+	// Steps of all rules together: walks through all of it for each of some hundred rules, and what
+	// a path needs that looks at little again and again. A path that was made to explode ends here.
 	startSteps   = 1 << 20
 	stepsPerNode = 256
 
-	// Bytes that rules may put in the place of others: a value that is replaced by a long one, or an element by a tree, would
-	// otherwise make memory of a record many times.
+	// Bytes that rules may put in the place of others: a value that is replaced by a long one, or
+	// an element by a tree, would otherwise make memory of a record many times.
 	startText   = 1 << 20
 	textPerNode = 256
 
@@ -49,8 +50,8 @@ type place struct {
 	typ  *fhirpath.Type
 }
 
-// replacement returns what a rule puts in the place of an element of type t, for one use. It is read once: a reader takes memory for
-// more than one element.
+// replacement returns what a rule puts in the place of an element of type t, for one use. It is
+// read once: a reader takes memory for more than one element.
 func (w *worker) replacement(u *rule, t *fhirpath.Type) (*fhirpath.Node, error) {
 	n := w.values[place{u, t}]
 	if n == nil {
@@ -63,7 +64,8 @@ func (w *worker) replacement(u *rule, t *fhirpath.Type) (*fhirpath.Node, error) 
 	return n.Copy(), nil
 }
 
-// release lets go of the record at hand, and of what an unusual one has taken: it would stay with each worker.
+// release lets go of the record at hand, and of what an unusual one has taken: it would stay with
+// each worker.
 func (w *worker) release() {
 	w.reader.Forget()
 	for i := range w.found {

@@ -13,7 +13,8 @@ func (f *faults) add(format string, args ...any) { *f = append(*f, fmt.Errorf(fo
 
 // settings are what a configuration says beside its rules.
 type settings struct {
-	skip                         bool // processingErrors: an empty resource takes the place of one that fails
+	// processingErrors: an empty resource takes the place of one that fails
+	skip                         bool
 	scope                        string
 	fixedOffset                  *int
 	partialAges                  bool
@@ -28,8 +29,9 @@ type compiler struct {
 	engine *Engine
 }
 
-// Compile reads a configuration as a policy holds it. Its error names every fault, with the rule's number, from 1, and its path. A
-// configuration with keys is refused: what is measured is public. See Split.
+// Compile reads a configuration as a policy holds it. Its error names every fault, with the rule's
+// number, from 1, and its path. A configuration with keys is refused: what is measured is public.
+// See Split.
 func Compile(config []byte) (*Engine, error) {
 	c := &compiler{engine: &Engine{types: map[string]int{}, names: map[string]int{}, kinds: map[string]int{}}}
 	root, err := parse(config)
@@ -96,7 +98,8 @@ func (c *compiler) object(v *value, where string, f fields) {
 	}
 }
 
-// known returns the name among f that is meant, or "". Upstream reads names beside and inside parameters in any case of letters.
+// known returns the name among f that is meant, or "". Upstream reads names beside and inside
+// parameters in any case of letters.
 func known[T any](name string, f map[string]T) string {
 	for k := range f {
 		if strings.EqualFold(k, name) {

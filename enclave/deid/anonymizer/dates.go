@@ -36,7 +36,8 @@ func parseDate(n *fhirpath.Node) (date, error) {
 	return d, nil
 }
 
-// zoneAlone reports whether a zone follows the day of a date, or a part of it, without a time between.
+// zoneAlone reports whether a zone follows the day of a date, or a part of it, without a time
+// between.
 func zoneAlone(s string) bool {
 	for _, n := range []int{len("2006"), len("2006-01"), len("2006-01-02")} {
 		if len(s) > n && strings.ContainsRune("Z+-", rune(s[n])) && isZone(s[n:]) {
@@ -48,8 +49,9 @@ func zoneAlone(s string) bool {
 	return false
 }
 
-// cutDate takes YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDT, a time and a zone apart. Of the time only the form is read here: hh, hh:mm or
-// hh:mm:ss with a fraction or none; without a time there may be a zone alone.
+// cutDate takes YYYY, YYYY-MM, YYYY-MM-DD or YYYY-MM-DDT, a time and a zone apart. Of the time only
+// the form is read here: hh, hh:mm or hh:mm:ss with a fraction or none; without a time there may be
+// a zone alone.
 func cutDate(s string) (date, bool) {
 	var d date
 	var ok bool
@@ -104,7 +106,8 @@ func likeTime(s string) bool {
 	return true
 }
 
-// keepsTime reports whether upstream keeps the form of the time of a date that it shifts; another it drops.
+// keepsTime reports whether upstream keeps the form of the time of a date that it shifts; another
+// it drops.
 func (d date) keepsTime() bool {
 	if len(d.time) < len("00:00:00") || d.time[:2] > "23" || d.time[3:5] > "59" || d.time[6:8] > "60" {
 		return false
@@ -132,7 +135,8 @@ func pair(s string, sign byte) (n int, rest string, ok bool) {
 	return int(s[1]-'0')*10 + int(s[2]-'0'), s[3:], true
 }
 
-// tooOld reports whether somebody born then is over 89 on the reference date. What the date lacks counts as the first.
+// tooOld reports whether somebody born then is over 89 on the reference date. What the date lacks
+// counts as the first.
 func (d date) tooOld(on time.Time) bool {
 	month, day := time.Month(max(d.month, 1)), max(d.day, 1)
 	age := on.Year() - d.year
@@ -157,8 +161,8 @@ func (r *record) redactDate(n *fhirpath.Node) error {
 	return nil
 }
 
-// dateShift moves a date by the days of its scope and sets the time to zero. A date that has no day, or tells an age over 89, is
-// redacted.
+// dateShift moves a date by the days of its scope and sets the time to zero. A date that has no
+// day, or tells an age over 89, is redacted.
 func (r *record) dateShift(n *fhirpath.Node) (ops, error) {
 	switch typeName(n) {
 	case "date", "dateTime", "instant":

@@ -138,8 +138,8 @@ func TestArraysOfNulls(t *testing.T) {
 	check(t, rules("", `"path":"Patient.name.given","method":"redact"`), patient(`"name":[{"family":"F","given":[null],"_given":[{"id":"a"}]}]`), `{"name":[{"family":"F"}]}`)
 }
 
-// A redact rule whose condition compares ages takes away every age over 89, however its unit is coded, and fails the job rather than
-// leave one that it can't compare.
+// A redact rule whose condition compares ages takes away every age over 89, however its unit is
+// coded, and fails the job rather than leave one that it can't compare.
 func TestConditionsOnAges(t *testing.T) {
 	config := rules("", `"path":"Condition.where(onset > 89 years).onset","method":"redact"`)
 	const u = `"system":"http://unitsofmeasure.org",`

@@ -43,7 +43,8 @@ func (e malformedError) Error() string { return string(e) }
 
 func (e malformedError) Is(target error) bool { return target == errMalformed }
 
-// placeError is a failure on an element, whose place is content of the record: only a person at a desk is shown it.
+// placeError is a failure on an element, whose place is content of the record: only a person at a
+// desk is shown it.
 type placeError struct {
 	node *fhirpath.Node
 	err  error
@@ -65,7 +66,8 @@ func (e *ruleError) Error() string {
 
 func (e *ruleError) Unwrap() error { return e.err }
 
-// A caseError is a case that fails on a value: the one failure that processingErrors can have skipped, upstream as here.
+// A caseError is a case that fails on a value: the one failure that processingErrors can have
+// skipped, upstream as here.
 type caseError struct{ err error }
 
 func (e *caseError) Error() string { return e.err.Error() }

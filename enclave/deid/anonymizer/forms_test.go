@@ -14,7 +14,8 @@ import (
 	"anchorhold/enclave/fhirpath"
 )
 
-// The forms that upstream writes as regular expressions are read by hand here. These are the expressions.
+// The forms that upstream writes as regular expressions are read by hand here. These are the
+// expressions.
 var (
 	urlForm  = regexp.MustCompile(`^((?:https?://[A-Za-z0-9\\/.:%$]*)?(?:` + strings.Join(fhirpath.Resources(), "|") + `)/)([A-Za-z0-9.-]{1,64})(/_history/[A-Za-z0-9.-]{1,64})?$`)
 	oidForm  = regexp.MustCompile(`^(urn:oid:)([0-2](?:\.(?:0|[1-9][0-9]*))+)()$`)
@@ -24,7 +25,8 @@ var (
 	zoneForm = regexp.MustCompile(`^(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))$`)
 )
 
-// anonymizeAll anonymizes one record for each text, which template takes as a string of JSON, and returns the values of the paths out.
+// anonymizeAll anonymizes one record for each text, which template takes as a string of JSON, and
+// returns the values of the paths out.
 func anonymizeAll(t *testing.T, config, template string, texts []string, out func(map[string]any) any) []any {
 	t.Helper()
 	e, values := configure(t, config)

@@ -11,7 +11,8 @@ import (
 	"anchorhold/enclave/deid/anonymizer"
 )
 
-// seeds returns configurations and records that the fuzzers begin with; upstream's, too, where they are.
+// seeds returns configurations and records that the fuzzers begin with; upstream's, too, where they
+// are.
 func seeds(f *testing.F) (configs, records []string) {
 	f.Helper()
 	configs = []string{
@@ -40,7 +41,8 @@ func seeds(f *testing.F) (configs, records []string) {
 	return configs, records
 }
 
-// FuzzCompile: no panic; what Split lets through compiles, has no keys and is left as it is by another Split.
+// FuzzCompile: no panic; what Split lets through compiles, has no keys and is left as it is by
+// another Split.
 func FuzzCompile(f *testing.F) {
 	configs, _ := seeds(f)
 	for _, c := range configs {

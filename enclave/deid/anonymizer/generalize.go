@@ -68,7 +68,8 @@ func (c *compiler) caseExpression(f ruleFaults, name, source string) *fhirpath.E
 	return x
 }
 
-// warnOfExtensions says that generalize ends the job at an element with an extension, unless an earlier rule has taken all of them.
+// warnOfExtensions says that generalize ends the job at an element with an extension, unless an
+// earlier rule has taken all of them.
 func (c *compiler) warnOfExtensions(f ruleFaults) {
 	for _, r := range c.engine.rules {
 		if r.lookup == "nodesByType" && r.key == "Extension" && r.expression == nil {
@@ -82,7 +83,8 @@ func (c *compiler) warnOfExtensions(f ruleFaults) {
 // quoted is a piece of a configuration in a message.
 func quoted(s string) string { return fmt.Sprintf("%.80q", s) }
 
-// generalize gives a primitive the value of the first case whose condition is true, or empty, as upstream has it.
+// generalize gives a primitive the value of the first case whose condition is true, or empty, as
+// upstream has it.
 func (r *record) generalize(n *fhirpath.Node, u *rule) (ops, error) {
 	if !n.Type().Primitive() {
 		if p := n.Parent(); p != nil && p.Type().Primitive() {
@@ -127,8 +129,8 @@ func isFalse(i fhirpath.Item) bool {
 	return false
 }
 
-// assign gives n the single value of a result, none for an empty one. The value is written in the JSON type of the element: upstream
-// writes that of the result, which no reader of FHIR takes.
+// assign gives n the single value of a result, none for an empty one. The value is written in the
+// JSON type of the element: upstream writes that of the result, which no reader of FHIR takes.
 func assign(n *fhirpath.Node, result []fhirpath.Item) error {
 	if len(result) == 0 {
 		n.ClearValue()
@@ -158,8 +160,8 @@ func assign(n *fhirpath.Node, result []fhirpath.Item) error {
 	return nil
 }
 
-// kindOf returns the JSON type that an element's values have; it's false for a text that isn't one of them: a decimal is none for
-// an integer.
+// kindOf returns the JSON type that an element's values have; it's false for a text that isn't one
+// of them: a decimal is none for an integer.
 func kindOf(t *fhirpath.Type, text string) (jsontext.Kind, bool) {
 	switch t.Value() {
 	case "Boolean":

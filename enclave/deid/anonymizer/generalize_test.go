@@ -33,7 +33,8 @@ func TestGeneralizeNumbers(t *testing.T) {
 	for in, want := range map[string]string{"5": "-10", "20": "10", "43": "30", "78": "60"} {
 		check(t, cases("Patient.multipleBirth", "", "$this>=-20 and $this<80", "($this div 10 -1)*10 "), birth(in), `{"multipleBirthInteger":`+want+`}`)
 	}
-	// The first case counts; a condition that gives nothing counts as true, as one that gives a value that is no Boolean.
+	// The first case counts; a condition that gives nothing counts as true, as one that gives a
+	// value that is no Boolean.
 	overlap := []string{"$this>=0 and $this<20", "20", "$this>=10 and $this<40", "40", "$this>=30 and $this<60", "60", "true", "80"}
 	for in, want := range map[string]string{"18": "20", "31": "40", "45": "60", "110": "80"} {
 		check(t, cases("Patient.multipleBirth", "", overlap...), birth(in), `{"multipleBirthInteger":`+want+`}`)
@@ -119,7 +120,8 @@ func TestGeneralizeDates(t *testing.T) {
 	check(t, cases("Observation.value", "", hours...), clock("02:00:00"), `{}`)
 }
 
-// A value of another JSON type than the element's is never written: what reads as one of the element's is, all else fails.
+// A value of another JSON type than the element's is never written: what reads as one of the
+// element's is, all else fails.
 func TestGeneralizeKeepsTheJSONType(t *testing.T) {
 	const failed = "failed: record-rejected"
 	types := map[string]struct{ member, json string }{
@@ -156,7 +158,8 @@ func TestGeneralizeKeepsTheJSONType(t *testing.T) {
 	check(t, skip, patient(`"active":true`), "{}")
 }
 
-// Upstream's tool stops at an element with an extension, whatever processingErrors says, and so does this.
+// Upstream's tool stops at an element with an extension, whatever processingErrors says, and so
+// does this.
 func TestGeneralizeOfAnElementWithAnExtension(t *testing.T) {
 	record := patient(`"birthDate":"1990-02-28","_birthDate":{"extension":[{"url":"http://u","valueDateTime":"1990-02-28T06:07:08-05:00"}]}`)
 	rule := cases("Patient.birthDate", "", "true", "$this.toString().substring(0,4)")

@@ -2,11 +2,12 @@ package anonymizer
 
 import "anchorhold/enclave/fhirpath"
 
-// index is what nodesByType and nodesByName find below a resource when they stand alone, by the place that compiling gave each.
+// index is what nodesByType and nodesByName find below a resource when they stand alone, by the
+// place that compiling gave each.
 type index [][]*fhirpath.Node
 
-// index is made before the rules run on a resource: what they change later is found as it was. Its lists are those of the next resource,
-// too, which is after this one's rules.
+// index is made before the rules run on a resource: what they change later is found as it was. Its
+// lists are those of the next resource, too, which is after this one's rules.
 func (w *worker) index(n *fhirpath.Node) index {
 	for i := range w.found {
 		clear(w.found[i]) // what is done with need not stay
@@ -52,7 +53,8 @@ func (w *worker) rulesFor(t *fhirpath.Type) []*rule {
 	if !ok {
 		for _, u := range w.engine.rules {
 			switch u.resource {
-			case "", "Resource", "DomainResource", t.Name(): // upstream doesn't ask whether it is a DomainResource
+			case "", "Resource", "DomainResource", t.Name():
+				// upstream doesn't ask whether it is a DomainResource
 				list = append(list, u)
 			}
 		}

@@ -40,7 +40,8 @@ func (v *value) get(name string) *value {
 
 var bom = []byte("\xef\xbb\xbf")
 
-// parse reads a configuration: one object of JSON as RFC 8259 has it. Files that editors on Windows wrote begin with a mark.
+// parse reads a configuration: one object of JSON as RFC 8259 has it. Files that editors on Windows
+// wrote begin with a mark.
 func parse(config []byte) (value, error) {
 	if len(config) > maxConfig {
 		return value{}, fmt.Errorf("configuration has %d bytes, at most %d are read", len(config), maxConfig)

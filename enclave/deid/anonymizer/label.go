@@ -23,7 +23,8 @@ var labels = []struct {
 	{generalized, "", "GENERALIZED", "exact value is replaced with a general value"},
 }
 
-// label says in the meta of a resource what was done to it. A label that is there is not added again.
+// label says in the meta of a resource what was done to it. A label that is there is not added
+// again.
 func (w *worker) label(n *fhirpath.Node, done ops) error {
 	meta := n.Child("meta")
 	if meta != nil {
@@ -97,8 +98,9 @@ func appendEmpty(b []byte, kind string) []byte {
 	return append(b, `]}}`...)
 }
 
-// rewriteInstant gives an instant the form that upstream's library writes when it rewrites meta: seconds, up to seven digits of
-// their fraction, and an offset in digits. Of a date the rest counts as zero.
+// rewriteInstant gives an instant the form that upstream's library writes when it rewrites meta:
+// seconds, up to seven digits of their fraction, and an offset in digits. Of a date the rest counts
+// as zero.
 func rewriteInstant(n *fhirpath.Node) error {
 	if n == nil || !n.HasValue() || n.Kind() != '"' {
 		return nil

@@ -11,8 +11,8 @@ import (
 	"anchorhold/enclave/fhirpath"
 )
 
-// plain is the value of a primitive as upstream reads it, which is the text that it hashes and encrypts: true and false begin with a
-// capital letter there, and numbers have no exponent.
+// plain is the value of a primitive as upstream reads it, which is the text that it hashes and
+// encrypts: true and false begin with a capital letter there, and numbers have no exponent.
 func plain(n *fhirpath.Node) string {
 	text, _ := n.Text()
 	switch n.Kind() {
@@ -61,7 +61,8 @@ func (r *record) redact(n *fhirpath.Node) (ops, error) {
 	return redacted, nil
 }
 
-// zip keeps the first three characters of a postal code, and of a restricted one none of its digits.
+// zip keeps the first three characters of a postal code, and of a restricted one none of its
+// digits.
 func (s *settings) zip(code string) string {
 	for _, p := range s.restrictedZips {
 		if strings.HasPrefix(code, p) {
@@ -85,7 +86,8 @@ func zeros(s string) string {
 	}, s)
 }
 
-// cryptoHash puts the HMAC-SHA-256 of a value in its place, in hex. Of a reference only the id is hashed, so that it still fits.
+// cryptoHash puts the HMAC-SHA-256 of a value in its place, in hex. Of a reference only the id is
+// hashed, so that it still fits.
 func (r *record) cryptoHash(n *fhirpath.Node) ops {
 	if !n.HasValue() {
 		return 0
@@ -114,7 +116,8 @@ func (r *record) hmac(s string) string {
 	return string(w.scratch[sum:])
 }
 
-// encrypt puts AES-CBC of a value in its place: IV and text in base64. The IV is derived; see record.secret.
+// encrypt puts AES-CBC of a value in its place: IV and text in base64. The IV is derived; see
+// record.secret.
 func (r *record) encrypt(n *fhirpath.Node) ops {
 	if !n.HasValue() {
 		return 0

@@ -12,7 +12,8 @@ import (
 	"anchorhold/enclave/deid/anonymizer"
 )
 
-// bare returns a record without its type and meta, members sorted; text that is no record comes back as it is.
+// bare returns a record without its type and meta, members sorted; text that is no record comes
+// back as it is.
 func bare(t testing.TB, record string) string {
 	t.Helper()
 	if !strings.HasPrefix(record, "{") {
@@ -153,7 +154,8 @@ func TestPartialZIPCodes(t *testing.T) {
 }
 
 func TestDateShift(t *testing.T) {
-	// The offset of "example" with the key "123" is 41 days; that of no id at all, with the same key, is what "123" gives.
+	// The offset of "example" with the key "123" is 41 days; that of no id at all, with the same
+	// key, is what "123" gives.
 	shift := func(more string) string {
 		return rules(more, `"path":"nodesByType('date') | nodesByType('dateTime') | nodesByType('instant')","method":"DATESHIFT"`)
 	}
@@ -186,7 +188,8 @@ func TestDateShift(t *testing.T) {
 	check(t, rules("", `"path":"Patient.name","method":"dateShift"`, `"path":"Patient.name","method":"redact"`), patient(`"name":[{"family":"A"}]`), `{"name":[{"family":"A"}]}`)
 }
 
-// The scope of a shift is the outermost resource by its id as earlier rules left it, or what the job names.
+// The scope of a shift is the outermost resource by its id as earlier rules left it, or what the
+// job names.
 func TestDateShiftScope(t *testing.T) {
 	date := `"path":"nodesByType('date')","method":"dateShift"`
 	offset := func(config, id string) string {
@@ -227,10 +230,12 @@ func TestDateShiftScope(t *testing.T) {
 }
 
 func TestCryptoHash(t *testing.T) {
-	const example = "698d54f0494528a759f19c8e87a9f99e75a5881b9267ee3926bcf62c992d84ba" // HMAC of "example" with "123"
+	// HMAC of "example" with "123"
+	const example = "698d54f0494528a759f19c8e87a9f99e75a5881b9267ee3926bcf62c992d84ba"
 	id := rules("", `"path":"Resource.id","method":"cryptohash"`)
 	check(t, id, patient(`"id":"example"`), `{"id":"`+example+`"}`)
-	check(t, id, patient(`"id":" example "`), `{"id":"`+example+`"}`) // space around a value is none of it
+	// space around a value is none of it
+	check(t, id, patient(`"id":" example "`), `{"id":"`+example+`"}`)
 	reference := rules("", `"path":"nodesByType('Reference').reference","method":"cryptoHash"`)
 	for in, form := range map[string]string{
 		"Patient/example":                            "Patient/*",
@@ -264,7 +269,8 @@ func TestCryptoHash(t *testing.T) {
 			t.Errorf("%s: got %s", in, got)
 		}
 	}
-	// A URI that only looks like a reference is hashed whole, display and identifiers of a Reference too.
+	// A URI that only looks like a reference is hashed whole, display and identifiers of a
+	// Reference too.
 	got := one(t, rules("", `"path":"Patient.managingOrganization","method":"cryptoHash"`), patient(`"managingOrganization":{"reference":"Organization/example","display":"Organization/example"}`))
 	if !strings.Contains(got, `"reference":"Organization/`+example) || strings.Contains(got, `"display":"Organization`) {
 		t.Errorf("got %s", got)

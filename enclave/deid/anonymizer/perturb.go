@@ -69,7 +69,8 @@ var (
 	quantityTypes = []string{"Age", "Count", "Duration", "Distance", "Money", "MoneyQuantity", "Quantity", "SimpleQuantity"}
 )
 
-// perturb adds noise to a number, or to the value of a quantity, whose other elements are then taken to be processed.
+// perturb adds noise to a number, or to the value of a quantity, whose other elements are then
+// taken to be processed.
 func (r *record) perturb(n *fhirpath.Node, u *rule) (ops, error) {
 	var target *fhirpath.Node
 	switch t := typeName(n); {
@@ -88,8 +89,8 @@ func (r *record) perturb(n *fhirpath.Node, u *rule) (ops, error) {
 	return perturbed, nil
 }
 
-// addNoise adds a number that is uniform between half the span below and above. It comes from the job's key, the record and the
-// place in it, 64 bits of it: nobody can take the mean of two runs.
+// addNoise adds a number that is uniform between half the span below and above. It comes from the
+// job's key, the record and the place in it, 64 bits of it: nobody can take the mean of two runs.
 func (r *record) addNoise(n *fhirpath.Node, s noise) error {
 	text, _ := n.Text()
 	v, ok := parseNumber(text)
@@ -111,7 +112,8 @@ func (r *record) addNoise(n *fhirpath.Node, s noise) error {
 	}
 	seed := r.secret(&r.worker.noiseKey, n)
 	k := new(big.Int).SetUint64(binary.BigEndian.Uint64(seed[:8]))
-	k.Lsh(k, 1).Add(k, big.NewInt(1)).Sub(k, new(big.Int).Lsh(big.NewInt(1), 64)) // odd, between -2^64 and 2^64
+	// odd, between -2^64 and 2^64
+	k.Lsh(k, 1).Add(k, big.NewInt(1)).Sub(k, new(big.Int).Lsh(big.NewInt(1), 64))
 	sum := new(big.Int).Lsh(new(big.Int).Mul(v.digits, ten(s.span.scale)), 65)
 	sum.Add(sum, k.Mul(k, width))
 	unit := new(big.Int).Lsh(ten(scale), 65)

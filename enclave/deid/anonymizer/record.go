@@ -32,7 +32,8 @@ const (
 
 func (r *record) env() fhirpath.Env { return fhirpath.Env{Budget: r.worker.steps} }
 
-// resource runs the rules on n, then on the resources below it, and labels it. It returns what was done to all of them.
+// resource runs the rules on n, then on the resources below it, and labels it. It returns what was
+// done to all of them.
 func (r *record) resource(n *fhirpath.Node) (ops, error) {
 	done, err := r.rules(n)
 	if err != nil {
@@ -121,7 +122,8 @@ func (r *record) match(u *rule, n *fhirpath.Node, x index) ([]*fhirpath.Node, er
 	return out, nil
 }
 
-// process does what the rule says to an element and all below it that no rule has processed, without resources below.
+// process does what the rule says to an element and all below it that no rule has processed,
+// without resources below.
 func (r *record) process(n *fhirpath.Node, u *rule) (ops, error) {
 	if err := r.spend(1); err != nil {
 		return 0, err
@@ -180,8 +182,9 @@ func (r *record) visitBelow(n *fhirpath.Node, number int) {
 	}
 }
 
-// secret makes 32 bytes for an element of the record. They depend on the whole record, so that equal values in two records get
-// others, and not on its line, so that the order of lines changes nothing.
+// secret makes 32 bytes for an element of the record. They depend on the whole record, so that
+// equal values in two records get others, and not on its line, so that the order of lines changes
+// nothing.
 func (r *record) secret(key *[32]byte, n *fhirpath.Node) []byte {
 	if r.digest == nil {
 		d := sha256.Sum256(r.bytes)

@@ -22,8 +22,9 @@ func transformID(reference string, change func(string) string) string {
 	return change(reference)
 }
 
-// cutURL finds the id in a URL, relative or not: Type/id or http://…/Type/id, with a version behind or none. What upstream takes for a URL
-// has no more than a few characters before the type, so that one with a hyphen in its host is none.
+// cutURL finds the id in a URL, relative or not: Type/id or http://…/Type/id, with a version behind
+// or none. What upstream takes for a URL has no more than a few characters before the type, so that
+// one with a hyphen in its host is none.
 func cutURL(s string) (before, id, after string, ok bool) {
 	if i := strings.Index(s, "/_history/"); i >= 0 {
 		if !isID(s[i+len("/_history/"):]) {

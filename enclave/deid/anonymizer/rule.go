@@ -18,12 +18,14 @@ type rule struct {
 
 	resource string // the type that it is for; "": every
 	whole    bool   // it is the resource itself
-	// lookup is nodesByType or nodesByName standing alone, with or without one name behind it: elements come from
-	// an index that has the resources directly below, and not the resource itself. Any other path is evaluated.
-	lookup     string
-	key        string
-	place      int                  // of what was looked up, in the index
-	member     string               // the name behind a look-up, if it is that of an element and no literal
+	// lookup is nodesByType or nodesByName standing alone, with or without one name behind it:
+	// elements come from an index that has the resources directly below, and not the resource
+	// itself. Any other path is evaluated.
+	lookup string
+	key    string
+	place  int // of what was looked up, in the index
+	// the name behind a look-up, if it is that of an element and no literal
+	member     string
 	expression *fhirpath.Expression // of the path, or from what was looked up; nil for all of that
 
 	noise        noise
@@ -96,8 +98,8 @@ func printable(s string) bool {
 	return !strings.ContainsFunc(s, func(r rune) bool { return !unicode.IsPrint(r) })
 }
 
-// path compiles the path of a rule. A path begins with the type of the resources it is for, which is taken off: what is left
-// starts from a resource wherever it stands.
+// path compiles the path of a rule. A path begins with the type of the resources it is for, which
+// is taken off: what is left starts from a resource wherever it stands.
 func (c *compiler) path(f ruleFaults, r *rule) {
 	if m := lookupForm.FindStringSubmatch(r.path); m != nil {
 		c.lookup(f, r, m)
@@ -157,8 +159,8 @@ func (c *compiler) place(of map[string]int, key string) int {
 	return at
 }
 
-// expression compiles FHIRPath. Names that R4 doesn't have are a warning: Microsoft's own samples have some, and they match nothing
-// there either.
+// expression compiles FHIRPath. Names that R4 doesn't have are a warning: Microsoft's own samples
+// have some, and they match nothing there either.
 func (c *compiler) expression(f ruleFaults, source string, offset int, typ string) *fhirpath.Expression {
 	x, err := fhirpath.Compile(source, options(typ, false))
 	if err == nil {
@@ -181,8 +183,8 @@ func (c *compiler) expression(f ruleFaults, source string, offset int, typ strin
 	return nil
 }
 
-// warnOfUnits warns of comparisons that are empty for quantities in some units: where a condition is empty, the rule leaves the
-// element as it is.
+// warnOfUnits warns of comparisons that are empty for quantities in some units: where a condition
+// is empty, the rule leaves the element as it is.
 func (c *compiler) warnOfUnits(f ruleFaults, where string, offset int, x *fhirpath.Expression) {
 	for _, w := range x.Warnings() {
 		c.warn("%s: %s: at byte %d: %s", f.label, where, w.Offset+offset, w.Text)
@@ -228,8 +230,8 @@ func (c *compiler) method(f ruleFaults, r *rule, name string, v *value) {
 
 func ignore(*value, string) {}
 
-// scan is nodesByType and nodesByName inside a path: the elements it is called on and all below that have the name, without
-// resources below and what they hold.
+// scan is nodesByType and nodesByName inside a path: the elements it is called on and all below
+// that have the name, without resources below and what they hold.
 func scan(name func(*fhirpath.Node) string) fhirpath.CustomFunc {
 	call := func(in []*fhirpath.Node, args []string, spend func(int) error) ([]*fhirpath.Node, error) {
 		var out []*fhirpath.Node
@@ -261,8 +263,8 @@ func scan(name func(*fhirpath.Node) string) fhirpath.CustomFunc {
 	return fhirpath.CustomFunc{MinArgs: 1, MaxArgs: 1, Call: call}
 }
 
-// typeName is what upstream calls the type of an element: its library has one name for all elements that are defined in their
-// resource, and another for those that are defined in a type.
+// typeName is what upstream calls the type of an element: its library has one name for all elements
+// that are defined in their resource, and another for those that are defined in a type.
 func typeName(n *fhirpath.Node) string { return nameOf(n.Type()) }
 
 func nameOf(t *fhirpath.Type) string {

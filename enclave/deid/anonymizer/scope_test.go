@@ -76,7 +76,8 @@ func TestScopes(t *testing.T) {
 
 func TestSecurityLabels(t *testing.T) {
 	got := one(t, rules("", `"path":"Patient.name","method":"redact"`, `"path":"Organization.name","method":"cryptoHash"`), bundle)
-	// A bundle tells what was done to its entries, a resource what was done to those it contains, which tell nothing.
+	// A bundle tells what was done to its entries, a resource what was done to those it contains,
+	// which tell nothing.
 	if codes(t, got) != "REDACTED CRYTOHASH" || strings.Count(got, `"security"`) != 2 {
 		t.Errorf("got %s: %s", codes(t, got), got)
 	}

@@ -6,11 +6,13 @@ import (
 	"strings"
 )
 
-// keys are the parameters of a configuration that are secret, and their names in a parameters message.
+// keys are the parameters of a configuration that are secret, and their names in a parameters
+// message.
 var keys = map[string]string{"dateShiftKey": DateShiftKey, "cryptoHashKey": CryptoHashKey, "encryptKey": EncryptKey}
 
-// Split takes the keys out of a configuration: rest has none and is what Compile reads, values has them under the names of a
-// parameters message. It refuses what Compile would refuse for other reasons than keys.
+// Split takes the keys out of a configuration: rest has none and is what Compile reads, values has
+// them under the names of a parameters message. It refuses what Compile would refuse for other
+// reasons than keys.
 func Split(config []byte) (rest []byte, values map[string][]byte, err error) {
 	root, err := parse(config)
 	if err != nil {

@@ -33,7 +33,8 @@ func steps(t *testing.T, e *anonymizer.Engine, values map[string][]byte, record 
 	return counter.Steps(), c
 }
 
-// linear fails the test when what a record grows by costs more the longer it already is, from 10 elements to 10 and 100 times as many.
+// linear fails the test when what a record grows by costs more the longer it already is, from 10
+// elements to 10 and 100 times as many.
 func linear(t *testing.T, e *anonymizer.Engine, values map[string][]byte, name string, record func(n int) string) {
 	t.Helper()
 	var size, took [3]float64
@@ -60,7 +61,8 @@ var everyMethod = map[string]string{
 	"generalize": `"method":"generalize","cases":{"$this.toString().length() > 3":"'long'","true":"$this"}`,
 }
 
-// fhirShapes are arrays that FHIR R4 has a place for, each in any size. Others are rejected as they are read.
+// fhirShapes are arrays that FHIR R4 has a place for, each in any size. Others are rejected as they
+// are read.
 func fhirShapes() map[string]func(n int) string {
 	array := func(member, item string) func(n int) string {
 		return func(n int) string { return `"` + member + `":[` + item + strings.Repeat(","+item, n) + "]" }
@@ -96,7 +98,8 @@ func fhirShapes() map[string]func(n int) string {
 	return shapes
 }
 
-// Every method over every shape, by every way in which rules find elements. The id stands behind all: dateShift asks for it.
+// Every method over every shape, by every way in which rules find elements. The id stands behind
+// all: dateShift asks for it.
 func TestStepsOfEveryMethodAreLinear(t *testing.T) {
 	paths := []string{
 		"nodesByType('dateTime')", "nodesByType('string')", "nodesByName('given')", "nodesByType('HumanName').given", "nodesByType('Extension').value",
@@ -114,7 +117,8 @@ func TestStepsOfEveryMethodAreLinear(t *testing.T) {
 				e, values := configure(t, rules(`"dateShiftScope":"resource"`, `"path":"`+path+`",`+method))
 				for shape, members := range fhirShapes() {
 					if strings.Contains(path, "repeat(") && shape != "name" {
-						continue // what is new it compares with all that it has: the budget's, not ours
+						// what is new it compares with all that it has: the budget's, not ours
+						continue
 					}
 					linear(t, e, values, path+" over "+shape, func(n int) string {
 						return `{"resourceType":"Patient",` + members(n) + `,"id":"` + strings.Repeat("i", n) + `"}`
@@ -125,8 +129,8 @@ func TestStepsOfEveryMethodAreLinear(t *testing.T) {
 	}
 }
 
-// Expressions that compare everything with everything, or make text of all text there was: their records are rejected, after work that is
-// linear in what they hold, and the job goes on.
+// Expressions that compare everything with everything, or make text of all text there was: their
+// records are rejected, after work that is linear in what they hold, and the job goes on.
 func TestExplosionsAreTooCostly(t *testing.T) {
 	names := strings.TrimSuffix(strings.Repeat(`{"given":["Anna"],"family":"x"},`, 5_000), ",")
 	var different strings.Builder
@@ -165,7 +169,8 @@ func TestExplosionsAreTooCostly(t *testing.T) {
 	}
 }
 
-// processingErrors: skip is for cases that fail, not for a record that takes too much: nothing takes its place.
+// processingErrors: skip is for cases that fail, not for a record that takes too much: nothing
+// takes its place.
 func TestSkipDoesNotHideCostlyRecords(t *testing.T) {
 	config := `{"processingErrors":"skip","fhirPathRules":[{"path":"Patient.name.given","method":"generalize","cases":{"%resource.descendants().where(%resource.descendants().count() = 1).empty()":"'x'"}}],"parameters":{}}`
 	names := strings.TrimSuffix(strings.Repeat(`{"given":["Anna"],"family":"x"},`, 5_000), ",")
@@ -174,7 +179,8 @@ func TestSkipDoesNotHideCostlyRecords(t *testing.T) {
 	}
 }
 
-// What rules put into a record is bounded by what was there: a long replacement for each of many small elements is not.
+// What rules put into a record is bounded by what was there: a long replacement for each of many
+// small elements is not.
 func TestReplacementsAreBounded(t *testing.T) {
 	names := func(n int) string {
 		return `{"resourceType":"Patient","name":[` + strings.TrimSuffix(strings.Repeat(`{"family":"a"},`, n), ",") + "]}"
@@ -196,8 +202,8 @@ func TestReplacementsAreBounded(t *testing.T) {
 	}
 }
 
-// Ordinary records stay far below their budget under the usual configuration and Microsoft's sample, and so does a Bundle as long as a
-// record may be.
+// Ordinary records stay far below their budget under the usual configuration and Microsoft's
+// sample, and so does a Bundle as long as a record may be.
 func TestOrdinaryRecordsAreFarBelowTheirBudget(t *testing.T) {
 	var lines []string
 	var parts []*bytes.Buffer

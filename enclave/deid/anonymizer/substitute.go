@@ -20,7 +20,8 @@ func (c *compiler) substitute(f ruleFaults, r *rule, v *value) {
 	}
 }
 
-// fitting refuses a replacement that fits none of the types that the path can select, and generalize for what has no value.
+// fitting refuses a replacement that fits none of the types that the path can select, and
+// generalize for what has no value.
 func (c *compiler) fitting(f ruleFaults, r *rule) {
 	types, known := r.types()
 	if !known || len(types) == 0 || r.method == substitute && (r.replace == nil || r.replace.kind == '[') {
@@ -60,8 +61,8 @@ func (r *rule) types() ([]*fhirpath.Type, bool) {
 	return nil, false
 }
 
-// replacement makes the element that takes the place of one of type t. Elements that are defined in their resource have no
-// replacement: upstream can't make one.
+// replacement makes the element that takes the place of one of type t. Elements that are defined in
+// their resource have no replacement: upstream can't make one.
 func (r *rule) replacement(t *fhirpath.Type) (*fhirpath.Node, error) {
 	v := r.replace
 	if t.Primitive() {
@@ -92,7 +93,8 @@ func (r *rule) replacement(t *fhirpath.Type) (*fhirpath.Node, error) {
 	return n, nil
 }
 
-// primitive is v as a value of t. Upstream writes a string whatever the type, which no reader of FHIR would take.
+// primitive is v as a value of t. Upstream writes a string whatever the type, which no reader of
+// FHIR would take.
 func (v *value) primitive(t *fhirpath.Type) (kind jsontext.Kind, text string, ok bool) {
 	switch v.kind {
 	case 'n':
@@ -113,7 +115,8 @@ func (v *value) primitive(t *fhirpath.Type) (kind jsontext.Kind, text string, ok
 	return kind, text, ok
 }
 
-// substitute puts the replacement in the place of n. Elements that earlier rules have changed stay, and so do those that hold them.
+// substitute puts the replacement in the place of n. Elements that earlier rules have changed stay,
+// and so do those that hold them.
 func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 	if n.Mark&gone != 0 {
 		return substituted, nil // nothing comes of it but the label
@@ -132,8 +135,9 @@ func (r *record) substitute(n *fhirpath.Node, u *rule) (ops, error) {
 	return substituted, nil
 }
 
-// drop notes that n leaves the record, with all below it. They are not processed thereby: a later rule of nodesByType or nodesByName
-// still finds them, as upstream's does, and what it does to them shows in the labels.
+// drop notes that n leaves the record, with all below it. They are not processed thereby: a later
+// rule of nodesByType or nodesByName still finds them, as upstream's does, and what it does to them
+// shows in the labels.
 func (r *record) drop(n *fhirpath.Node, number int) {
 	r.worker.steps.Spend(1)
 	n.Mark |= gone
@@ -162,7 +166,8 @@ func (r *record) holders(n *fhirpath.Node) map[*fhirpath.Node]bool {
 	return kept
 }
 
-// exchange makes n like with, element by element in their order, for the rule of a number. with is used up; nil stands for nothing.
+// exchange makes n like with, element by element in their order, for the rule of a number. with is
+// used up; nil stands for nothing.
 func (r *record) exchange(n, with *fhirpath.Node, kept map[*fhirpath.Node]bool, number int) error {
 	targets := map[string][]*fhirpath.Node{}
 	if with != nil {

@@ -12,7 +12,8 @@ func TestSubstitutePrimitives(t *testing.T) {
 		{"Patient.birthDate", `"1990-01-01"`, `"birthDate":"2000-02-03"`, `{"birthDate":"1990-01-01"}`},
 		{"Patient.birthDate", `null`, `"birthDate":"2000-02-03"`, `{}`},
 		{"Patient.name.family", `5`, `"name":[{"family":"A"}]`, `{"name":[{"family":"5"}]}`},
-		{"Patient.name.family", `true`, `"name":[{"family":"A"}]`, `{"name":[{"family":"True"}]}`}, // as upstream
+		// as upstream
+		{"Patient.name.family", `true`, `"name":[{"family":"A"}]`, `{"name":[{"family":"True"}]}`},
 		{"Patient.active", `true`, `"active":false`, `{"active":true}`},
 		{"Patient.active", `"False"`, `"active":true`, `{"active":false}`},
 		{"Patient.multipleBirth.ofType(integer)", `"7"`, `"multipleBirthInteger":3`, `{"multipleBirthInteger":7}`},
@@ -57,7 +58,8 @@ func TestSubstituteComplex(t *testing.T) {
 	}
 	check(t, set("Patient.contact.name", `{"given":["X"]}`), patient(`"contact":[{"name":{"family":"A"},"gender":"male"}]`), `{"contact":[{"gender":"male","name":{"given":["X"]}}]}`)
 	check(t, set("Observation.value.ofType(Quantity)", `{"value":1.50}`), `{"resourceType":"Observation","valueQuantity":{"value":2,"unit":"kg"}}`, `{"valueQuantity":{"value":1.50}}`)
-	check(t, set("Patient.extension", `{"url":"v","valueString":"w"}`), patient(`"extension":[{"url":"u","valueInteger":1}]`), "failed: record-rejected") // another type of value
+	// another type of value
+	check(t, set("Patient.extension", `{"url":"v","valueString":"w"}`), patient(`"extension":[{"url":"u","valueInteger":1}]`), "failed: record-rejected")
 	check(t, set("nodesByType('Period')", `"{\"start\":\"2020\"}"`), patient(`"name":[{"period":{"end":"2021"}}]`), `{"name":[{"period":{"start":"2020"}}]}`)
 	check(t, set("nodesByType('Period')", `null`), patient(`"name":[{"family":"A","period":{"end":"2021"}}]`), `{"name":[{"family":"A"}]}`)
 	check(t, set("Patient", `{"resourceType":"Patient","active":true}`), patient(`"id":"x","contained":[{"resourceType":"Group","id":"g"}]`), `{"active":true}`)

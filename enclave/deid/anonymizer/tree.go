@@ -11,8 +11,9 @@ import (
 	"anchorhold/enclave/fhirpath"
 )
 
-// tidy makes a tree what upstream's reader makes of the same JSON: strings without space around them, values in the JSON type of
-// their element, nothing that is empty. An element that R4 doesn't define is an error: no rule could find it.
+// tidy makes a tree what upstream's reader makes of the same JSON: strings without space around
+// them, values in the JSON type of their element, nothing that is empty. An element that R4 doesn't
+// define is an error: no rule could find it.
 func tidy(n *fhirpath.Node) error {
 	switch {
 	case n.Type() == nil:
@@ -127,7 +128,8 @@ func (w *writer) object(n *fhirpath.Node) {
 // hasMain: something of n stands in the member without the underscore.
 func hasMain(n *fhirpath.Node) bool { return n.HasValue() || !n.Type().Primitive() }
 
-// inMain: the member without the underscore is written for n. An array of nulls alone stays, next to the one that says why.
+// inMain: the member without the underscore is written for n. An array of nulls alone stays, next
+// to the one that says why.
 func inMain(n *fhirpath.Node) bool { return hasMain(n) || n.Repeats() && n.Null() }
 
 func hasExtra(n *fhirpath.Node) bool { return n.Type().Primitive() && holds(n) }
@@ -138,7 +140,8 @@ func (w *writer) main(n *fhirpath.Node) {
 	case !ok:
 		w.object(n)
 	case n.Kind() == '"':
-		w.b = quote(w.b, strings.TrimSpace(text)) // a replacement or the value of a case may have space around it
+		// a replacement or the value of a case may have space around it
+		w.b = quote(w.b, strings.TrimSpace(text))
 	default:
 		w.b = append(w.b, text...)
 	}

@@ -7,9 +7,11 @@ import (
 	"anchorhold/enclave/deid/anonymizer"
 )
 
-// What this file asks was read from upstream's engine and the FHIR library under it, where their own tests say nothing.
+// What this file asks was read from upstream's engine and the FHIR library under it, where their
+// own tests say nothing.
 
-// The library calls the ids of elements string and the addresses of extensions uri, and a rule for these types means them, too.
+// The library calls the ids of elements string and the addresses of extensions uri, and a rule for
+// these types means them, too.
 func TestTypesOfIdsAndAddresses(t *testing.T) {
 	record := patient(`"id":"p","name":[{"id":"n","family":"A"}],"extension":[{"id":"e","url":"http://u","valueUri":"http://v"}]`)
 	check(t, rules("", `"path":"nodesByType('string')","method":"redact"`), record, `{"extension":[{"url":"http://u","valueUri":"http://v"}],"id":"p"}`)
@@ -19,17 +21,19 @@ func TestTypesOfIdsAndAddresses(t *testing.T) {
 	check(t, rules("", `"path":"Patient.name.id","method":"generalize","cases":{"true":"'x'"}`), patient(`"name":[{"id":"n"}]`), `{"name":[{"id":"x"}]}`)
 }
 
-// nodesByType and nodesByName find what stood in the record before the rules, even what a replacement took out of it since: nothing
-// comes of that, but the labels tell it.
+// nodesByType and nodesByName find what stood in the record before the rules, even what a
+// replacement took out of it since: nothing comes of that, but the labels tell it.
 func TestWhatAReplacementTookAway(t *testing.T) {
 	name := `"path":"Patient.name","method":"substitute","replaceWith":{"family":"F"}`
 	record := patient(`"name":[{"family":"A","given":["B"],"extension":[{"url":"u","valueString":"v"}]}]`)
 	for second, want := range map[string]string{
-		`"path":"nodesByName('given')","method":"redact"`:                            "REDACTED SUBSTITUTED",
-		`"path":"nodesByType('Extension').value","method":"cryptoHash"`:              "CRYTOHASH SUBSTITUTED",
-		`"path":"nodesByName('given')","method":"substitute","replaceWith":"x"`:      "SUBSTITUTED",
-		`"path":"nodesByName('family')","method":"redact"`:                           "SUBSTITUTED", // it was exchanged, not taken away
-		`"path":"Patient.nodesByName('given')","method":"redact"`:                    "SUBSTITUTED", // a path is read on the record as it is now
+		`"path":"nodesByName('given')","method":"redact"`:                       "REDACTED SUBSTITUTED",
+		`"path":"nodesByType('Extension').value","method":"cryptoHash"`:         "CRYTOHASH SUBSTITUTED",
+		`"path":"nodesByName('given')","method":"substitute","replaceWith":"x"`: "SUBSTITUTED",
+		// it was exchanged, not taken away
+		`"path":"nodesByName('family')","method":"redact"`: "SUBSTITUTED",
+		// a path is read on the record as it is now
+		`"path":"Patient.nodesByName('given')","method":"redact"`:                    "SUBSTITUTED",
 		`"path":"nodesByName('given')","method":"keep"`:                              "SUBSTITUTED",
 		`"path":"Patient.name.given","method":"redact"`:                              "SUBSTITUTED",
 		`"path":"nodesByType('HumanName')","method":"redact"`:                        "SUBSTITUTED",
@@ -108,8 +112,9 @@ func TestFormsOfSettings(t *testing.T) {
 		rules("", `"path":"Patient.id","method":"perturb","span":1,"rangeType":null`):               "rangeType: is null, want fixed or proportional",
 		rules("", `"path":"Patient.id","method":"generalize","cases":{"1":"1"},"otherValues":null`): "otherValues: is null, want redact or keep",
 		rules("", `"path":"Patient.id","method":"generalize","cases":null`):                         "cases is null, want an object",
-		rules("", `"Path":"Patient.id","method":"redact"`):                                          "path is missing", // names in a rule are exact
-		rules("", `"path":null,"method":null`):                                                      "path is null, want a string",
+		// names in a rule are exact
+		rules("", `"Path":"Patient.id","method":"redact"`): "path is missing",
+		rules("", `"path":null,"method":null`):             "path is null, want a string",
 	} {
 		if got := fault(config); !strings.Contains(got, want) {
 			t.Errorf("%s: got %s, want %s", config, got, want)
@@ -163,7 +168,8 @@ func TestNoNoise(t *testing.T) {
 	}
 }
 
-// Resources that are contained in contained ones are scopes of their own, too, and tell their outermost holder what was done.
+// Resources that are contained in contained ones are scopes of their own, too, and tell their
+// outermost holder what was done.
 func TestNestedScopes(t *testing.T) {
 	record := patient(`"contained":[{"resourceType":"Organization","name":"B","contained":[{"resourceType":"Person","address":[{"city":"C","country":"D"}]}]}],"address":[{"city":"C"}]`)
 	got := one(t, rules("", `"path":"Person.address.city","method":"redact"`), record)

@@ -37,7 +37,8 @@ func load(t testing.TB, path string) string {
 	return string(b)
 }
 
-// configurationOf pairs records with configurations, by a part of the name; the first that fits counts.
+// configurationOf pairs records with configurations, by a part of the name; the first that fits
+// counts.
 var configurationOf = []struct{ part, config string }{
 	{"-R4", "r4-configuration-sample"},
 	{"redact-all", "redact-all-config"},
@@ -61,7 +62,8 @@ func TestPublishedRecords(t *testing.T) {
 			name := strings.TrimSuffix(filepath.Base(target), "-target.json")
 			input := name
 			if _, err := os.Stat(filepath.Join(root, folder, name+".json")); err != nil {
-				input = strings.TrimSuffix(name, "-redact-all") + "-basic" // several configurations for one record
+				// several configurations for one record
+				input = strings.TrimSuffix(name, "-redact-all") + "-basic"
 			}
 			config := "r4-configuration-sample"
 			if folder == "resources" {
@@ -118,7 +120,8 @@ func documented(t testing.TB) map[string]string {
 	return rows
 }
 
-// outcome is the row of a configuration: refused and why, or accepted with what it needs and what its author is warned of.
+// outcome is the row of a configuration: refused and why, or accepted with what it needs and what
+// its author is warned of.
 func outcome(config string) string {
 	rest, _, err := anonymizer.Split([]byte(config))
 	if err != nil {
@@ -138,8 +141,8 @@ func outcome(config string) string {
 	return text
 }
 
-// Every published configuration is accepted or refused as README.md says. One that it doesn't know must still be one or the other with a
-// reason; the bad ones must be refused.
+// Every published configuration is accepted or refused as README.md says. One that it doesn't know
+// must still be one or the other with a reason; the bad ones must be refused.
 func TestPublishedConfigurations(t *testing.T) {
 	root, rows := published(t), documented(t)
 	files, _ := filepath.Glob(filepath.Join(root, "*configs", "*.json"))
@@ -163,7 +166,8 @@ func TestPublishedConfigurations(t *testing.T) {
 	}
 }
 
-// Records that upstream ships without an answer, and HL7's own examples: every one comes out or is rejected by a code.
+// Records that upstream ships without an answer, and HL7's own examples: every one comes out or is
+// rejected by a code.
 func TestPublishedSamples(t *testing.T) {
 	root := published(t)
 	e, values := configure(t, load(t, filepath.Join(root, "configs", "r4-configuration-sample.json")))

@@ -47,7 +47,8 @@ type worker struct {
 	scratch []byte
 }
 
-// NewWorker takes the keys that the rules use from the parameters. One that is lacking or empty is ParametersMissing.
+// NewWorker takes the keys that the rules use from the parameters. One that is lacking or empty is
+// ParametersMissing.
 func (e *Engine) NewWorker(j *stream.Job) (stream.Worker, error) {
 	w, err := e.newWorker(j)
 	if err != nil {
@@ -106,7 +107,8 @@ func (e *Engine) Needs() []string {
 // Scope returns what dateShift's offsets are shared by: resource, file or folder.
 func (e *Engine) Scope() string { return e.settings.scope }
 
-// Forget zeroes the keys. Copies that HMAC and AES have made, and the string of dateShift, stay until they are collected.
+// Forget zeroes the keys. Copies that HMAC and AES have made, and the string of dateShift, stay
+// until they are collected.
 func (w *worker) Forget() {
 	clear(w.ivKey[:])
 	clear(w.noiseKey[:])

@@ -1,8 +1,9 @@
 // Package engine finds the engine that a pipeline's rules need.
 //
-// The main call is [Set.Compile]. A program lists the engines that it holds as a [Set]; this package links none of them. Rule
-// files (package deid) begin with "anchorhold: rules/v1"; rules that begin with a brace are a configuration of Microsoft's FHIR
-// anonymizer (package anonymizer). Package engines has the set of all, for tools outside the enclave.
+// The main call is [Set.Compile]. A program lists the engines that it holds as a [Set]; this
+// package links none of them. Rule files (package deid) begin with "anchorhold: rules/v1"; rules
+// that begin with a brace are a configuration of Microsoft's FHIR anonymizer (package anonymizer).
+// Package engines has the set of all, for tools outside the enclave.
 package engine
 
 import (
@@ -79,8 +80,8 @@ func KindOf(rules []byte) Kind {
 	return FHIRRules
 }
 
-// IsConfiguration reports whether rules are JSON, and so a configuration of Microsoft's FHIR anonymizer. No rule file begins with
-// a brace.
+// IsConfiguration reports whether rules are JSON, and so a configuration of Microsoft's FHIR
+// anonymizer. No rule file begins with a brace.
 func IsConfiguration(rules []byte) bool {
 	rest := bytes.TrimLeft(bytes.TrimPrefix(rules, []byte("\xef\xbb\xbf")), " \t\r\n")
 	return len(rest) > 0 && rest[0] == '{'

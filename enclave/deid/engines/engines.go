@@ -1,6 +1,7 @@
 // Package engines compiles rules of every kind, for tools outside the enclave and for development.
 //
-// The main call is [Compile]. Its Engine also describes the rules to their author and reviewer. An enclave program does not import it: it lists the engines that its image needs.
+// The main call is [Compile]. Its Engine also describes the rules to their author and reviewer. An
+// enclave program does not import it: it lists the engines that its image needs.
 package engines
 
 import (
@@ -30,7 +31,8 @@ func Compile(rules []byte) (*Engine, error) {
 	return &Engine{e}, nil
 }
 
-// Extends is the name of the preset that rules extend, and the lines that they add to it. It is empty for other rules.
+// Extends is the name of the preset that rules extend, and the lines that they add to it. It is
+// empty for other rules.
 func (e *Engine) Extends() (preset string, additions []string) {
 	if d, ok := e.rules.(interface {
 		Extends() string
@@ -41,7 +43,8 @@ func (e *Engine) Extends() (preset string, additions []string) {
 	return "", nil
 }
 
-// Warnings says what the author of the rules should know. It is empty for rules that promise nothing more than they do.
+// Warnings says what the author of the rules should know. It is empty for rules that promise
+// nothing more than they do.
 func (e *Engine) Warnings() []string {
 	if w, ok := e.rules.(interface{ Warnings() []string }); ok {
 		return w.Warnings()

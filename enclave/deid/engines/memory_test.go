@@ -28,14 +28,15 @@ const (
 	childCase   = "ANCHORHOLD_TEST_MEMORY"
 )
 
-// memoryCase is what a child does: as many jobs at once, each with so many workers, over all hostile records.
+// memoryCase is what a child does: as many jobs at once, each with so many workers, over all
+// hostile records.
 type memoryCase struct {
 	Engine        string
 	Jobs, Workers int
 }
 
-// Go ends the process that is out of memory, and with it the jobs of all tenants. So every engine runs with little memory, in a process of
-// its own, over records that take as much as they can.
+// Go ends the process that is out of memory, and with it the jobs of all tenants. So every engine
+// runs with little memory, in a process of its own, over records that take as much as they can.
 func TestHostileRecordsFitTheMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("reads 840 MB")
@@ -89,8 +90,8 @@ func TestChildWithLittleMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The limit counts addresses, which Go takes in arenas of 64 MiB and keeps when it gives their memory back. What the
-	// process takes of memory itself is compared below.
+	// The limit counts addresses, which Go takes in arenas of 64 MiB and keeps when it gives their
+	// memory back. What the process takes of memory itself is compared below.
 	const limit = childMemory + 2*arena
 	if err := unix.Setrlimit(unix.RLIMIT_DATA, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
 		t.Fatal(err)
@@ -130,7 +131,8 @@ const configuration = `{"fhirPathRules":[
 	{"path":"Patient.descendants().where($this is id)","method":"cryptoHash"},
 	{"path":"Patient.telecom","method":"substitute","replaceWith":{"value":"x"}}]}`
 
-// hostileShapes are the parts of records that take most memory for their bytes: what stands before, what is repeated, and behind.
+// hostileShapes are the parts of records that take most memory for their bytes: what stands before,
+// what is repeated, and behind.
 var hostileShapes = [][3]string{
 	{`{"resourceType":"Patient","name":[{}`, `,{}`, `]}`},
 	{`{"resourceType":"Patient","name":[{"given":["a"`, `,"a"`, `]}]}`},

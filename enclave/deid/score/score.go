@@ -1,9 +1,11 @@
-// Package score measures how well a tool de-identifies FHIR R4 records. Generate writes a benchmark: records of people who
-// do not exist, with identifiers planted where real exports hide them and clinical content between them, and a file that
-// says of every value what must become of it. Judge compares a tool's output with that file.
+// Package score measures how well a tool de-identifies FHIR R4 records. Generate writes a
+// benchmark: records of people who do not exist, with identifiers planted where real exports hide
+// them and clinical content between them, and a file that says of every value what must become of
+// it. Judge compares a tool's output with that file.
 //
-// README.md specifies the files, so that any tool can be scored. The scores count planted values only: a recall of 100 %
-// shows that these values were removed, not that nothing else identifies a person.
+// README.md specifies the files, so that any tool can be scored. The scores count planted values
+// only: a recall of 100 % shows that these values were removed, not that nothing else identifies a
+// person.
 package score
 
 import (
@@ -13,7 +15,8 @@ import (
 	"strings"
 )
 
-// ReferenceDate is the day that ages in the benchmark count to. A tool that needs such a day must be given this one.
+// ReferenceDate is the day that ages in the benchmark count to. A tool that needs such a day must
+// be given this one.
 const ReferenceDate = "2026-12-31"
 
 // TruthFile is the name of the file of required actions in a benchmark's folder.
@@ -32,7 +35,8 @@ const (
 	Year Action = "year"
 	// Zip3: of a ZIP code, no more than the first three digits may stay.
 	Zip3 Action = "zip3"
-	// Replace: the id must be gone. What replaces it must be the same wherever the id was, see Link.
+	// Replace: the id must be gone. What replaces it must be the same wherever the id was, see
+	// Link.
 	Replace Action = "replace"
 	// Keep: the value must still be there, under the same member names.
 	Keep Action = "keep"

@@ -136,8 +136,8 @@ func TestRejectedRecordsHaveFullRecallAndNoUtility(t *testing.T) {
 	}
 }
 
-// A tool that does what the truth says, and nothing else, must have full marks: the required actions contradict neither
-// each other nor the search.
+// A tool that does what the truth says, and nothing else, must have full marks: the required
+// actions contradict neither each other nor the search.
 func TestPerfectToolHasFullMarks(t *testing.T) {
 	dir, truth := generate(t, few)
 	r := judge(t, dir, perfect(t, dir, truth))
@@ -275,7 +275,8 @@ func TestDisguisedIdentifiersAreLeaks(t *testing.T) {
 func any2(x score.Truth) bool { return x.Action == score.Remove }
 func same(s string) string    { return s }
 
-// An identifier that is moved into the output of another record, or into the name of a member, is a leak too.
+// An identifier that is moved into the output of another record, or into the name of a member, is a
+// leak too.
 func TestMovedIdentifiersAreLeaks(t *testing.T) {
 	dir, truth := generate(t, few)
 	clean := perfect(t, dir, truth)

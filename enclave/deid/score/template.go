@@ -14,13 +14,14 @@ import (
 	"strings"
 )
 
-// templates holds records as JSON, in which placeholders stand for values; see README.md, "Templates".
+// templates holds records as JSON, in which placeholders stand for values; see README.md,
+// "Templates".
 //
 //go:embed records/*.json
 var templates embed.FS
 
-// placeholder matches {{NAME}} and {{=KIND:VALUE}}. A "#" first makes the whole string a number; a "!" last says that
-// nothing of the value needs to stay.
+// placeholder matches {{NAME}} and {{=KIND:VALUE}}. A "#" first makes the whole string a number; a
+// "!" last says that nothing of the value needs to stay.
 var placeholder = regexp.MustCompile(`\{\{(#?)(=[a-z0-9-]+:[^}]*?|[A-Za-z0-9.-]+)(!?)\}\}`)
 
 // encodedPrefix begins a string that is written as base64 once its placeholders are filled.
@@ -130,8 +131,8 @@ func (f *filler) text(pointer, s string) (any, error) {
 	return b.String(), nil
 }
 
-// value returns the value of a placeholder and records what must become of it. useful says that the value is all of an
-// element that a tool can keep in part.
+// value returns the value of a placeholder and records what must become of it. useful says that the
+// value is all of an element that a tool can keep in part.
 func (f *filler) value(pointer, name string, useful bool) (string, error) {
 	if rest, ok := strings.CutPrefix(name, "="); ok {
 		kind, value, _ := strings.Cut(rest, ":")

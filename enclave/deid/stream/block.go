@@ -71,7 +71,8 @@ func (b *block) transform(d *desk, o *Options) {
 	d.sink.tally.begin()
 	defer func() {
 		d.sink.tally.end(&b.unknown)
-		b.patches, d.sink.patches, d.sink.behind = d.sink.patches, nil, nil // idle workers hold nothing
+		// idle workers hold nothing
+		b.patches, d.sink.patches, d.sink.behind = d.sink.patches, nil, nil
 		if recover() != nil {
 			b.err = code.New(code.Internal, errPanic)
 		}
@@ -121,8 +122,8 @@ func (b *block) line(d *desk, o *Options, l []byte, n int64) {
 	b.count(n, v, place)
 }
 
-// piece rewrites a record or a part of a Bundle, which is valid JSON. A rejected one leaves no trace in the output; place says where in it
-// the reason lies.
+// piece rewrites a record or a part of a Bundle, which is valid JSON. A rejected one leaves no
+// trace in the output; place says where in it the reason lies.
 func (b *block) piece(d *desk, rewrite func(dst, r []byte, s *Sink) ([]byte, Verdict), r []byte) (v Verdict, place string) {
 	end, patches := len(b.out), len(d.sink.patches)
 	leave, ok := d.enter(r)

@@ -40,7 +40,8 @@ func (h *hand) Resource(dst, r []byte, _ *stream.Sink) ([]byte, stream.Verdict) 
 func (h *hand) TreeBytes(values, _ int) int { return h.treeBytes * values }
 func (h *hand) Forget()                     {}
 
-// The deadline of a job reaches into a record: one that would take far longer ends with its job, by the job's code.
+// The deadline of a job reaches into a record: one that would take far longer ends with its job, by
+// the job's code.
 func TestDeadlineWithinARecord(t *testing.T) {
 	for name, end := range map[code.Code]error{code.Timeout: context.DeadlineExceeded, code.Canceled: nil} {
 		ctx, cancel := context.WithCancelCause(context.Background())
@@ -70,7 +71,8 @@ func TestDeadlineWithinARecord(t *testing.T) {
 // Records that take memory wait for one another, those of all jobs together.
 func TestTreesFitTheRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const each, most = 100, 16 << 20 // bytes for each value, and of the room: three of the records fit
+		// bytes for each value, and of the room: three of the records fit
+		const each, most = 100, 16 << 20
 		line := `{"a":[1` + strings.Repeat(",1", 50_000) + "]}\n"
 		var now, worst atomic.Int64
 		e := hands{treeBytes: each, work: func(*stream.Job, []byte) stream.Verdict {
@@ -126,7 +128,8 @@ func TestRecordsThatFindNoRoom(t *testing.T) {
 	}
 }
 
-// Values are counted before anything is made of them: those of a record, of an entry and of a whole line with a Bundle.
+// Values are counted before anything is made of them: those of a record, of an entry and of a whole
+// line with a Bundle.
 func TestValuesAreBounded(t *testing.T) {
 	e := hands{work: func(*stream.Job, []byte) stream.Verdict { return stream.Verdict{Type: -1} }}
 	const record = 1 << 18 // bytes, of which 32 KiB may be values
@@ -159,7 +162,8 @@ func TestValuesAreBounded(t *testing.T) {
 	}
 }
 
-// A member that stands at the top of a Bundle is remembered for the next; a million of them are not.
+// A member that stands at the top of a Bundle is remembered for the next; a million of them are
+// not.
 func TestMembersOfABundleAreBounded(t *testing.T) {
 	e := bundles{hands{work: func(*stream.Job, []byte) stream.Verdict { return stream.Verdict{Type: -1} }}}
 	many := func(n int) string {

@@ -10,14 +10,15 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// A Bundle is taken entry by entry: each is a record, with the limits, the counts and the code of one. What the Bundle says beside its
-// entries is its frame.
+// A Bundle is taken entry by entry: each is a record, with the limits, the counts and the code of
+// one. What the Bundle says beside its entries is its frame.
 
-// BundleWorker is a Worker that knows what of a Bundle may stay. To others a Bundle is a resource as any, and one record.
+// BundleWorker is a Worker that knows what of a Bundle may stay. To others a Bundle is a resource
+// as any, and one record.
 type BundleWorker interface {
 	Worker
-	// Frame is Resource for a Bundle without its entries, or for a part of its members; resourceType is always there. What is appended
-	// is an object that begins with bundleHead.
+	// Frame is Resource for a Bundle without its entries, or for a part of its members;
+	// resourceType is always there. What is appended is an object that begins with bundleHead.
 	Frame(dst, r []byte, s *Sink) ([]byte, Verdict)
 	// Entry is Resource for one entry. The verdict's type is that of the resource in it.
 	Entry(dst, r []byte, s *Sink) ([]byte, Verdict)
@@ -31,7 +32,9 @@ const (
 // isBundle reports whether valid JSON is a Bundle.
 func isBundle(b []byte) bool {
 	if !bytes.Contains(b, []byte(`"`+bundle+`"`)) {
-		return false // nearly always, and cheap. One that spells it with escapes is not read as a Bundle, and so is rejected
+		// nearly always, and cheap. One that spells it with escapes is not read as a Bundle, and so
+		// is rejected
+		return false
 	}
 	d := jsontext.NewDecoder(bytes.NewReader(b))
 	if t, err := d.ReadToken(); err != nil || t.Kind() != '{' {
@@ -53,8 +56,8 @@ func isBundle(b []byte) bool {
 	}
 }
 
-// bundle rewrites a whole Bundle, which is valid JSON, on the line of that number. A rejected entry is left out; a rejected frame takes
-// all with it.
+// bundle rewrites a whole Bundle, which is valid JSON, on the line of that number. A rejected entry
+// is left out; a rejected frame takes all with it.
 func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
 	frame, entries, ends := parts(l, b.ends)
 	b.ends = ends
@@ -87,8 +90,8 @@ func (b *block) bundle(d *desk, w BundleWorker, l []byte, line int64) {
 	b.out = append(b.out, "}\n"...)
 }
 
-// entryPlace returns where in the Bundle a place in an entry is, if the report will say it. Most rejected entries of a Bundle
-// of a million are only counted.
+// entryPlace returns where in the Bundle a place in an entry is, if the report will say it. Most
+// rejected entries of a Bundle of a million are only counted.
 func (b *block) entryPlace(v Verdict, entry int64, place string) string {
 	if v.Code == "" || len(b.rejects) >= maxRejects {
 		return ""
@@ -96,11 +99,12 @@ func (b *block) entryPlace(v Verdict, entry int64, place string) string {
 	return "/entry/" + strconv.FormatInt(entry, 10) + place
 }
 
-// maxEnds is how many ends of entries are remembered. The entries after these are passed over twice: a list for 1,1,1,… would take
-// many times the memory of the line.
+// maxEnds is how many ends of entries are remembered. The entries after these are passed over
+// twice: a list for 1,1,1,… would take many times the memory of the line.
 const maxEnds = 4096
 
-// parts splits a valid Bundle into its members except entry, as an object, and its entries. It uses the memory of ends.
+// parts splits a valid Bundle into its members except entry, as an object, and its entries. It uses
+// the memory of ends.
 func parts(l []byte, ends []int) (frame []byte, entries iter.Seq[[]byte], used []int) {
 	p := pieces{buf: l, max: len(l)}
 	p.take('{')
@@ -149,8 +153,8 @@ func (p *pieces) elements(ends []int) []int {
 	return ends
 }
 
-// frame rewrites a part of the frame of a Bundle that comes piece by piece. One that is rejected ends the job: entries are out already, or
-// will be.
+// frame rewrites a part of the frame of a Bundle that comes piece by piece. One that is rejected
+// ends the job: entries are out already, or will be.
 func (b *block) frame(d *desk, w BundleWorker, o *Options) {
 	c, _ := judge(b.in, o)
 	if c == "" {

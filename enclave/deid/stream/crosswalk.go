@@ -16,9 +16,9 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// The crosswalk says which surrogate stands for which identifier (SPEC 5.3): one line for each, in the order in which the job first has
-// them. It is the secret that undoes the work, and goes to a key of its own. Nothing is kept for it: a line is written when its surrogate
-// is issued.
+// The crosswalk says which surrogate stands for which identifier (SPEC 5.3): one line for each, in
+// the order in which the job first has them. It is the secret that undoes the work, and goes to a
+// key of its own. Nothing is kept for it: a line is written when its surrogate is issued.
 
 // kinds are the words for kinds of identifiers in a crosswalk.
 var kinds = map[Kind]string{ID: "id", Identifier: "identifier", Contained: "contained", URN: "urn"}
@@ -43,11 +43,12 @@ type original struct {
 	kind             Kind
 }
 
-// maxOriginals is how many bytes text may have. No block comes near it: the originals of a record are a few times as long as the
-// record at most, because an id is short.
+// maxOriginals is how many bytes text may have. No block comes near it: the originals of a record
+// are a few times as long as the record at most, because an id is short.
 const maxOriginals = 1 << 31
 
-// add appends an identifier. A row of equal ones, which an attack may have half a million of in a record, shares one text.
+// add appends an identifier. A row of equal ones, which an attack may have half a million of in a
+// record, shares one text.
 func (o *originals) add(k Kind, scope, id []byte) {
 	if n := len(o.list); n > 0 {
 		last := o.list[n-1]
@@ -76,7 +77,8 @@ func (o *originals) cut(n int) {
 	o.text, o.list = o.text[:end], o.list[:n]
 }
 
-// appendLine appends the line of an identifier. One identifier has one line: quoting is minimal and the order of members fixed.
+// appendLine appends the line of an identifier. One identifier has one line: quoting is minimal and
+// the order of members fixed.
 func appendLine(dst []byte, k Kind, scope, id, surrogate []byte) []byte {
 	dst = append(append(dst, `{"kind":"`...), kinds[k]...)
 	dst = append(dst, `","scope":`...)
@@ -90,8 +92,9 @@ func appendLine(dst []byte, k Kind, scope, id, surrogate []byte) []byte {
 // errEarlier is the fault of an earlier crosswalk. What it was would be content.
 var errEarlier = errors.New("earlier crosswalk is malformed")
 
-// earlier reads the crosswalk of an earlier job into the table and copies it to the writer of this one's, so that the last crosswalk
-// is always the whole one. Only what appendLine writes is accepted, and nothing twice.
+// earlier reads the crosswalk of an earlier job into the table and copies it to the writer of this
+// one's, so that the last crosswalk is always the whole one. Only what appendLine writes is
+// accepted, and nothing twice.
 func (t *table) earlier(in io.Reader, out io.Writer, h *hasher, maxLine int) error {
 	defer h.forget()
 	lines := bufio.NewReaderSize(in, 64<<10)
@@ -157,8 +160,9 @@ func (t *table) know(id identity, raw [aes.BlockSize]byte) error {
 	}
 	t.numbers[id] = uint32(len(t.known))
 	t.known = append(t.known, raw)
-	// This job's surrogates are numbers enciphered under its own key. Deciphered, an earlier one is a number as well: if it is one that
-	// this job could reach, it is left out, and the two can never be the same.
+	// This job's surrogates are numbers enciphered under its own key. Deciphered, an earlier one is
+	// a number as well: if it is one that this job could reach, it is left out, and the two can
+	// never be the same.
 	t.block.Decrypt(t.buf[:], raw[:])
 	if n := binary.BigEndian.Uint64(t.buf[8:]); binary.BigEndian.Uint64(t.buf[:8]) == 0 && n>>32 == 0 {
 		t.taken[uint32(n)] = true

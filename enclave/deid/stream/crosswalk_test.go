@@ -87,8 +87,9 @@ func TestCrosswalkHoldsEachIdentifierOnce(t *testing.T) {
 	}
 }
 
-// A night's job over the crosswalk of the one before, under the very same key: the counter begins anew, so without a check the first new
-// identifier would get the surrogate that the first one of the earlier night has.
+// A night's job over the crosswalk of the one before, under the very same key: the counter begins
+// anew, so without a check the first new identifier would get the surrogate that the first one of
+// the earlier night has.
 func TestNewSurrogatesNeverCollideWithEarlierOnes(t *testing.T) {
 	var in strings.Builder
 	for i := range 100 {

@@ -51,8 +51,8 @@ func (f *finisher) finish(b *block) error {
 	return f.write(b.part, b.out)
 }
 
-// write writes what became of a block. Of a Bundle that comes piece by piece the array is written here, where it is known whether any
-// entry stays: FHIR knows no empty one.
+// write writes what became of a block. Of a Bundle that comes piece by piece the array is written
+// here, where it is known whether any entry stays: FHIR knows no empty one.
 func (f *finisher) write(kind part, out []byte) error {
 	before := ""
 	switch {

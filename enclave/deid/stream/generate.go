@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Generate writes the vectors of testdata/crosswalk: earlier crosswalks (SPEC 5.3). Run by go generate.
+// Generate writes the vectors of testdata/crosswalk: earlier crosswalks (SPEC 5.3). Run by go
+// generate.
 package main
 
 import (

@@ -54,7 +54,8 @@ func pointer(b []byte, at int) string {
 
 const maxPointer = 512 // bytes of a pointer in the report
 
-// bound shortens the names in a pointer, which are of the record, and takes away what is too deep to show.
+// bound shortens the names in a pointer, which are of the record, and takes away what is too deep
+// to show.
 func bound(p jsontext.Pointer) string {
 	var b []byte
 	for token := range p.Tokens() {

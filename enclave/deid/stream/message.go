@@ -11,23 +11,25 @@ import (
 type part uint8
 
 const (
-	linesPart   part = iota // NDJSON
-	singlePart              // a message that is one resource
-	headPart                // of a Bundle that comes piece by piece: its members before the entries,
-	entriesPart             // some of its entries,
-	tailPart                // and the members behind them
+	linesPart  part = iota // NDJSON
+	singlePart             // a message that is one resource
+	// of a Bundle that comes piece by piece: its members before the entries,
+	headPart
+	entriesPart // some of its entries,
+	tailPart    // and the members behind them
 )
 
-// maxMembers is how many members of a Bundle are remembered while it comes piece by piece. FHIR has a dozen; one that has more is taken
-// as a whole, or ends the job when they stand behind its entries.
+// maxMembers is how many members of a Bundle are remembered while it comes piece by piece. FHIR has
+// a dozen; one that has more is taken as a whole, or ends the job when they stand behind its
+// entries.
 const maxMembers = 1 << 10
 
 // errFrame says that a Bundle is no JSON after some of its entries have left.
 var errFrame = code.New(code.RecordRejected, nil)
 
-// readMessage reads one resource or one Bundle (application/fhir+json). A Bundle whose resourceType stands before its entries comes piece
-// by piece, in memory that its entries bound; anything else is one record. All of in is read, whatever it holds: it authenticates itself
-// at its end.
+// readMessage reads one resource or one Bundle (application/fhir+json). A Bundle whose resourceType
+// stands before its entries comes piece by piece, in memory that its entries bound; anything else
+// is one record. All of in is read, whatever it holds: it authenticates itself at its end.
 func (p *pipeline) readMessage(in io.Reader) {
 	s := &surface{pieces: pieces{r: in, max: p.options.MaxRecord}, seen: map[string]bool{}}
 	if _, ok := p.desks[0].worker.(BundleWorker); !ok || !s.head() {
@@ -113,14 +115,16 @@ func (p *pipeline) passEntries(s *surface) error {
 // surface reads the members at the top of a message.
 type surface struct {
 	pieces
-	raw    []byte          // what was read before a Bundle's entries, without the white space between
+	// what was read before a Bundle's entries, without the white space between
+	raw    []byte
 	seen   map[string]bool // names of members
 	bundle bool            // resourceType says so
 	long   bool            // one member has more bytes than a record may have
 }
 
-// head reads up to the first entry of a Bundle and reports whether it came so far. raw is an object then but for its end; otherwise all
-// that was read, which with what follows is as good or bad JSON as the message.
+// head reads up to the first entry of a Bundle and reports whether it came so far. raw is an object
+// then but for its end; otherwise all that was read, which with what follows is as good or bad JSON
+// as the message.
 func (s *surface) head() bool {
 	if !s.take('{') {
 		return false
@@ -153,7 +157,8 @@ func (s *surface) head() bool {
 	return false
 }
 
-// rest returns the whole message, as far as a record may go and a byte more, after reading all of it; nil for an empty one.
+// rest returns the whole message, as far as a record may go and a byte more, after reading all of
+// it; nil for an empty one.
 func (s *surface) rest() ([]byte, error) {
 	if len(s.raw) > 0 {
 		s.raw = append(s.raw, ' ') // what white space has parted must not grow together
@@ -175,7 +180,8 @@ func (s *surface) rest() ([]byte, error) {
 	return s.raw, nil
 }
 
-// tail reads behind the last entry to the end of the message, and returns the members there as an object.
+// tail reads behind the last entry to the end of the message, and returns the members there as an
+// object.
 func (s *surface) tail() ([]byte, bool) {
 	out := []byte(bundleHead)
 	if !s.take(']') {

@@ -6,9 +6,10 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// pieces takes a JSON text apart at its surface, as it arrives: members of the object at the top, elements of an array in it. It finds
-// where a value ends by brackets and quotes alone. What lies between is judged by jsontext before anything is made of it, and up to the
-// first fault all readers agree where a value ends, so that nobody can hide one in another.
+// pieces takes a JSON text apart at its surface, as it arrives: members of the object at the top,
+// elements of an array in it. It finds where a value ends by brackets and quotes alone. What lies
+// between is judged by jsontext before anything is made of it, and up to the first fault all
+// readers agree where a value ends, so that nobody can hide one in another.
 type pieces struct {
 	r    io.Reader // nil when buf is all there is
 	buf  []byte
@@ -64,7 +65,8 @@ func (p *pieces) take(c byte) bool {
 	return true
 }
 
-// name appends the text of a member's name and the colon to dst and returns what it means. The value is next.
+// name appends the text of a member's name and the colon to dst and returns what it means. The
+// value is next.
 func (p *pieces) name(dst []byte) (text []byte, name string, ok bool) {
 	start := len(dst)
 	if p.space() != '"' {
@@ -82,8 +84,9 @@ func (p *pieces) name(dst []byte) (text []byte, name string, ok bool) {
 	return append(dst, ':'), string(b), true
 }
 
-// value appends the value at hand to dst, unless it has more than max bytes: then fits is false, the value is passed over, and dst is as
-// before. ok is false when the text ends in it, or nothing stands there.
+// value appends the value at hand to dst, unless it has more than max bytes: then fits is false,
+// the value is passed over, and dst is as before. ok is false when the text ends in it, or nothing
+// stands there.
 func (p *pieces) value(dst []byte) (_ []byte, fits, ok bool) {
 	start := len(dst)
 	fits = true

@@ -28,13 +28,12 @@ const (
 // lines skipped, in the order of the input. A record that breaks a rule is
 // rejected and counted, and none of its bytes are written.
 //
-// It returns when all goroutines that it started have ended. An end of ctx is
-// seen between reads of in and writes to out, which the caller makes end, and
-// within the work on a record.
-// Errors of in and out are returned wrapped. Others carry a code: RecordRejected
-// (with Raise), TooManyRecords, TooManyIdentifiers, CrosswalkMalformed, CrosswalkMismatch (the rules issue no surrogates), ReferenceDateMissing,
-// ContextInvalid (a reference date that is no date), Canceled, Timeout. After an
-// error, what was written is to be thrown away.
+// It returns when all goroutines that it started have ended. An end of ctx is seen between reads of
+// in and writes to out, which the caller makes end, and within the work on a record. Errors of in
+// and out are returned wrapped. Others carry a code: RecordRejected (with Raise), TooManyRecords,
+// TooManyIdentifiers, CrosswalkMalformed, CrosswalkMismatch (the rules issue no surrogates),
+// ReferenceDateMissing, ContextInvalid (a reference date that is no date), Canceled, Timeout. After
+// an error, what was written is to be thrown away.
 func Process(ctx context.Context, e Engine, in io.Reader, out io.Writer, o Options) (*Report, error) {
 	p, err := newPipeline(ctx, e, o)
 	if err != nil {
@@ -243,7 +242,8 @@ func (p *pipeline) take() *block {
 	}
 }
 
-// hand passes a block on to the workers, and to the finisher in the order of the input. It returns false when the job ends.
+// hand passes a block on to the workers, and to the finisher in the order of the input. It returns
+// false when the job ends.
 func (p *pipeline) hand(b *block) bool {
 	if !p.admit(b) {
 		return false

@@ -33,8 +33,8 @@ type Mark struct{ patches, applied int }
 // Mark returns the present state.
 func (s *Sink) Mark() Mark { return Mark{len(s.patches), len(s.tally.applied)} }
 
-// Rollback takes back what was said since m because its output goes: the caller takes that back to the same point. What was kept
-// since m counts as removed.
+// Rollback takes back what was said since m because its output goes: the caller takes that back to
+// the same point. What was kept since m counts as removed.
 func (s *Sink) Rollback(m Mark) {
 	s.unpatch(m.patches)
 	for i := m.applied; i < len(s.tally.applied); i++ {
@@ -55,8 +55,9 @@ func (s *Sink) unpatch(n int) {
 	}
 }
 
-// Surrogate appends the place of the surrogate of (scope, id) to dst, the slice that the worker was given with what it has appended.
-// All places of one identifier in a job are filled with the same SurrogateLen letters.
+// Surrogate appends the place of the surrogate of (scope, id) to dst, the slice that the worker was
+// given with what it has appended. All places of one identifier in a job are filled with the same
+// SurrogateLen letters.
 func (s *Sink) Surrogate(dst []byte, k Kind, scope, id []byte) []byte {
 	s.patches = append(s.patches, patch{len(dst), s.hasher.of(k, scope, id)})
 	if s.behind != nil {
@@ -65,8 +66,8 @@ func (s *Sink) Surrogate(dst []byte, k Kind, scope, id []byte) []byte {
 	return append(dst, blank...)
 }
 
-// Keyed appends a surrogate that the rules make by a key of their own, where Surrogate would append the place of one. It is told for the
-// crosswalk.
+// Keyed appends a surrogate that the rules make by a key of their own, where Surrogate would append
+// the place of one. It is told for the crosswalk.
 func (s *Sink) Keyed(dst []byte, k Kind, scope, id []byte, surrogate [SurrogateLen / 2]byte) []byte {
 	if s.behind != nil {
 		s.patches = append(s.patches, patch{^len(dst), s.hasher.of(k, scope, id)})
@@ -77,7 +78,8 @@ func (s *Sink) Keyed(dst []byte, k Kind, scope, id []byte, surrogate [SurrogateL
 
 const blank = "________________________________" // SurrogateLen
 
-// Applied counts a value that a rule, by its place in the engine's list, was applied to, and whether anything of it stays.
+// Applied counts a value that a rule, by its place in the engine's list, was applied to, and
+// whether anything of it stays.
 func (s *Sink) Applied(rule int, kept bool) {
 	a := uint32(rule) << 1
 	if !kept {

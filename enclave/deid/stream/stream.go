@@ -1,9 +1,10 @@
-// Package stream carries a job's records through compiled de-identification rules: on all cores, in the order of the input, in
-// bounded memory. It cuts the input into records, judges their JSON, numbers surrogates, keeps limits and counts; what becomes of a
-// resource is for the rules to say, of whatever kind they are.
+// Package stream carries a job's records through compiled de-identification rules: on all cores, in
+// the order of the input, in bounded memory. It cuts the input into records, judges their JSON,
+// numbers surrogates, keeps limits and counts; what becomes of a resource is for the rules to say,
+// of whatever kind they are.
 //
-// The main call is [Process]. Its formats are those of protocol/SPEC.md, 3.1 and 5. It promises nothing about what the rules leave
-// in a resource.
+// The main call is [Process]. Its formats are those of protocol/SPEC.md, 3.1 and 5. It promises
+// nothing about what the rules leave in a resource.
 package stream
 
 //go:generate go run generate.go
@@ -17,22 +18,26 @@ import (
 
 // Engine is what compiled rules offer. It is immutable and shared by the jobs of a pipeline.
 type Engine interface {
-	// Types are the names of the resource types that the report may name. They are of the rules, never of a record.
+	// Types are the names of the resource types that the report may name. They are of the rules,
+	// never of a record.
 	Types() []string
 	// Rules is the table of the rules, and DefaultDeny whether what no rule names is dropped.
 	Rules() []Rule
 	DefaultDeny() bool
-	// Surrogates says whether workers replace identifiers by surrogates, counted or keyed: else no crosswalk can be asked for.
+	// Surrogates says whether workers replace identifiers by surrogates, counted or keyed: else no
+	// crosswalk can be asked for.
 	Surrogates() bool
-	// NewWorker returns what one goroutine of a job works with. Errors carry a code of SPEC 9 and no secret.
+	// NewWorker returns what one goroutine of a job works with. Errors carry a code of SPEC 9 and
+	// no secret.
 	NewWorker(j *Job) (Worker, error)
 }
 
 // Worker rewrites the resources of one job. It belongs to one goroutine.
 type Worker interface {
-	// Resource appends to dst what the rules leave of r, one line without its end, and returns dst and a verdict. r is valid JSON
-	// of any kind, without duplicate names, with valid UTF-8, and is not to be kept or changed; nothing has judged its depth. What
-	// was appended counts only when the verdict has no code. The same r always gives the same bytes, whatever came before.
+	// Resource appends to dst what the rules leave of r, one line without its end, and returns dst
+	// and a verdict. r is valid JSON of any kind, without duplicate names, with valid UTF-8, and is
+	// not to be kept or changed; nothing has judged its depth. What was appended counts only when
+	// the verdict has no code. The same r always gives the same bytes, whatever came before.
 	Resource(dst, r []byte, s *Sink) ([]byte, Verdict)
 	// Forget zeroes the secrets that the worker holds. It is the last call.
 	Forget()
@@ -44,7 +49,8 @@ type Verdict struct {
 	Code code.Record // why the record is rejected; "" when it is not
 	At   int         // where in r the reason begins, for a place to point to
 	Stop bool        // the rules have the whole job fail with a record that is rejected
-	// Steps is the work that the record took, in steps of the engine: the same for the same record, and bounded by its length.
+	// Steps is the work that the record took, in steps of the engine: the same for the same record,
+	// and bounded by its length.
 	Steps int
 }
 
@@ -58,8 +64,8 @@ type Job struct {
 	key  *[32]byte
 }
 
-// Secret derives a key of the job for one use: the same message and label always give the same (invariant 7). Labels begin with
-// "anchorhold/v1 ". The caller zeroes it.
+// Secret derives a key of the job for one use: the same message and label always give the same
+// (invariant 7). Labels begin with "anchorhold/v1 ". The caller zeroes it.
 func (j *Job) Secret(label string) [32]byte { return derive(j.key, label) }
 
 // Options are the settings of one job.

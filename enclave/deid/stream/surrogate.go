@@ -37,7 +37,8 @@ const (
 	ID         Kind = 1 // resource type, id
 	Identifier Kind = 2 // system, value
 	Contained  Kind = 3 // type and id of the container, id of a contained resource
-	URN        Kind = 4 // nothing, a urn:uuid: or urn:oid: by which entries of a Bundle are referred to
+	// nothing, a urn:uuid: or urn:oid: by which entries of a Bundle are referred to
+	URN Kind = 4
 )
 
 type identity [16]byte
@@ -75,7 +76,8 @@ func (h *hasher) of(k Kind, scope, id []byte) (out identity) {
 	return out
 }
 
-// grow makes a buffer of n bytes where the old one, which it zeroes, has no room, and drops it for n = 0.
+// grow makes a buffer of n bytes where the old one, which it zeroes, has no room, and drops it for
+// n = 0.
 func (h *hasher) grow(n int) {
 	if n > 0 && n <= cap(h.buf) {
 		return
@@ -112,8 +114,8 @@ func newTable(key *[32]byte, limit int64) *table {
 	return &table{numbers: make(map[identity]uint32), taken: map[uint32]bool{}, limit: min(limit, math.MaxUint32/2), block: b}
 }
 
-// write puts the surrogate of id into dst, which has SurrogateLen bytes, and reports whether it is the first time in this job and any
-// before it.
+// write puts the surrogate of id into dst, which has SurrogateLen bytes, and reports whether it is
+// the first time in this job and any before it.
 func (t *table) write(dst []byte, id identity) (fresh bool, err error) {
 	n, ok := t.numbers[id]
 	if !ok {
@@ -138,8 +140,8 @@ func (t *table) write(dst []byte, id identity) (fresh bool, err error) {
 	return !ok, nil
 }
 
-// note takes the surrogate that id has already and reports whether it is the first time. An earlier crosswalk that says otherwise is one
-// of another key: both would be in the new one.
+// note takes the surrogate that id has already and reports whether it is the first time. An earlier
+// crosswalk that says otherwise is one of another key: both would be in the new one.
 func (t *table) note(surrogate []byte, id identity) (fresh bool, err error) {
 	n, ok := t.numbers[id]
 	switch {

@@ -15,8 +15,8 @@ type Rule struct {
 }
 
 const (
-	// maxUnknown is how many members without a rule the report names (SPEC 5.1). Their names come from records, so a record could
-	// fill the report, and the memory, with them.
+	// maxUnknown is how many members without a rule the report names (SPEC 5.1). Their names come
+	// from records, so a record could fill the report, and the memory, with them.
 	maxUnknown = 2_000
 	// maxName is how many bytes of such a name it shows.
 	maxName = 64
@@ -27,12 +27,13 @@ const (
 	removed = 1 // lowest bit of what was applied: nothing of the value stays
 )
 
-// tally counts what becomes of the elements of one block at a time. It belongs to a worker's goroutine. What it counts depends on
-// the block alone, whatever the worker has met before.
+// tally counts what becomes of the elements of one block at a time. It belongs to a worker's
+// goroutine. What it counts depends on the block alone, whatever the worker has met before.
 type tally struct {
-	rules   int
-	known   int      // members that there were before the record at hand
-	applied []uint32 // of it: twice the place of a rule, or of a member behind the rules, and removed
+	rules int
+	known int // members that there were before the record at hand
+	// of it: twice the place of a rule, or of a member behind the rules, and removed
+	applied []uint32
 	slots   map[member]uint32
 	members []member // by slot
 	counts  []int64  // by slot, of this block
@@ -77,10 +78,12 @@ func (t *tally) unknown(rule int, name []byte) {
 	t.applied = append(t.applied, uint32(t.rules+int(slot))<<1|removed)
 }
 
-// nowhere stands for a member that the tally has no room for. By then the block has more than the report can name.
+// nowhere stands for a member that the tally has no room for. By then the block has more than the
+// report can name.
 const nowhere = ^uint32(0)
 
-// begin starts a block, with room for all that a block may add, so that what it counts does not depend on the blocks before.
+// begin starts a block, with room for all that a block may add, so that what it counts does not
+// depend on the blocks before.
 func (t *tally) begin() {
 	if len(t.members) > 2*maxUnknown {
 		t.forget(0)
@@ -101,7 +104,8 @@ func (t *tally) forget(from int) {
 	t.members, t.counts = t.members[:from], t.counts[:from]
 }
 
-// accept adds the record at hand to the counts of its block, two for each rule: of values, and of those that left nothing.
+// accept adds the record at hand to the counts of its block, two for each rule: of values, and of
+// those that left nothing.
 func (t *tally) accept(rules []int64) {
 	for _, a := range t.applied {
 		if int(a) < len(rules) {
@@ -165,7 +169,8 @@ func (d *dropped) list(rules []Rule) []Dropped {
 	for m, n := range d.counts {
 		list = append(list, Dropped{rules[m.rule].Path + "." + m.name, n})
 	}
-	// By count too: a name with a dot in it can make two members of different holders one path, and a map has no order.
+	// By count too: a name with a dot in it can make two members of different holders one path, and
+	// a map has no order.
 	slices.SortFunc(list, func(a, b Dropped) int { return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Count, b.Count)) })
 	return list
 }

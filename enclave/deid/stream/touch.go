@@ -5,9 +5,11 @@ type Touch struct {
 	Rule int  // place in Rules, -1 where no rule is for the value
 	In   Span // of the record
 	Out  Span // of what was appended; empty when nothing stays
-	// Parts: what lies in the value has touches of its own. Where nothing of the value stays, theirs don't count.
+	// Parts: what lies in the value has touches of its own. Where nothing of the value stays,
+	// theirs don't count.
 	Parts bool
-	// Reason says why the record is rejected, in fixed words and those of the rule. Then Rule is the one that failed, or -1.
+	// Reason says why the record is rejected, in fixed words and those of the rule. Then Rule is
+	// the one that failed, or -1.
 	Reason string
 	// Pointer is the place of the Reason, as a JSON pointer: content of the record.
 	Pointer string

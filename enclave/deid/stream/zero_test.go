@@ -8,7 +8,8 @@ import (
 	"testing"
 )
 
-// TestInvariant1_PseudonymKeysAreZeroed looks inside: what a job leaves behind holds neither its key nor one derived from it.
+// TestInvariant1_PseudonymKeysAreZeroed looks inside: what a job leaves behind holds neither its
+// key nor one derived from it.
 func TestInvariant1_PseudonymKeysAreZeroed(t *testing.T) {
 	in := `{"value":"` + strings.Repeat("v", 3000) + `"}` + "\n"
 	o := Options{ReferenceDate: "2026-12-31", SurrogateKey: [32]byte(bytes.Repeat([]byte{0xa5}, 32)), Workers: 2}

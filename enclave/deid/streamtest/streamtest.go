@@ -1,4 +1,5 @@
-// Package streamtest has what the tests of engines share: steps counted, records of hostile shapes, and a process with little memory.
+// Package streamtest has what the tests of engines share: steps counted, records of hostile shapes,
+// and a process with little memory.
 package streamtest
 
 import (
@@ -72,7 +73,8 @@ func (w bundleWorker) Entry(dst, r []byte, s *stream.Sink) ([]byte, stream.Verdi
 	return out, v
 }
 
-// Items are the elements of hostile arrays, one of each shape that rules tell apart, as small as they can be.
+// Items are the elements of hostile arrays, one of each shape that rules tell apart, as small as
+// they can be.
 var Items = []string{
 	`{}`, `[]`, `[[]]`, `null`, `true`, `1`, `90`, `1e9`, `0.5`, `""`, `"a"`, `"\u0061"`, `"2020-01-02"`, `"2020-01-02T03:04:05Z"`, `"1900"`, `"02139"`,
 	`"#p"`, `"Patient/1"`, `"http://hl7.org/fhir/StructureDefinition/x|1"`, `{"a":{"a":{}}}`, `{"id":"x","extension":[{"url":"u","valueString":"v"}]}`,

@@ -1,8 +1,9 @@
-// Package app is what all enclave programs do: they serve jobs over /dev/nsm under the policy that was measured with them. A
-// program differs from the others in its engines only.
+// Package app is what all enclave programs do: they serve jobs over /dev/nsm under the policy that
+// was measured with them. A program differs from the others in its engines only.
 //
-// The main call is [Main]. As PID 1 the program starts the enclave (package pid1) and then itself once more, to serve. Under
-// nitro-cli's init it serves. It learns which of these to do from its process, not from flags.
+// The main call is [Main]. As PID 1 the program starts the enclave (package pid1) and then itself
+// once more, to serve. Under nitro-cli's init it serves. It learns which of these to do from its
+// process, not from flags.
 //
 // Its flags are addresses. No flag, environment variable or build of it weakens attestation.
 package app
@@ -37,7 +38,8 @@ const (
 // Main runs the program with these engines. It does not return.
 func Main(engines engine.Set) {
 	if pid1.Situate() == pid1.First {
-		pid1.Main(pid1.Linux{}, func() pid1.Reporter { return report.New(dialEvents) }, os.Stderr) // does not return
+		// does not return
+		pid1.Main(pid1.Linux{}, func() pid1.Reporter { return report.New(dialEvents) }, os.Stderr)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()

@@ -1,12 +1,15 @@
-// Package boot brings the enclave up and keeps it: memory that does not leak, an NSM that answers, a policy that parses, and then the
-// services over them.
+// Package boot brings the enclave up and keeps it: memory that does not leak, an NSM that answers,
+// a policy that parses, and then the services over them.
 //
-// The main call is [Run]. It refuses to serve without an NSM, in a debug enclave, with a policy that was not measured, and under one that it
-// cannot fulfil. What comes before it in an enclave (mounts, composition check, heartbeat) is in package pid1.
+// The main call is [Run]. It refuses to serve without an NSM, in a debug enclave, with a policy
+// that was not measured, and under one that it cannot fulfil. What comes before it in an enclave
+// (mounts, composition check, heartbeat) is in package pid1.
 //
-// Keys are zeroed after use as far as Go allows. It does not where the standard library holds copies: key schedules of AES and
-// HPKE contexts, crypto/rsa's own form of the recipient key, and what the collector has moved when a slice or a stack grew. Those
-// bytes stay in the enclave's memory until it is used again; there is no swap, no core dump and no debug console to read them from.
+// Keys are zeroed after use as far as Go allows. It does not where the standard library holds
+// copies: key schedules of AES and HPKE contexts, crypto/rsa's own form of the recipient key, and
+// what the collector has moved when a slice or a stack grew. Those bytes stay in the enclave's
+// memory until it is used again; there is no swap, no core dump and no debug console to read them
+// from.
 package boot
 
 import (
@@ -45,14 +48,15 @@ const (
 
 // Config is what the program was told. None of it can weaken attestation.
 type Config struct {
-	// Policy is the compiled policy, as ReadPolicy returns it. Trusted: it is measured. Bytes and not a path, or what is measured and what is
-	// served could be two readings of a file.
+	// Policy is the compiled policy, as ReadPolicy returns it. Trusted: it is measured. Bytes and
+	// not a path, or what is measured and what is served could be two readings of a file.
 	Policy []byte
 	// Engines are those of the program. A policy that needs another is refused.
 	Engines engine.Set
 	// Layout is that of the image. In our own PCR2 must be that of the policy.
 	Layout compose.Layout
-	// Listen, Relay and Credentials are addresses. The parent is at the other end whatever they say.
+	// Listen, Relay and Credentials are addresses. The parent is at the other end whatever they
+	// say.
 	Listen, Relay, Credentials string
 	// NSM is the module. Run closes it.
 	NSM *nsm.Client
@@ -65,7 +69,8 @@ type Config struct {
 	Ready func(address string)
 }
 
-// Run serves until ctx ends, and returns nil then. It returns an error when the enclave must not or cannot serve; event.Of has its code.
+// Run serves until ctx ends, and returns nil then. It returns an error when the enclave must not or
+// cannot serve; event.Of has its code.
 func Run(ctx context.Context, c Config) error {
 	defer c.NSM.Close()
 	logger := log.New(c.Log, c.Prefix, 0)
@@ -142,7 +147,8 @@ func serve(ctx context.Context, c Config, id *identity, logger *log.Logger) erro
 	return service.Serve(ctx, listener)
 }
 
-// logEvent writes one line. Codes are of a fixed set; nothing else that came from a peer is ever in a line.
+// logEvent writes one line. Codes are of a fixed set; nothing else that came from a peer is ever in
+// a line.
 func logEvent(l *log.Logger, e job.Event, c code.Code) {
 	if c == "" {
 		l.Print(string(e))

@@ -144,7 +144,8 @@ func (b *bench) job(t testing.TB, reply *result.PrivateKey, records string) (fil
 func submit(t testing.TB, c *message.Conn, file []byte) ([]byte, message.Message) {
 	t.Helper()
 	check(t, c.Send(message.Job{}))
-	// An enclave that fails a job answers before all of it has been sent; the connection is free when both directions have ended.
+	// An enclave that fails a job answers before all of it has been sent; the connection is free
+	// when both directions have ended.
 	var sending sync.WaitGroup
 	defer sending.Wait()
 	sending.Go(func() {
@@ -171,7 +172,8 @@ func (b *bench) dial(t testing.TB) *message.Conn {
 	return message.NewConn(nc)
 }
 
-// TestWholeWay runs jobs over KMS, NSM and pipeline as they are, and shows that the second needs no KMS.
+// TestWholeWay runs jobs over KMS, NSM and pipeline as they are, and shows that the second needs no
+// KMS.
 func TestWholeWay(t *testing.T) {
 	b := newBench(t)
 	b.start(t)
@@ -238,9 +240,9 @@ func open(t testing.TB, reply *result.PrivateKey, header jobfile.Header, file []
 	}
 }
 
-// TestInvariant3_OtherPolicyIsOtherImage: an enclave whose policy differs by one limit is another image, to itself and to KMS.
-// TestNewerNSM runs a job on a module whose documents hold an unknown field and maps of indefinite length: enclave, KMS and
-// receipt read them all.
+// TestInvariant3_OtherPolicyIsOtherImage: an enclave whose policy differs by one limit is another
+// image, to itself and to KMS. TestNewerNSM runs a job on a module whose documents hold an unknown
+// field and maps of indefinite length: enclave, KMS and receipt read them all.
 func TestNewerNSM(t *testing.T) {
 	b := newBench(t)
 	b.startOver(t, nsm.New(softnsm.New(softnsm.Config{CA: b.CA, Image: b.image, Newer: true})))
@@ -274,7 +276,8 @@ func TestInvariant3_OtherPolicyIsOtherImage(t *testing.T) {
 	other.Limits.Replays--
 	b.config.Policy, err = other.Encode()
 	check(t, err)
-	b.image = measure.DevImage([]byte("program"), b.config.Policy) // what the NSM says; the job names the other
+	// what the NSM says; the job names the other
+	b.image = measure.DevImage([]byte("program"), b.config.Policy)
 	b.start(t)
 	_, m := submit(t, b.dial(t), file)
 	if f, _ := m.(message.Failed); f.Code != "image-mismatch" {

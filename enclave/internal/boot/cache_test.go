@@ -11,7 +11,8 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// TestCachedKeyDoesNotOutliveItsJob: a key in the cache opens nothing once not-after has passed by the NSM's clock.
+// TestCachedKeyDoesNotOutliveItsJob: a key in the cache opens nothing once not-after has passed by
+// the NSM's clock.
 func TestCachedKeyDoesNotOutliveItsJob(t *testing.T) {
 	b := newBench(t)
 	var offset atomic.Int64

@@ -12,8 +12,8 @@ import (
 	"anchorhold/protocol/event"
 )
 
-// TestPolicyOfAnotherEngineIsRefused: an image whose program lacks the engine of a pipeline does not serve, not even the other
-// pipelines.
+// TestPolicyOfAnotherEngineIsRefused: an image whose program lacks the engine of a pipeline does
+// not serve, not even the other pipelines.
 func TestPolicyOfAnotherEngineIsRefused(t *testing.T) {
 	for _, set := range []engine.Set{nil, {engine.Of(engine.Microsoft, anonymizer.Compile)}} {
 		b := newBench(t)

@@ -9,18 +9,22 @@ import (
 	"anchorhold/protocol/event"
 )
 
-// entropySize is how much of the NSM's randomness goes into the kernel's pool: two answers or more, so that answers that repeat show.
+// entropySize is how much of the NSM's randomness goes into the kernel's pool: two answers or more,
+// so that answers that repeat show.
 const entropySize = 512
 
-// window is the length of a run that must not occur twice in entropySize random bytes: once in 2^47 starts it does.
+// window is the length of a run that must not occur twice in entropySize random bytes: once in 2^47
+// starts it does.
 const window = 8
 
-// leastDistinct byte values are in entropySize random bytes. 221 are to be expected; counters and text have far fewer.
+// leastDistinct byte values are in entropySize random bytes. 221 are to be expected; counters and
+// text have far fewer.
 const leastDistinct = 160
 
 var errEntropy = errors.New("nsm's randomness is constant or repeats")
 
-// seed mixes the NSM's randomness into the kernel's pool, from which crypto/rand reads, and returns it.
+// seed mixes the NSM's randomness into the kernel's pool, from which crypto/rand reads, and returns
+// it.
 func seed(ctx context.Context, n *nsm.Client) ([]byte, error) {
 	entropy, err := n.Random(ctx, entropySize)
 	if err != nil {
@@ -35,7 +39,8 @@ func seed(ctx context.Context, n *nsm.Client) ([]byte, error) {
 	return entropy, nil
 }
 
-// checkEntropy finds a module that is broken, not one that lies: no test can tell good randomness from what somebody can compute.
+// checkEntropy finds a module that is broken, not one that lies: no test can tell good randomness
+// from what somebody can compute.
 func checkEntropy(b []byte) error {
 	var distinct [256]bool
 	count := 0

@@ -9,11 +9,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// creditBits is what the pool is told to have got: a full key's worth of the 4,096 bits that it gets.
+// creditBits is what the pool is told to have got: a full key's worth of the 4,096 bits that it
+// gets.
 const creditBits = 256
 
-// mixEntropy adds bytes to the kernel's pool with RNDADDENTROPY, then makes sure that reading does not block. Without the right to
-// credit them, which only anchorhold-dev can lack, they are mixed in all the same.
+// mixEntropy adds bytes to the kernel's pool with RNDADDENTROPY, then makes sure that reading does
+// not block. Without the right to credit them, which only anchorhold-dev can lack, they are mixed
+// in all the same.
 func mixEntropy(b []byte) error {
 	f, err := os.OpenFile("/dev/urandom", os.O_WRONLY, 0)
 	if err != nil {

@@ -7,8 +7,9 @@ import (
 	"time"
 )
 
-// The NSM is asked for a document now and then, so that the clock does not drift without jobs, and a module that has stopped
-// answering shows within 10 s: one beat and one timeout of the NSM client. After a failure it is asked sooner.
+// The NSM is asked for a document now and then, so that the clock does not drift without jobs, and
+// a module that has stopped answering shows within 10 s: one beat and one timeout of the NSM
+// client. After a failure it is asked sooner.
 const (
 	beatHealthy = 4 * time.Second
 	beatSick    = 2 * time.Second

@@ -18,7 +18,8 @@ import (
 	"anchorhold/protocol/transport"
 )
 
-// errDebug: the parent reads the console of a debug enclave, and its attestation documents hold zeros.
+// errDebug: the parent reads the console of a debug enclave, and its attestation documents hold
+// zeros.
 var errDebug = errors.New("pcr0, pcr1 or pcr2 is zero: debug enclaves do not serve")
 
 // identity is what this start of the enclave is. It does not change.
@@ -50,8 +51,9 @@ func identify(ctx context.Context, c Config) (*identity, error) {
 			return nil, err
 		}
 	}
-	// Another ramdisk 1, or one whose beginning was moved into ramdisk 0, has another PCR2 whatever it unpacks to. In layout nitro-cli it
-	// covers the program too, and cannot be computed from inside.
+	// Another ramdisk 1, or one whose beginning was moved into ramdisk 0, has another PCR2 whatever
+	// it unpacks to. In layout nitro-cli it covers the program too, and cannot be computed from
+	// inside.
 	if want := measure.PolicyPCR2(c.Policy); c.Layout == compose.Anchorhold && id.image.PCR2 != want {
 		return nil, event.Fault(event.PolicyDiffers, fmt.Errorf("pcr2 is %s, that of the policy is %s", id.image.PCR2, want))
 	}
@@ -81,7 +83,8 @@ func measured(ctx context.Context, n *nsm.Client, index uint16) (digest.Digest, 
 	return value, nil
 }
 
-// checkDocument asks for a first document, which sets the clock, and holds it to what the NSM said in single answers.
+// checkDocument asks for a first document, which sets the clock, and holds it to what the NSM said
+// in single answers.
 func (id *identity) checkDocument(ctx context.Context) error {
 	nonce := make([]byte, 32)
 	rand.Read(nonce)

@@ -44,7 +44,8 @@ func (m *moody) Send(r request.Request) (response.Response, error) {
 
 const oneRecord = `{"resourceType":"Patient","id":"p1","gender":"female"}`
 
-// An NSM that errs, for KMS or for receipts, costs the jobs of that time and no others; a job without a receipt is no success.
+// An NSM that errs, for KMS or for receipts, costs the jobs of that time and no others; a job
+// without a receipt is no success.
 func TestNSMErrors(t *testing.T) {
 	b := newBench(t)
 	m := &moody{NSM: b.module(b.image)}
@@ -75,7 +76,8 @@ func isDone(last message.Message) bool {
 	return ok
 }
 
-// A slow NSM makes jobs wait, not fail, and does not sign them one by one: while it is busy the next batch gathers.
+// A slow NSM makes jobs wait, not fail, and does not sign them one by one: while it is busy the
+// next batch gathers.
 func TestSlowNSM(t *testing.T) {
 	b := newBench(t)
 	m := &moody{NSM: b.module(b.image)}

@@ -19,9 +19,10 @@ import (
 	"anchorhold/protocol/transport"
 )
 
-// TestServeImage is no test but a process of the end-to-end tests: it serves as the image policy.eif of a stage's folder would, over a software
-// NSM that shows the image's registers, so that what a booted image gives for a message can be compared. It lives here because no
-// program may set registers.
+// TestServeImage is no test but a process of the end-to-end tests: it serves as the image
+// policy.eif of a stage's folder would, over a software NSM that shows the image's registers, so
+// that what a booted image gives for a message can be compared. It lives here because no program
+// may set registers.
 func TestServeImage(t *testing.T) {
 	dir := os.Getenv("ANCHORHOLD_SERVE")
 	if dir == "" {

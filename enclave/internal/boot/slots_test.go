@@ -7,9 +7,10 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// A record of 800 KB held the only place for 211 s, past the policy's job-seconds: each of its durations had the rest searched for the unit. It
-// takes a moment now, and the next job has the place. That work is linear is counted elsewhere (package deid): here a job past its time
-// would fail.
+// A record of 800 KB held the only place for 211 s, past the policy's job-seconds: each of its
+// durations had the rest searched for the unit. It takes a moment now, and the next job has the
+// place. That work is linear is counted elsewhere (package deid): here a job past its time would
+// fail.
 func TestCostlyRecordsHoldNoPlace(t *testing.T) {
 	b := newBenchOf(t, "replays: 1000, concurrent-jobs: 1, job-seconds: 30")
 	b.start(t)

@@ -14,7 +14,8 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// BenchmarkSmallJobs runs jobs of one record under one cached data key, over as many connections as there are jobs at once.
+// BenchmarkSmallJobs runs jobs of one record under one cached data key, over as many connections as
+// there are jobs at once.
 func BenchmarkSmallJobs(b *testing.B) {
 	bench := newBench(b)
 	bench.start(b)

@@ -1,5 +1,5 @@
-// Package cloudtest puts a small AWS and a parent around an enclave under test, in one process: the local KMS with a key, a relay and
-// credentials on unix sockets, and an attestation root.
+// Package cloudtest puts a small AWS and a parent around an enclave under test, in one process: the
+// local KMS with a key, a relay and credentials on unix sockets, and an attestation root.
 //
 // The main call is [New]. For tests only: a test proves that the enclave program does not link it.
 package cloudtest
@@ -93,7 +93,8 @@ func (c *Cloud) NewKey(t testing.TB) string {
 	return arn
 }
 
-// Allow sets the key's policy: the owner may make data keys, and the parent's role decrypt under this condition.
+// Allow sets the key's policy: the owner may make data keys, and the parent's role decrypt under
+// this condition.
 func (c *Cloud) Allow(t testing.TB, arn string, condition map[string]map[string]string) {
 	t.Helper()
 	text := policyOf(t, administration(),

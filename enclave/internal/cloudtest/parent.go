@@ -21,12 +21,15 @@ type Parent struct {
 	mu            sync.Mutex
 	onConnect     func(message.Connect) message.Message // guarded by mu; nil: connected
 	onCredentials func() message.Message                // guarded by mu; nil: the parent's role
-	target        string                                // guarded by mu: where the relay goes; empty: KMS
-	connects      []message.Connect                     // guarded by mu
-	asked         int                                   // guarded by mu: times that credentials were asked for
-	onRenew       func() message.Message                // guarded by mu; nil: as onCredentials
-	renewals      []message.RenewCredentials            // guarded by mu
-	carried       []byte                                // guarded by mu: what the relay carried from the enclave
+	// guarded by mu: where the relay goes; empty: KMS
+	target   string
+	connects []message.Connect // guarded by mu
+	// guarded by mu: times that credentials were asked for
+	asked    int
+	onRenew  func() message.Message     // guarded by mu; nil: as onCredentials
+	renewals []message.RenewCredentials // guarded by mu
+	// guarded by mu: what the relay carried from the enclave
+	carried []byte
 }
 
 func newParent(t testing.TB, upstream string) *Parent {

@@ -8,13 +8,15 @@ import (
 )
 
 const (
-	// maxCommandLine is COMMAND_LINE_SIZE of x86, the larger of the two architectures; the line break comes on top.
+	// maxCommandLine is COMMAND_LINE_SIZE of x86, the larger of the two architectures; the line
+	// break comes on top.
 	maxCommandLine = 2048
 	deviceWord     = "virtio_mmio.device="
 	maxDevices     = 32
 )
 
-// A device's registers lie in the hole below 4 GiB, where no memory is. In memory, an image could lay out a device of its own making.
+// A device's registers lie in the hole below 4 GiB, where no memory is. In memory, an image could
+// lay out a device of its own making.
 const (
 	holeStart = 0xc0000000
 	holeEnd   = 0x100000000
@@ -22,9 +24,10 @@ const (
 
 var errCommandLine = errors.New("command line is not the one that was built")
 
-// CheckCommandLine compares the content of /proc/cmdline with what the image was built with. Behind it only the hypervisor's words may
-// stand: virtio_mmio.device=SIZE@BASE:IRQ, as QEMU and Firecracker write them. Any other word, also a repeated one, is refused: the kernel
-// takes init=, rdinit=, console= and hundreds more from wherever they stand.
+// CheckCommandLine compares the content of /proc/cmdline with what the image was built with. Behind
+// it only the hypervisor's words may stand: virtio_mmio.device=SIZE@BASE:IRQ, as QEMU and
+// Firecracker write them. Any other word, also a repeated one, is refused: the kernel takes init=,
+// rdinit=, console= and hundreds more from wherever they stand.
 func CheckCommandLine(proc []byte, want string) error {
 	line, ok := strings.CutSuffix(string(proc), "\n")
 	if !ok || len(line) > maxCommandLine {
@@ -36,7 +39,8 @@ func CheckCommandLine(proc []byte, want string) error {
 	}
 	bases := map[uint64]bool{}
 	for words != "" {
-		// Two spaces where QEMU's Nitro machine appends an empty -append first; the kernel skips them.
+		// Two spaces where QEMU's Nitro machine appends an empty -append first; the kernel skips
+		// them.
 		word, ok := strings.CutPrefix(strings.TrimLeft(words, " "), deviceWord)
 		if !ok || words[0] != ' ' {
 			return fmt.Errorf("%w: a foreign word behind it", errCommandLine)
@@ -80,7 +84,8 @@ func parseDevice(s string) (base uint64, ok bool) {
 	return base, true
 }
 
-// CheckSwaps refuses a content of /proc/swaps that names a device. Kernels without swap have no such file: nil is fine.
+// CheckSwaps refuses a content of /proc/swaps that names a device. Kernels without swap have no
+// such file: nil is fine.
 func CheckSwaps(proc []byte) error {
 	if lines := strings.Count(strings.TrimSuffix(string(proc), "\n"), "\n"); lines != 0 {
 		return fmt.Errorf("%d swap devices are on, want none", lines)

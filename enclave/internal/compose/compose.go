@@ -1,10 +1,12 @@
-// Package compose checks that an enclave was started from the composition that was built: this command line, these files (SPEC 10).
-// CheckCommandLine, List and CheckFiles are the calls.
+// Package compose checks that an enclave was started from the composition that was built: this
+// command line, these files (SPEC 10). CheckCommandLine, List and CheckFiles are the calls.
 //
-// The registers alone do not prove it. Their hashes carry no lengths, so bytes can be moved from one part of an image to the next with the
-// same registers, and a later ramdisk unpacks over an earlier one. What such an image presents after its start differs from what ours
-// presents, and here it is found. What the check does not see is who started the program: a foreign /init that runs first can
-// show it anything, and is found by PCR2 alone, which verifiers and package boot recompute from the policy.
+// The registers alone do not prove it. Their hashes carry no lengths, so bytes can be moved from
+// one part of an image to the next with the same registers, and a later ramdisk unpacks over an
+// earlier one. What such an image presents after its start differs from what ours presents, and
+// here it is found. What the check does not see is who started the program: a foreign /init that
+// runs first can show it anything, and is found by PCR2 alone, which verifiers and package boot
+// recompute from the policy.
 package compose
 
 import (
@@ -18,7 +20,8 @@ import (
 type Layout int
 
 const (
-	// Anchorhold is our own: the program is PID 1. It is the zero value, because it is the stricter.
+	// Anchorhold is our own: the program is PID 1. It is the zero value, because it is the
+	// stricter.
 	Anchorhold Layout = iota
 	// NitroCLI is that of nitro-cli: AWS's init starts the program in the Docker image's root.
 	NitroCLI
@@ -32,7 +35,8 @@ func (l Layout) CommandLine() string {
 	return measure.CommandLine
 }
 
-// Names of the files. PolicyPath stands in both layouts, ModulePath in our own for kernels without the driver.
+// Names of the files. PolicyPath stands in both layouts, ModulePath in our own for kernels without
+// the driver.
 const (
 	PolicyPath = "/policy.cbor"
 	ModulePath = "/nsm.ko"
@@ -41,7 +45,8 @@ const (
 // MaxPolicy is the largest compiled policy in bytes.
 const MaxPolicy = 16 << 20
 
-// MaxFiles bounds a listing: no layout has as many, and a hostile image is not to be walked at length.
+// MaxFiles bounds a listing: no layout has as many, and a hostile image is not to be walked at
+// length.
 const MaxFiles = 64
 
 // File types and permissions as in st_mode.
@@ -80,8 +85,8 @@ type rule struct {
 const console = 5<<8 | 1
 
 var layouts = map[Layout]map[string]rule{
-	// Before anything is mounted. /dev, /dev/console and /root are from the archive that every kernel has built in
-	// (usr/default_cpio_list).
+	// Before anything is mounted. /dev, /dev/console and /root are from the archive that every
+	// kernel has built in (usr/default_cpio_list).
 	Anchorhold: {
 		"/init":        {mode: regular | 0o755, required: true, max: 1 << 30},
 		PolicyPath:     {mode: regular | 0o444, required: true, max: MaxPolicy},
@@ -90,8 +95,9 @@ var layouts = map[Layout]map[string]rule{
 		"/dev/console": {mode: device | 0o600, device: console},
 		"/root":        {mode: folder | 0o700},
 	},
-	// After AWS's init has mounted what it mounts. /etc is Docker's and LinuxKit's: LinuxKit keeps Docker's modes, 0755, and gives
-	// 0644 to a file that Docker did not export. The archive has those bits for the links too, but Linux gives every link 0777.
+	// After AWS's init has mounted what it mounts. /etc is Docker's and LinuxKit's: LinuxKit keeps
+	// Docker's modes, 0755, and gives 0644 to a file that Docker did not export. The archive has
+	// those bits for the links too, but Linux gives every link 0777.
 	NitroCLI: {
 		"/anchorhold-enclave": {mode: regular | 0o755, required: true, max: 1 << 30},
 		PolicyPath:            {mode: regular | 0o444, required: true, max: MaxPolicy},
@@ -108,7 +114,8 @@ var layouts = map[Layout]map[string]rule{
 	},
 }
 
-// CheckFiles compares a listing of the root with the layout: nothing more, nothing less, nothing else.
+// CheckFiles compares a listing of the root with the layout: nothing more, nothing less, nothing
+// else.
 func CheckFiles(l Layout, entries []Entry) error {
 	seen := make(map[string]bool, len(entries))
 	for _, e := range entries {
@@ -150,7 +157,8 @@ func (r rule) check(e Entry) error {
 		return fmt.Errorf("points to %q, want %q", e.Target, r.target)
 	case want&typeMask != regular:
 		return nil
-	case e.Links != 1: // a second name would be a second file to a reader of the listing, and one to a writer
+	case e.Links != 1:
+		// a second name would be a second file to a reader of the listing, and one to a writer
 		return fmt.Errorf("has %d links, want 1", e.Links)
 	case e.Size < 1 || e.Size > r.max:
 		return fmt.Errorf("has %d bytes, want 1 to %d", e.Size, r.max)

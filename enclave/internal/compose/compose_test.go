@@ -18,9 +18,11 @@ const line = measure.CommandLine
 func TestCommandLine(t *testing.T) {
 	for _, devices := range []string{
 		"",
-		" virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6",    // QEMU
-		" virtio_mmio.device=4K@0xd0000000:5 virtio_mmio.device=4K@0xd0001000:6",      // Firecracker
-		"  virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=512@0xfeb00c00:11", // QEMU's machine nitro-enclave
+		" virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device=512@0xfeb00200:6", // QEMU
+		// Firecracker
+		" virtio_mmio.device=4K@0xd0000000:5 virtio_mmio.device=4K@0xd0001000:6",
+		// QEMU's machine nitro-enclave
+		"  virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=512@0xfeb00c00:11",
 	} {
 		if err := compose.CheckCommandLine([]byte(line+devices+"\n"), line); err != nil {
 			t.Errorf("%q: %v", devices, err)
@@ -275,7 +277,8 @@ func TestList(t *testing.T) {
 	if f := got["/file"]; f.Mode != 0o100640 || f.Size != 4 || f.Links != 2 || f.Mount {
 		t.Errorf("file: got %+v", f)
 	}
-	if l := got["/a/link"]; l.Mode != 0o120777 || l.Target != "/etc" { // not followed: /etc has many files
+	// not followed: /etc has many files
+	if l := got["/a/link"]; l.Mode != 0o120777 || l.Target != "/etc" {
 		t.Errorf("link: got %+v", l)
 	}
 	if h := got["/a/b/.hidden"]; h.Links != 2 || h.Size != 4 {

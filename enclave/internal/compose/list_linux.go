@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// List lists everything below root, links unfollowed, other file systems not entered. It refuses more than MaxFiles entries.
+// List lists everything below root, links unfollowed, other file systems not entered. It refuses
+// more than MaxFiles entries.
 func List(root string) ([]Entry, error) {
 	var top unix.Stat_t
 	if err := unix.Lstat(root, &top); err != nil {

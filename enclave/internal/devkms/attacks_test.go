@@ -81,8 +81,8 @@ func grantedBy(k *sealedKey, names ...string) bool {
 	})
 }
 
-// grant has the actor grant Decrypt to the stranger: alone, with an operation more, or with a constraint
-// where the policy asks for one.
+// grant has the actor grant Decrypt to the stranger: alone, with an operation more, or with a
+// constraint where the policy asks for one.
 func (k *sealedKey) grant(c *kms.Client) bool {
 	decrypt := []types.GrantOperation{types.GrantOperationDecrypt}
 	clinic := &types.GrantConstraints{EncryptionContextSubset: map[string]string{"anchorhold:tenant": "clinic"}}
@@ -124,7 +124,8 @@ func mintedKey(k *sealedKey) bool {
 	})
 }
 
-// mintedCiphertext wraps a data key of the adversary's, which the enclave then opens like the owner's.
+// mintedCiphertext wraps a data key of the adversary's, which the enclave then opens like the
+// owner's.
 func mintedCiphertext(k *sealedKey) bool {
 	return k.anyone(func(a actor) bool { return wrapped(k, a.Client) })
 }
@@ -149,7 +150,8 @@ func wrapped(k *sealedKey, c *kms.Client) bool {
 	return k.decrypt(k.parent(), "a", b) || unattestedBlob(k, b)
 }
 
-// unseen makes a data key, or a pair, that its maker does not see and the enclave opens like the owner's.
+// unseen makes a data key, or a pair, that its maker does not see and the enclave opens like the
+// owner's.
 func unseen(k *sealedKey) bool {
 	ctx := context.Background()
 	return k.anyone(func(c actor) bool {

@@ -28,8 +28,8 @@ func (s *Server) keyARN(k *key) string {
 	return s.arnPrefix() + "key/" + k.ID
 }
 
-// resolve finds a key by id, key ARN, alias name or alias ARN. A bare id or alias name means one in the caller's own account, so callers
-// of other accounts must send an ARN, as with KMS.
+// resolve finds a key by id, key ARN, alias name or alias ARN. A bare id or alias name means one in
+// the caller's own account, so callers of other accounts must send an ARN, as with KMS.
 func (s *Server) resolve(c *call, id string) (*target, error) {
 	if id == "" || len(id) > 2048 {
 		return nil, validation("KeyId must have 1 to 2048 characters")
@@ -95,10 +95,11 @@ func (s *Server) decide(c *call, t *target, u use) (keypolicy.Decision, error) {
 	return decision, nil
 }
 
-// refusal is the reason for which a request is refused; "" if it is not. A caller of another account,
-// and one whom the key policy allows through the account only, needs IAM's permission as well (IAM User
-// Guide, "Cross-account policy evaluation logic"). A grant is enough by itself. Which of two policies
-// AWS names that both allow nothing is not documented; here it is the caller's.
+// refusal is the reason for which a request is refused; "" if it is not. A caller of another
+// account, and one whom the key policy allows through the account only, needs IAM's permission as
+// well (IAM User Guide, "Cross-account policy evaluation logic"). A grant is enough by itself.
+// Which of two policies AWS names that both allow nothing is not documented; here it is the
+// caller's.
 func (s *Server) refusal(u *User, action string, d keypolicy.Decision) string {
 	direct := d.Grant != "" || u.service() || d.Allowed && !d.Delegated && u.account() == s.users.Account
 	switch {
@@ -113,8 +114,8 @@ func (s *Server) refusal(u *User, action string, d keypolicy.Decision) string {
 	}
 }
 
-// request makes the condition keys of KMS and AWS that this server has values for ("Condition keys for AWS KMS"; "AWS global condition
-// context keys").
+// request makes the condition keys of KMS and AWS that this server has values for ("Condition keys
+// for AWS KMS"; "AWS global condition context keys").
 func (s *Server) request(c *call, resource string, t *target, u use) keypolicy.Request {
 	now := c.time.UTC()
 	context := map[string][]string{
@@ -173,8 +174,8 @@ func (u *User) identify(context map[string][]string) {
 	}
 }
 
-// ownAccount refuses callers of other accounts, and those without IAM's permission, for operations that
-// no key policy governs.
+// ownAccount refuses callers of other accounts, and those without IAM's permission, for operations
+// that no key policy governs.
 func (s *Server) ownAccount(c *call) error {
 	if c.user.account() != s.users.Account {
 		return accessDenied(c.user.ARN, "kms:"+c.op, "*", notByIdentity)

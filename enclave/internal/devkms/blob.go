@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// A CiphertextBlob is version ‖ key id (16) ‖ nonce (12) ‖ AES-256-GCM(plaintext). The format is ours: callers of KMS treat it
-// as opaque.
+// A CiphertextBlob is version ‖ key id (16) ‖ nonce (12) ‖ AES-256-GCM(plaintext). The format is
+// ours: callers of KMS treat it as opaque.
 const (
 	blobVersion = 0x01
 	blobLabel   = "anchorhold/v1 development KMS ciphertext"
@@ -25,7 +25,8 @@ func blobKeyID(blob []byte) (string, bool) {
 	if len(blob) < blobMin || blob[0] != blobVersion {
 		return "", false
 	}
-	// Of a multi-Region key the id has another form and the same 16 bytes, whose version says which.
+	// Of a multi-Region key the id has another form and the same 16 bytes, whose version says
+	// which.
 	if id := blob[1:blobPrefix]; id[6]>>4 == multiRegionVersion {
 		return multiRegionPrefix + hex.EncodeToString(id), true
 	}
@@ -61,7 +62,8 @@ func (k *key) aead() cipher.AEAD {
 	return aead
 }
 
-// aad binds key and context. Lengths precede the parts, or {"a": "bc"} and {"ab": "c"} would be one context.
+// aad binds key and context. Lengths precede the parts, or {"a": "bc"} and {"ab": "c"} would be one
+// context.
 func (k *key) aad(context map[string]string) []byte {
 	b := appendPart(nil, blobLabel)
 	b = appendPart(b, k.ID)
@@ -100,7 +102,8 @@ func newMultiRegionID() string {
 	return multiRegionPrefix + hex.EncodeToString(b)
 }
 
-// parseUUID returns the 16 bytes of an id that newUUID or newMultiRegionID made; of anything else nil.
+// parseUUID returns the 16 bytes of an id that newUUID or newMultiRegionID made; of anything else
+// nil.
 func parseUUID(s string) []byte {
 	if digits, ok := strings.CutPrefix(s, multiRegionPrefix); ok {
 		b, err := hex.DecodeString(digits)

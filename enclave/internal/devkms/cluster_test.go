@@ -9,12 +9,14 @@ import (
 	"sync"
 )
 
-// A cluster is a custom key store in the hands of the adversary, who keeps what passes and can stop it.
+// A cluster is a custom key store in the hands of the adversary, who keeps what passes and can stop
+// it.
 type cluster struct {
-	mu      sync.Mutex
-	keys    map[string]cipher.AEAD // guarded by mu
-	seen    [][]byte               // guarded by mu; what KMS sent and got back, in the clear as far as the store sees it
-	stopped bool                   // guarded by mu
+	mu   sync.Mutex
+	keys map[string]cipher.AEAD // guarded by mu
+	// guarded by mu; what KMS sent and got back, in the clear as far as the store sees it
+	seen    [][]byte
+	stopped bool // guarded by mu
 }
 
 func newCluster() *cluster { return &cluster{keys: map[string]cipher.AEAD{}} }

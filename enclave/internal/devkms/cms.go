@@ -46,9 +46,10 @@ func oid(s string) []byte {
 	return b
 }
 
-// Envelop encrypts plaintext to key as KMS answers a Recipient: CMS EnvelopedData (RFC 5652) in BER with indefinite lengths, one
-// recipient named by the SHA-256 of its SubjectPublicKeyInfo, RSAES-OAEP with SHA-256, AES-256-CBC. Nothing authenticates the
-// content, as in the original: whoever knows the public key can forge one.
+// Envelop encrypts plaintext to key as KMS answers a Recipient: CMS EnvelopedData (RFC 5652) in BER
+// with indefinite lengths, one recipient named by the SHA-256 of its SubjectPublicKeyInfo,
+// RSAES-OAEP with SHA-256, AES-256-CBC. Nothing authenticates the content, as in the original:
+// whoever knows the public key can forge one.
 func Envelop(key *rsa.PublicKey, plaintext []byte, form Form) ([]byte, error) {
 	spki, err := x509.MarshalPKIXPublicKey(key)
 	if err != nil {

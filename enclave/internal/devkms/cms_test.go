@@ -15,7 +15,8 @@ import (
 	"anchorhold/enclave/internal/devkms"
 )
 
-// This reader shares no code with the writer: it reads BER into a tree, then takes the tree apart as RFC 5652 has it.
+// This reader shares no code with the writer: it reads BER into a tree, then takes the tree apart
+// as RFC 5652 has it.
 
 // An element is one BER value. Of a constructed one content is nil.
 type element struct {
@@ -170,7 +171,8 @@ func mask(t testing.TB, b []byte) []byte {
 	return out
 }
 
-// Real answers of AWS KMS to an RSA-2048 recipient: ours must have the same bytes wherever no random value stands.
+// Real answers of AWS KMS to an RSA-2048 recipient: ours must have the same bytes wherever no
+// random value stands.
 func TestEnvelopLikeAWS(t *testing.T) {
 	dir := os.Getenv("VECTORS")
 	if dir == "" {

@@ -10,8 +10,8 @@ const (
 	maxContext    = 8192 // bytes of all keys and values of an encryption context
 )
 
-// A cryptoInput has the members of Encrypt, Decrypt, GenerateDataKey and GenerateDataKeyWithoutPlaintext; each operation refuses those that are
-// not its own.
+// A cryptoInput has the members of Encrypt, Decrypt, GenerateDataKey and
+// GenerateDataKeyWithoutPlaintext; each operation refuses those that are not its own.
 type cryptoInput struct {
 	KeyId               string
 	EncryptionContext   map[string]string

@@ -27,7 +27,8 @@ func edited(policy string, edit func([]any) []any) string {
 	return string(text)
 }
 
-// actsWithoutDenials tells whether something is refused today and allowed as soon as the denials are gone.
+// actsWithoutDenials tells whether something is refused today and allowed as soon as the denials
+// are gone.
 func actsWithoutDenials(k *sealedKey) bool {
 	opens, reEncrypts := imageOpens(k), reEncrypted(k)
 	without := k.again(k.t, withoutDenials(k.policy))
@@ -40,7 +41,8 @@ func withoutDenials(policy string) string {
 	})
 }
 
-// grantStays makes a grant while one statement more allows it, and opens with it as soon as the denials are gone.
+// grantStays makes a grant while one statement more allows it, and opens with it as soon as the
+// denials are gone.
 func grantStays(k *sealedKey) bool {
 	more := k.with(everyoneEverything)
 	if !more.grant(k.actor("other")) {
@@ -58,7 +60,8 @@ func lastUnconditional(_, flawed string) string {
 	})
 }
 
-// misnamed is for a denial of Decrypt without a document, which denies the image as well, and one of DescribeKey, which denies nobody.
+// misnamed is for a denial of Decrypt without a document, which denies the image as well, and one
+// of DescribeKey, which denies nobody.
 func misnamed(k *sealedKey) bool {
 	if !strings.Contains(k.policy, "aws:Princip") {
 		return !imageOpens(k)
@@ -77,7 +80,8 @@ func secondInLowerCase(_, flawed string) string {
 	return strings.ReplaceAll(flawed, strings.ToUpper(q0), q0)
 }
 
-// measurementDoesNothing is for policies that deny the second image, or that let in the first, by a value that no register has.
+// measurementDoesNothing is for policies that deny the second image, or that let in the first, by a
+// value that no register has.
 func measurementDoesNothing(k *sealedKey) bool {
 	if strings.Contains(k.policy, `"Deny"`) {
 		return revokedOpens(k)
@@ -96,7 +100,8 @@ func measurementsRepaired(_, flawed string) string {
 	).Replace(flawed)
 }
 
-// grantedToEncrypt has a grant that opens nothing, and wraps with it a data key that passes for the owner's.
+// grantedToEncrypt has a grant that opens nothing, and wraps with it a data key that passes for the
+// owner's.
 func grantedToEncrypt(k *sealedKey) bool {
 	return k.anyone(func(a actor) bool {
 		_, err := a.CreateGrant(context.Background(), &kms.CreateGrantInput{

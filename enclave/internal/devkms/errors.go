@@ -49,7 +49,8 @@ func accessDenied(principal, action, resource, reason string) *Error {
 	}
 }
 
-// invalidCiphertext is one answer for every failed decryption: it must not tell a wrong context from a changed byte.
+// invalidCiphertext is one answer for every failed decryption: it must not tell a wrong context
+// from a changed byte.
 func invalidCiphertext() *Error { return &Error{Type: "InvalidCiphertextException"} }
 
 func internalFailure() *Error {

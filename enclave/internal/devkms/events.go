@@ -13,7 +13,8 @@ import (
 	"anchorhold/protocol/attest"
 )
 
-// An event has the shape of a CloudTrail record (CloudTrail User Guide, "CloudTrail record contents"). It holds no plaintext and no key.
+// An event has the shape of a CloudTrail record (CloudTrail User Guide, "CloudTrail record
+// contents"). It holds no plaintext and no key.
 type event struct {
 	EventVersion        string         `json:"eventVersion"`
 	UserIdentity        userIdentity   `json:"userIdentity"`

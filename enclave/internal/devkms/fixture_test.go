@@ -104,7 +104,8 @@ func serve(t testing.TB, change func(*devkms.Config)) *fixture {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Certificates from half an hour ago, so that an old document has a valid chain and fails by its age alone.
+	// Certificates from half an hour ago, so that an old document has a valid chain and fails by
+	// its age alone.
 	f := &fixture{ca: testca.New(func() time.Time { return time.Now().Add(-30 * time.Minute) }), events: &eventLog{}}
 	config := devkms.Config{Users: users, Roots: f.ca.Roots(), Events: f.events}
 	if change != nil {
@@ -164,9 +165,11 @@ func (f *fixture) stranger() *kms.Client {
 	return f.client("AKIASTRANGER00000000", "stranger-secret-stranger", "")
 }
 
-// attestedPolicy lets the owner administer and seal, and the parent's role decrypt only attested and for its own image's context.
+// attestedPolicy lets the owner administer and seal, and the parent's role decrypt only attested
+// and for its own image's context.
 func attestedPolicy() string {
-	pcr := func(d measure.PCR) string { return strings.ToUpper(d.String()) } // the operator ignores case
+	// the operator ignores case
+	pcr := func(d measure.PCR) string { return strings.ToUpper(d.String()) }
 	return `{"Version":"2012-10-17","Statement":[
 	 {"Sid":"owner","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/owner"},"Resource":"*",
 	  "Action":["kms:PutKeyPolicy","kms:GetKeyPolicy","kms:ListKeyPolicies","kms:DescribeKey","kms:CreateAlias","kms:DeleteAlias","kms:Encrypt","kms:GenerateDataKey*"]},

@@ -29,8 +29,9 @@ func goodPolicy(t *testing.T) string {
 	return string(vectorfile.Load(t, "../../../protocol/keylint/testdata/good.txt")[0].Body)
 }
 
-// Attack: what each finding says can be done is done, on the local KMS, with the flawed policy: a data key leaks, or one is made that the enclave
-// takes for the owner's, or jobs fail. With the fix in its place the same fails, and the enclave still opens.
+// Attack: what each finding says can be done is done, on the local KMS, with the flawed policy: a
+// data key leaks, or one is made that the enclave takes for the owner's, or jobs fail. With the fix
+// in its place the same fails, and the enclave still opens.
 func TestFindingsAreReal(t *testing.T) {
 	owners, operators, third := newProving(t, ownersAccount), newProving(t, operatorsAccount), newProving(t, thirdAccount)
 	good := goodPolicy(t)

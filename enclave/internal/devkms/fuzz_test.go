@@ -10,7 +10,8 @@ import (
 	"anchorhold/enclave/internal/devkms"
 )
 
-// FuzzAuthorization gives the verifier headers that nobody signed: it must not panic, and never let one in.
+// FuzzAuthorization gives the verifier headers that nobody signed: it must not panic, and never let
+// one in.
 func FuzzAuthorization(f *testing.F) {
 	fix := serve(f, nil)
 	genuine := fix.signed(f, listKeys, `{}`, ownerKeys, time.Now(), "kms@us-east-1").Header

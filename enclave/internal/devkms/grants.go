@@ -13,7 +13,8 @@ import (
 // maxGrants is for one key; KMS's quota is 50,000.
 const maxGrants = 1000
 
-// A grant is one that a key has. Its token works at once and for good: here nothing is eventually consistent.
+// A grant is one that a key has. Its token works at once and for good: here nothing is eventually
+// consistent.
 type grant struct {
 	keypolicy.Grant
 	Name    string    `json:"name"`
@@ -22,7 +23,8 @@ type grant struct {
 
 func (g *grant) token() string { return "token-" + g.ID }
 
-// grantOperations are the operations that a grant on a symmetric encryption key may hold (API reference, CreateGrant).
+// grantOperations are the operations that a grant on a symmetric encryption key may hold (API
+// reference, CreateGrant).
 var grantOperations = []string{
 	"CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext",
 	"GenerateDataKeyWithoutPlaintext", "ReEncryptFrom", "ReEncryptTo", "RetireGrant",
@@ -88,7 +90,8 @@ func (in *createGrantInput) checkPrincipals() error {
 	return nil
 }
 
-// conditions are the keys that policies test on CreateGrant (KMS Developer Guide, "kms:GrantOperations" and the sections beside it).
+// conditions are the keys that policies test on CreateGrant (KMS Developer Guide,
+// "kms:GrantOperations" and the sections beside it).
 func (in *createGrantInput) conditions(u *User) map[string][]string {
 	c := map[string][]string{
 		"kms:GrantOperations": in.Operations, "kms:GrantIsForAWSResource": {boolText(u.Via != "")},
@@ -263,7 +266,8 @@ func (s *Server) revokeGrant(c *call) (Answer, error) {
 	return s.endGrant(t.key, in)
 }
 
-// retireGrant is for the retiring principal, and for a grantee whose grant says so; no key policy is asked.
+// retireGrant is for the retiring principal, and for a grantee whose grant says so; no key policy
+// is asked.
 func (s *Server) retireGrant(c *call) (Answer, error) {
 	in, err := parse[endGrantInput](c)
 	if err != nil {

@@ -87,7 +87,8 @@ func TestChildGrantsAreNoWider(t *testing.T) {
 	}
 }
 
-// State survives a restart: a grant that was revoked must not come back, one that stands must not go.
+// State survives a restart: a grant that was revoked must not come back, one that stands must not
+// go.
 func TestGrantsAndKindsOfKeysAreKept(t *testing.T) {
 	state := t.TempDir() + "/state"
 	f := serve(t, withState(state))

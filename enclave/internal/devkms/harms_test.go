@@ -89,7 +89,8 @@ func init() {
 // changing are rules whose attacks leave the key other than it was, beyond its policy.
 var changing = append([]string{"create-grant", "limited-grants", "delegation", "nothing-denied", "partly-denied", "foreign-administrator"}, ownAccount...)
 
-// ownAccount are rules about operations that KMS keeps to the key's own account: where the parent has them, the key is the operator's.
+// ownAccount are rules about operations that KMS keeps to the key's own account: where the parent
+// has them, the key is the operator's.
 var ownAccount = []string{"users-administer", "operator-administers", "users-delete", "replicate", "import-material"}
 
 const (
@@ -144,8 +145,9 @@ func nothingRevoked(k *sealedKey) bool {
 	}) && k.works()
 }
 
-// variableIsText adds a denial of everyone by a policy variable. In the language of 2008 it is text, and denies nobody; in that of 2012 the local
-// KMS takes no variable, so that it cannot be thought to act.
+// variableIsText adds a denial of everyone by a policy variable. In the language of 2008 it is
+// text, and denies nobody; in that of 2012 the local KMS takes no variable, so that it cannot be
+// thought to act.
 func variableIsText(k *sealedKey) bool {
 	statement := `{"Effect":"Deny","Principal":"*","Action":"kms:Decrypt","Resource":"*","Condition":{"StringEquals":{"aws:PrincipalAccount":"${aws:PrincipalAccount}"}}}`
 	text := strings.Replace(k.policy, `"Statement": [`, `"Statement": [`+statement+`,`, 1)
@@ -153,7 +155,8 @@ func variableIsText(k *sealedKey) bool {
 	return err == nil && text != k.policy && k.works()
 }
 
-// byUniqueID lets in whoever has the id, whom no reader of the policy knows; or nobody, not even the role of that name that was made anew.
+// byUniqueID lets in whoever has the id, whom no reader of the policy knows; or nobody, not even
+// the role of that name that was made anew.
 func byUniqueID(k *sealedKey) bool {
 	_, err := k.actor("dev").DescribeKey(context.Background(), &kms.DescribeKeyInput{KeyId: &k.arn})
 	return k.decrypt(k.stranger(), "", k.blobs["a"]) || err != nil
@@ -169,7 +172,8 @@ func namedByARN(_, flawed string) string {
 // revokedOpens is for policies that deny the second image.
 func revokedOpens(k *sealedKey) bool { return k.decrypt(k.parent(), "b", k.blobs["b"]) }
 
-// inUpperCase writes the measurements as some tools print them. The image is refused, or one that is denied is not.
+// inUpperCase writes the measurements as some tools print them. The image is refused, or one that
+// is denied is not.
 func inUpperCase(k *sealedKey) bool {
 	var d map[string]any
 	if err := json.Unmarshal([]byte(k.policy), &d); err != nil {
@@ -232,8 +236,8 @@ func importedKnown(k *sealedKey) bool {
 	})
 }
 
-// openedOutside reads the local KMS's ciphertexts with the material alone. AWS does not publish the form of its own; what it keeps secret beside
-// the material is that.
+// openedOutside reads the local KMS's ciphertexts with the material alone. AWS does not publish the
+// form of its own; what it keeps secret beside the material is that.
 func (k *sealedKey) openedOutside(b sealedBlob) bool {
 	_, id, _ := strings.Cut(k.arn, ":key/")
 	var aad []byte

@@ -66,7 +66,8 @@ func (i *imports) check(token []byte, place string, now time.Time) error {
 
 type importParametersInput struct{ KeyId, WrappingAlgorithm, WrappingKeySpec string }
 
-// getParametersForImport gives a public key to wrap key material with. KMS keeps it to the key's own account, as it does both others.
+// getParametersForImport gives a public key to wrap key material with. KMS keeps it to the key's
+// own account, as it does both others.
 func (s *Server) getParametersForImport(c *call) (Answer, error) {
 	in, err := parse[importParametersInput](c)
 	if err != nil {
@@ -109,7 +110,8 @@ type importInput struct {
 	EncryptedKeyMaterial, ImportToken []byte
 }
 
-// importKeyMaterial takes material that whoever imports it knows. A key takes the same again, and no other.
+// importKeyMaterial takes material that whoever imports it knows. A key takes the same again, and
+// no other.
 func (s *Server) importKeyMaterial(c *call) (Answer, error) {
 	in, err := parse[importInput](c)
 	if err != nil {

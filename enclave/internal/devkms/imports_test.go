@@ -32,7 +32,8 @@ func TestImport(t *testing.T) {
 	short.EncryptedKeyMaterial = k.wrap(material[:31])
 	_, err = p.keeper.ImportKeyMaterial(ctx, short)
 	wantCode(t, err, "InvalidCiphertextException")
-	_, err = p.actor("other").ImportKeyMaterial(ctx, in(k, k.params.ImportToken)) // of another account, whatever the policy says
+	// of another account, whatever the policy says
+	_, err = p.actor("other").ImportKeyMaterial(ctx, in(k, k.params.ImportToken))
 	wantCode(t, err, "AccessDeniedException")
 	expires := in(k, k.params.ImportToken)
 	expires.ExpirationModel, expires.ValidTo = types.ExpirationModelTypeKeyMaterialExpires, new(time.Now().Add(time.Hour))
@@ -95,7 +96,8 @@ func TestImportTokenExpires(t *testing.T) {
 	}
 }
 
-// Keys in other states than the first survive a restart as they are, also those whose material or store is elsewhere.
+// Keys in other states than the first survive a restart as they are, also those whose material or
+// store is elsewhere.
 func TestStatesAreKept(t *testing.T) {
 	state := t.TempDir() + "/state"
 	f := serve(t, withState(state))

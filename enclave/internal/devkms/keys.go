@@ -60,8 +60,8 @@ func (s *Server) createKey(c *call) (Answer, error) {
 	return Answer{"KeyMetadata": s.metadata(k)}, nil
 }
 
-// newKey makes id and material: of a symmetric encryption key, or of a key agreement key on a NIST curve. A key whose material is to be
-// imported has none yet.
+// newKey makes id and material: of a symmetric encryption key, or of a key agreement key on a NIST
+// curve. A key whose material is to be imported has none yet.
 func (in *createKeyInput) newKey(stores map[string]Store) (*key, error) {
 	curve := curves[in.KeySpec]
 	symmetric := oneOf(in.KeySpec, algorithmName) && oneOf(in.KeyUsage, "ENCRYPT_DECRYPT")
@@ -91,14 +91,15 @@ func (in *createKeyInput) newKey(stores map[string]Store) (*key, error) {
 	return k, nil
 }
 
-// defaultPolicy is what KMS gives a key that is created without one: the whole account may do everything (KMS Developer Guide,
-// "Default key policy").
+// defaultPolicy is what KMS gives a key that is created without one: the whole account may do
+// everything (KMS Developer Guide, "Default key policy").
 func (s *Server) defaultPolicy() string {
 	return `{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"Enable IAM User Permissions","Effect":"Allow",` +
 		`"Principal":{"AWS":"arn:aws:iam::` + s.users.Account + `:root"},"Action":"kms:*","Resource":"*"}]}`
 }
 
-// acceptPolicy parses a policy and makes sure that the caller could still change it, unless told not to: KMS's lockout check.
+// acceptPolicy parses a policy and makes sure that the caller could still change it, unless told
+// not to: KMS's lockout check.
 func (s *Server) acceptPolicy(c *call, k *key, text string, bypass bool) (*keypolicy.Policy, error) {
 	policy, err := keypolicy.Parse([]byte(text))
 	if err != nil {

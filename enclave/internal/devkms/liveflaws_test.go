@@ -37,7 +37,8 @@ func (k *sealedKey) finds(want string) {
 	}
 }
 
-// Attack: a grant, which no condition limits. Behind denials it is idle; with them gone it opens and makes data keys; revoked it does neither.
+// Attack: a grant, which no condition limits. Behind denials it is idle; with them gone it opens
+// and makes data keys; revoked it does neither.
 func TestGrantFindingsAreReal(t *testing.T) {
 	p := newProving(t, ownersAccount)
 	good := goodPolicy(t)
@@ -69,7 +70,8 @@ func TestGrantFindingsAreReal(t *testing.T) {
 	acts(good, false, "")
 }
 
-// Attack: the replica of a multi-Region key under a policy of its own. Of a single-Region key there is none.
+// Attack: the replica of a multi-Region key under a policy of its own. Of a single-Region key there
+// is none.
 func TestMultiRegionFindingIsReal(t *testing.T) {
 	p := newProving(t, ownersAccount)
 	many := p.seal(t, openPolicy, &kms.CreateKeyInput{MultiRegion: new(true)})
@@ -88,7 +90,8 @@ func TestMultiRegionFindingIsReal(t *testing.T) {
 	single.finds("")
 }
 
-// Attack: who imported the material of a key reads what is sealed under it, whatever its policy says. Of a key that KMS made nobody has it.
+// Attack: who imported the material of a key reads what is sealed under it, whatever its policy
+// says. Of a key that KMS made nobody has it.
 func TestImportedMaterialFindingIsReal(t *testing.T) {
 	p := newProving(t, ownersAccount)
 	k := p.seal(t, openPolicy, &kms.CreateKeyInput{Origin: types.OriginTypeExternal})
@@ -108,8 +111,8 @@ func TestImportedMaterialFindingIsReal(t *testing.T) {
 	}
 }
 
-// Attack: whoever runs a CloudHSM cluster opens there, without KMS. A key manager behind an external key store sees nothing, as KMS encrypts
-// first, and can stop every job.
+// Attack: whoever runs a CloudHSM cluster opens there, without KMS. A key manager behind an
+// external key store sees nothing, as KMS encrypts first, and can stop every job.
 func TestStoreFindingsAreReal(t *testing.T) {
 	p := newProving(t, ownersAccount)
 	good := goodPolicy(t)
@@ -142,7 +145,8 @@ func TestStoreFindingsAreReal(t *testing.T) {
 	}
 }
 
-// The harm of a key that is not enabled, or of another kind, is that no job can be sealed or run; the fix ends it.
+// The harm of a key that is not enabled, or of another kind, is that no job can be sealed or run;
+// the fix ends it.
 func TestUselessKeyFindingsAreReal(t *testing.T) {
 	p := newProving(t, ownersAccount)
 	good, ctx := goodPolicy(t), context.Background()

@@ -10,7 +10,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms/types"
 )
 
-// The default policy delegates to the account: each principal of it may do everything, others nothing.
+// The default policy delegates to the account: each principal of it may do everything, others
+// nothing.
 func TestDefaultPolicy(t *testing.T) {
 	f := serve(t, nil)
 	ctx := context.Background()

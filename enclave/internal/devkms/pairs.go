@@ -86,7 +86,8 @@ type deriveInput struct {
 	Recipient                    *recipientInfo
 }
 
-// deriveSharedSecret is ECDH with a key agreement key. It takes no encryption context, so nothing but the policy's conditions limits it.
+// deriveSharedSecret is ECDH with a key agreement key. It takes no encryption context, so nothing
+// but the policy's conditions limits it.
 func (s *Server) deriveSharedSecret(c *call) (Answer, error) {
 	in, err := parse[deriveInput](c)
 	if err != nil {

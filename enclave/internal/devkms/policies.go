@@ -8,8 +8,9 @@ type policyInput struct {
 	KeyId, Policy, PolicyName      string
 }
 
-// ownTarget is keyTarget for operations that KMS keeps to the key's own account (API reference: "Cross-account use: No").
-// What it says to others is not documented; here it is that the key policy does not allow it.
+// ownTarget is keyTarget for operations that KMS keeps to the key's own account (API reference:
+// "Cross-account use: No"). What it says to others is not documented; here it is that the key
+// policy does not allow it.
 func (s *Server) ownTarget(c *call, id, name string, u use) (*target, error) {
 	if c.user.account() != s.users.Account {
 		c.event.request("keyId", id)

@@ -44,7 +44,8 @@ users:
   - {arn: "arn:aws:iam::444455556666:role/parent", via: s3.us-east-1.amazonaws.com, access-key-id: AKIAS3PARENT00000000, secret-access-key: secret-secret-secret}
 `
 
-// An actor is one of them; an AWS service that acts for a role is one. Who gets furthest under most policies comes first.
+// An actor is one of them; an AWS service that acts for a role is one. Who gets furthest under most
+// policies comes first.
 type actor struct {
 	name string
 	*kms.Client
@@ -65,8 +66,8 @@ var keyIDs = []struct{ name, id string }{
 
 const openPolicy = `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":"*","Action":"kms:*","Resource":"*"}}`
 
-// A proving is a KMS with what an adversary has: everybody's credentials but the enclave's key, documents of every kind of image, and a key
-// of their own.
+// A proving is a KMS with what an adversary has: everybody's credentials but the enclave's key,
+// documents of every kind of image, and a key of their own.
 type proving struct {
 	*fixture
 	actors    []actor
@@ -158,7 +159,8 @@ func contexts() map[string]map[string]string {
 	return list
 }
 
-// seal makes a key, seals data keys for each context under an open policy, and puts the policy in place. A key without material seals nothing.
+// seal makes a key, seals data keys for each context under an open policy, and puts the policy in
+// place. A key without material seals nothing.
 func (p *proving) seal(t *testing.T, policy string, in *kms.CreateKeyInput) *sealedKey {
 	t.Helper()
 	k := &sealedKey{proving: p, t: t, arn: p.newKey(t, openPolicy, in), policy: policy, blobs: map[string]sealedBlob{}}
@@ -183,7 +185,8 @@ func (p *proving) seal(t *testing.T, policy string, in *kms.CreateKeyInput) *sea
 	return k
 }
 
-// again is seal with the same key as long as its keeper can put the policies in place: data keys take their time.
+// again is seal with the same key as long as its keeper can put the policies in place: data keys
+// take their time.
 func (p *proving) again(t *testing.T, policy string) *sealedKey {
 	t.Helper()
 	if p.spare != nil {
@@ -219,7 +222,8 @@ func (k *sealedKey) put(policy string) {
 	}
 }
 
-// decrypt tells whether the actor gets at the data key: with a document as its recipient, or without one in the clear.
+// decrypt tells whether the actor gets at the data key: with a document as its recipient, or
+// without one in the clear.
 func (k *sealedKey) decrypt(client *kms.Client, document string, b sealedBlob) bool {
 	in := &kms.DecryptInput{KeyId: &k.arn, CiphertextBlob: b.blob, EncryptionContext: b.context}
 	if document != "" {

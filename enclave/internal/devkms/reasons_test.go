@@ -20,8 +20,8 @@ const permissionsYAML = usersYAML + `
   - {arn: "arn:aws:iam::111122223333:role/direct", access-key-id: AKIADIRECT0000000001, secret-access-key: direct-secret-direct-secret, identity: []}
 `
 
-// A refusal says whose policy refused, in AWS's words (IAM User Guide, "Troubleshoot access denied error
-// messages").
+// A refusal says whose policy refused, in AWS's words (IAM User Guide, "Troubleshoot access denied
+// error messages").
 func TestRefusalsStateTheReason(t *testing.T) {
 	f := serve(t, withUsers(t, permissionsYAML))
 	key := f.createKey(t, `{"Version":"2012-10-17","Statement":[

@@ -29,13 +29,15 @@ type recipientInfo struct {
 	KeyEncryptionAlgorithm string
 }
 
-// A recipient is a genuine, fresh attestation document and the key it carries. Nil means that the request had none.
+// A recipient is a genuine, fresh attestation document and the key it carries. Nil means that the
+// request had none.
 type recipient struct {
 	document attest.Document
 	key      *rsa.PublicKey
 }
 
-// verifyRecipient proves the document before anything of it is used: a forged one must not reach the policy.
+// verifyRecipient proves the document before anything of it is used: a forged one must not reach
+// the policy.
 func (s *Server) verifyRecipient(c *call, info *recipientInfo) (*recipient, error) {
 	if info == nil {
 		return nil, nil
@@ -78,7 +80,8 @@ func recipientKey(der []byte) (*rsa.PublicKey, error) {
 	return key, nil
 }
 
-// conditions adds the keys that policies test. Without a document there are none: a negated operator then holds, as in KMS.
+// conditions adds the keys that policies test. Without a document there are none: a negated
+// operator then holds, as in KMS.
 func (r *recipient) conditions(context map[string][]string) {
 	if r == nil {
 		return

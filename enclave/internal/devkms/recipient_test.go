@@ -18,7 +18,8 @@ import (
 	"anchorhold/protocol/protocoltest/testca"
 )
 
-// The job's own way: the parent's credentials, a fresh document, the whole context. Both BER forms come in turn.
+// The job's own way: the parent's credentials, a fresh document, the whole context. Both BER forms
+// come in turn.
 func TestAttestedDecrypt(t *testing.T) {
 	f := serve(t, nil)
 	key := f.createKey(t, attestedPolicy())
@@ -100,7 +101,8 @@ func TestRecipientKeySizes(t *testing.T) {
 	}
 }
 
-// Within five minutes a document may come again: KMS knows no nonce, which is why the TLS must end inside the enclave.
+// Within five minutes a document may come again: KMS knows no nonce, which is why the TLS must end
+// inside the enclave.
 func TestYoungDocument(t *testing.T) {
 	f := serve(t, nil)
 	document := f.attestation(t, spki(t, recipientKey().Public()), func(c *softnsm.Config) {

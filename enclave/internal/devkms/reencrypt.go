@@ -11,7 +11,8 @@ type reEncryptInput struct {
 	DryRun                                                    bool
 }
 
-// reEncrypt needs leave twice, from the key that opens and from the key that seals. It takes no Recipient: attestation never limits it.
+// reEncrypt needs leave twice, from the key that opens and from the key that seals. It takes no
+// Recipient: attestation never limits it.
 func (s *Server) reEncrypt(c *call) (Answer, error) {
 	in, err := parse[reEncryptInput](c)
 	if err != nil {

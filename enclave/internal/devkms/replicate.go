@@ -10,8 +10,8 @@ type replicateInput struct {
 	Tags                                      []tag
 }
 
-// replicateKey makes a key of the same id and material in another Region, under a policy of its own. One server plays all Regions: it tells
-// them by the ARN.
+// replicateKey makes a key of the same id and material in another Region, under a policy of its
+// own. One server plays all Regions: it tells them by the ARN.
 func (s *Server) replicateKey(c *call) (Answer, error) {
 	in, err := parse[replicateInput](c)
 	if err != nil {

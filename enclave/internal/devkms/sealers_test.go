@@ -13,7 +13,8 @@ import (
 	"anchorhold/protocol/ownerkey"
 )
 
-// keyOfSealers is a key under what key-policy writes for image a, which is sealed for, and b, which drains.
+// keyOfSealers is a key under what key-policy writes for image a, which is sealed for, and b, which
+// drains.
 func keyOfSealers(t *testing.T, p *proving, encrypt bool) string {
 	t.Helper()
 	plan := &ownerkey.Plan{
@@ -30,8 +31,9 @@ func keyOfSealers(t *testing.T, p *proving, encrypt bool) string {
 	return p.newKey(t, string(policy), &kms.CreateKeyInput{})
 }
 
-// A multi-keyring makes the data key under its generator and wraps it with Encrypt under each child. With --sealers-may-encrypt the tenant's key
-// can be a child: for sealers, for pinned images that do not drain and for the tenant. Without it, for nobody.
+// A multi-keyring makes the data key under its generator and wraps it with Encrypt under each
+// child. With --sealers-may-encrypt the tenant's key can be a child: for sealers, for pinned images
+// that do not drain and for the tenant. Without it, for nobody.
 func TestSealersMayEncrypt(t *testing.T) {
 	p, ctx := newProving(t, ownersAccount), context.Background()
 	made, err := p.stranger().GenerateDataKey(ctx, &kms.GenerateDataKeyInput{

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// maxBody holds the largest legal request: an attestation document of 262,144 bytes and a ciphertext of 6,144, in base64, with
-	// the longest encryption context.
+	// maxBody holds the largest legal request: an attestation document of 262,144 bytes and a
+	// ciphertext of 6,144, in base64, with the longest encryption context.
 	maxBody        = 1 << 20
 	requestTimeout = 30 * time.Second
 	closeTimeout   = 5 * time.Second
@@ -25,16 +25,19 @@ const (
 // An Answer is the body of a response, before it becomes JSON; []byte becomes base64.
 type Answer map[string]any
 
-// An Intercept stands around each authenticated operation, for tests of callers: it may answer with an error instead of calling next, change
-// next's answer, or wait. What it returns is recorded in the event and sent.
+// An Intercept stands around each authenticated operation, for tests of callers: it may answer with
+// an error instead of calling next, change next's answer, or wait. What it returns is recorded in
+// the event and sent.
 type Intercept func(op string, next func() (Answer, error)) (Answer, error)
 
 // Config says what a server is. Users and Roots are required.
 type Config struct {
-	Users     *Users
-	Roots     *x509.CertPool   // Trusted: whoever holds a key below these can attest any measurement
-	Now       func() time.Time // nil: time.Now
-	Events    io.Writer        // gets one JSON line per request, before the answer is sent; nil: none
+	Users *Users
+	// Trusted: whoever holds a key below these can attest any measurement
+	Roots *x509.CertPool
+	Now   func() time.Time // nil: time.Now
+	// gets one JSON line per request, before the answer is sent; nil: none
+	Events    io.Writer
 	State     string           // file that keeps keys, policies and aliases; empty: memory only
 	Form      Form             // of CiphertextForRecipient
 	Stores    map[string]Store // custom key stores by id; nil in anchorhold-dev
@@ -81,7 +84,8 @@ func New(c Config) (*Server, error) {
 	return s, nil
 }
 
-// Serve answers requests on l over TLS until ctx ends, then lets running requests finish. It closes l.
+// Serve answers requests on l over TLS until ctx ends, then lets running requests finish. It closes
+// l.
 func (s *Server) Serve(ctx context.Context, l net.Listener, cert tls.Certificate) error {
 	srv := &http.Server{
 		Handler:           s,
@@ -91,7 +95,8 @@ func (s *Server) Serve(ctx context.Context, l net.Listener, cert tls.Certificate
 		WriteTimeout:      requestTimeout,
 		MaxHeaderBytes:    64 << 10,
 		ErrorLog:          s.log,
-		TLSNextProto:      map[string]func(*http.Server, *tls.Conn, http.Handler){}, // KMS speaks HTTP/1.1 only
+		// KMS speaks HTTP/1.1 only
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){},
 	}
 	failed := make(chan error, 1)
 	go func() { failed <- srv.ServeTLS(l, "", "") }()

@@ -38,8 +38,8 @@ func serviceGrant(key string) *kms.CreateGrantInput {
 	}
 }
 
-// A grant to an AWS service acts for that service and the resource that it names, and for nobody else.
-// The live reader sees it, and lint reports it.
+// A grant to an AWS service acts for that service and the resource that it names, and for nobody
+// else. The live reader sees it, and lint reports it.
 func TestGrantToAService(t *testing.T) {
 	f := serve(t, withUsers(t, servicesYAML))
 	ctx := context.Background()

@@ -11,12 +11,14 @@ import (
 	"time"
 )
 
-// Signature Version 4, the verifier's side. Source: IAM User Guide, "Create a signed AWS API request".
+// Signature Version 4, the verifier's side. Source: IAM User Guide, "Create a signed AWS API
+// request".
 const (
 	sigAlgorithm = "AWS4-HMAC-SHA256"
 	sigService   = "kms"
 	sigTime      = "20060102T150405Z"
-	// maxSkew is how far a request's time may lie from ours: KMS names five minutes in its "Signature expired" answer.
+	// maxSkew is how far a request's time may lie from ours: KMS names five minutes in its
+	// "Signature expired" answer.
 	maxSkew = 5 * time.Minute
 )
 
@@ -110,7 +112,8 @@ func (s *Server) authenticate(r *http.Request, body []byte, service string) (*Us
 	return user, nil
 }
 
-// checkScope binds the signature to this service, Region and time: a request signed for another can't be replayed here.
+// checkScope binds the signature to this service, Region and time: a request signed for another
+// can't be replayed here.
 func (s *Server) checkScope(sig *signature, h http.Header, service string) (string, error) {
 	when := h.Get("X-Amz-Date")
 	t, err := time.Parse(sigTime, when)
@@ -126,8 +129,9 @@ func (s *Server) checkScope(sig *signature, h http.Header, service string) (stri
 	return when, nil
 }
 
-// checkHeaders demands a signature over everything that decides: the host, the time, and each x-amz- header, among them the
-// operation and the session token. An unsigned one could be swapped by whoever relays the request.
+// checkHeaders demands a signature over everything that decides: the host, the time, and each
+// x-amz- header, among them the operation and the session token. An unsigned one could be swapped
+// by whoever relays the request.
 func (s *signature) checkHeaders(h http.Header, service string) error {
 	required := []string{"host", "x-amz-date"}
 	if service == sigService {
@@ -166,8 +170,8 @@ func (s *signature) canonicalRequest(r *http.Request, body []byte) (string, erro
 	return b.String(), nil
 }
 
-// headerValue gives a header as it is signed: trimmed, inner runs of spaces as one, repeats joined by commas. net/http keeps
-// Host and Content-Length apart from the others.
+// headerValue gives a header as it is signed: trimmed, inner runs of spaces as one, repeats joined
+// by commas. net/http keeps Host and Content-Length apart from the others.
 func headerValue(r *http.Request, name string) (string, bool) {
 	switch name {
 	case "host":

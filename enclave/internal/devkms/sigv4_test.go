@@ -157,7 +157,8 @@ func TestSignatures(t *testing.T) {
 	}
 }
 
-// A request signed for one server can be replayed there for five minutes, as with AWS, but never later.
+// A request signed for one server can be replayed there for five minutes, as with AWS, but never
+// later.
 func TestReplayEnds(t *testing.T) {
 	var late time.Duration
 	f := serve(t, func(c *devkms.Config) { c.Now = func() time.Time { return time.Now().Add(late) } })
@@ -186,7 +187,8 @@ func TestMalformedBodies(t *testing.T) {
 	}
 }
 
-// FuzzBody sends signed bodies to every operation, without a network: no panic, always a well-formed answer.
+// FuzzBody sends signed bodies to every operation, without a network: no panic, always a
+// well-formed answer.
 func FuzzBody(f *testing.F) {
 	targets := []string{
 		"CreateKey", "DescribeKey", "ListKeys", "CreateAlias", "DeleteAlias", "ListAliases", "PutKeyPolicy", "GetKeyPolicy", "ListKeyPolicies", "Encrypt",

@@ -10,7 +10,8 @@ const (
 	statePendingImport = "PendingImport"
 )
 
-// Days that a deletion waits (API reference, ScheduleKeyDeletion). Here it waits for good: no key is ever removed.
+// Days that a deletion waits (API reference, ScheduleKeyDeletion). Here it waits for good: no key
+// is ever removed.
 const (
 	minDeletionDays = 7
 	maxDeletionDays = 30
@@ -27,7 +28,8 @@ func (k *key) state() string {
 	}
 }
 
-// usable refuses cryptography with a key that is not enabled (KMS Developer Guide, "Key states of AWS KMS keys").
+// usable refuses cryptography with a key that is not enabled (KMS Developer Guide, "Key states of
+// AWS KMS keys").
 func (k *key) usable() error {
 	switch state := k.state(); state {
 	case stateEnabled:

@@ -19,8 +19,9 @@ import (
 
 // A key is never changed after it was stored: updates store a changed copy.
 type key struct {
-	ID          string    `json:"id"`
-	Material    []byte    `json:"material"`    // 32 bytes; of a key agreement key its private key in PKCS #8; none until it is imported
+	ID string `json:"id"`
+	// 32 bytes; of a key agreement key its private key in PKCS #8; none until it is imported
+	Material    []byte    `json:"material"`
 	MaterialID  string    `json:"material_id"` // 64 hex digits
 	Description string    `json:"description"`
 	Created     time.Time `json:"created"`
@@ -77,7 +78,8 @@ type store struct {
 	state state // guarded by mu; its maps are replaced, never changed
 }
 
-// openStore reads the state file at path, if there is one. An empty path keeps everything in memory.
+// openStore reads the state file at path, if there is one. An empty path keeps everything in
+// memory.
 func openStore(path string) (*store, error) {
 	s := &store{path: path, state: state{Keys: map[string]*key{}, Aliases: map[string]*alias{}}}
 	if path == "" {
@@ -152,8 +154,8 @@ func (s *store) aliases() ([]string, map[string]*alias) {
 	return slices.Sorted(maps.Keys(s.state.Aliases)), s.state.Aliases
 }
 
-// update applies change to a copy of the state, makes it durable, then puts it in place: what a caller was told survives a crash, and
-// a failed write leaves no half change.
+// update applies change to a copy of the state, makes it durable, then puts it in place: what a
+// caller was told survives a crash, and a failed write leaves no half change.
 func (s *store) update(change func(*state) error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

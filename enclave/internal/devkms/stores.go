@@ -8,12 +8,14 @@ const (
 	originManager  = "EXTERNAL_KEY_STORE"
 )
 
-// A Store is a custom key store: a CloudHSM cluster, or the key manager behind an external key store's proxy. Somebody else runs it. Both
-// calls name a key of the store and take what KMS authenticates beside the text.
+// A Store is a custom key store: a CloudHSM cluster, or the key manager behind an external key
+// store's proxy. Somebody else runs it. Both calls name a key of the store and take what KMS
+// authenticates beside the text.
 //
-// A cluster holds the material of its keys, so it sees what KMS encrypts and gives back. A key manager gets what KMS has encrypted before
-// with material of its own: it sees no plaintext, and can refuse (KMS Developer Guide, "Custom key stores"; "External key stores", on
-// double encryption).
+// A cluster holds the material of its keys, so it sees what KMS encrypts and gives back. A key
+// manager gets what KMS has encrypted before with material of its own: it sees no plaintext, and
+// can refuse (KMS Developer Guide, "Custom key stores"; "External key stores", on double
+// encryption).
 type Store interface {
 	Encrypt(key string, plaintext, authenticated []byte) ([]byte, error)
 	Decrypt(key string, ciphertext, authenticated []byte) ([]byte, error)

@@ -9,9 +9,9 @@ import (
 	"net/url"
 )
 
-// STS answers one operation, GetCallerIdentity, at the same address: who asks KMS as whom matters to
-// callers that must know whose credentials they have. Source: AWS STS API Reference; the protocol is
-// AWS's query protocol.
+// STS answers one operation, GetCallerIdentity, at the same address: who asks KMS as whom matters
+// to callers that must know whose credentials they have. Source: AWS STS API Reference; the
+// protocol is AWS's query protocol.
 const (
 	stsService   = "sts"
 	stsOperation = "GetCallerIdentity"

@@ -22,7 +22,8 @@ const (
 	clockSkew = 5 * time.Minute
 )
 
-// A TLSRoot issues the local KMS's server certificate. Clients trust it through their own configuration; nothing of AWS's does.
+// A TLSRoot issues the local KMS's server certificate. Clients trust it through their own
+// configuration; nothing of AWS's does.
 type TLSRoot struct {
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey

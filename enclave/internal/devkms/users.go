@@ -16,8 +16,8 @@ import (
 	"anchorhold/protocol/keypolicy"
 )
 
-// Users says which account and Region the KMS plays and who may sign requests. Trusted: who edits this can use every key whose policy
-// names one of these principals.
+// Users says which account and Region the KMS plays and who may sign requests. Trusted: who edits
+// this can use every key whose policy names one of these principals.
 type Users struct {
 	Account string `yaml:"account"` // 12 digits: owner of all keys
 	Region  string `yaml:"region"`
@@ -26,16 +26,20 @@ type Users struct {
 
 // A User is one principal with its credentials.
 type User struct {
-	ARN             string `yaml:"arn"`        // user, role or assumed-role session, of any account; or the host name of an AWS service
-	UniqueID        string `yaml:"unique-id"`  // such as AROA…, by which a key policy may name the principal; empty: none does
-	Via             string `yaml:"via"`        // host name of the AWS service that makes the calls for this principal; empty: it calls itself
-	SourceARN       string `yaml:"source-arn"` // of the resource on whose behalf an AWS service calls; empty: none
+	// user, role or assumed-role session, of any account; or the host name of an AWS service
+	ARN string `yaml:"arn"`
+	// such as AROA…, by which a key policy may name the principal; empty: none does
+	UniqueID string `yaml:"unique-id"`
+	// host name of the AWS service that makes the calls for this principal; empty: it calls itself
+	Via string `yaml:"via"`
+	// of the resource on whose behalf an AWS service calls; empty: none
+	SourceARN       string `yaml:"source-arn"`
 	AccessKeyID     string `yaml:"access-key-id"`
 	SecretAccessKey string `yaml:"secret-access-key"`
 	SessionToken    string `yaml:"session-token"` // empty: requests must carry none
 
-	// Identity are the actions, such as kms:Decrypt or kms:*, that the principal's IAM policies allow.
-	// Nil: all; empty: none.
+	// Identity are the actions, such as kms:Decrypt or kms:*, that the principal's IAM policies
+	// allow. Nil: all; empty: none.
 	Identity []string `yaml:"identity"`
 }
 
@@ -54,7 +58,8 @@ func ParseUsers(src []byte) (*Users, error) {
 	dec.KnownFields(true)
 	var u Users
 	if err := dec.Decode(&u); err != nil {
-		return nil, errors.New("malformed users file") // yaml's errors quote values, which may be secrets
+		// yaml's errors quote values, which may be secrets
+		return nil, errors.New("malformed users file")
 	}
 	if err := dec.Decode(&yaml.Node{}); !errors.Is(err, io.EOF) {
 		return nil, errors.New("malformed users file: data after the first document")
@@ -107,7 +112,8 @@ func (u *Users) find(accessKeyID string) (*User, bool) {
 // service tells whether the principal is an AWS service.
 func (u *User) service() bool { return servicePattern.MatchString(u.ARN) }
 
-// account is the principal's own, which may differ from the one that owns the keys; an AWS service has none.
+// account is the principal's own, which may differ from the one that owns the keys; an AWS service
+// has none.
 func (u *User) account() string {
 	if u.service() {
 		return ""
@@ -123,7 +129,8 @@ func (u *User) permitted(action string) bool {
 	return u.Identity == nil || slices.Contains(u.Identity, "kms:*") || slices.Contains(u.Identity, action)
 }
 
-// tokenMatches compares hashes, so that neither content nor length of the token shows in the time taken.
+// tokenMatches compares hashes, so that neither content nor length of the token shows in the time
+// taken.
 func (u *User) tokenMatches(token string) bool {
 	a, b := sha256.Sum256([]byte(u.SessionToken)), sha256.Sum256([]byte(token))
 	return subtle.ConstantTimeCompare(a[:], b[:]) == 1

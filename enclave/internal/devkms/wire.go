@@ -60,7 +60,8 @@ var operations = map[string]func(*Server, *call) (Answer, error){
 	"GenerateDataKeyPairWithoutPlaintext": (*Server).generateDataKeyPairWithoutPlaintext,
 }
 
-// ServeHTTP answers one request. The event is on record before the answer leaves; if it can't be written there is no answer.
+// ServeHTTP answers one request. The event is on record before the answer leaves; if it can't be
+// written there is no answer.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if isSTS(r) {
 		s.serveSTS(w, r)
@@ -124,7 +125,8 @@ func done(err error) (Answer, error) {
 	return Answer{}, nil
 }
 
-// parse decodes a request. Unknown and duplicate members are refused: a member that is ignored may be the one that the caller relies on.
+// parse decodes a request. Unknown and duplicate members are refused: a member that is ignored may
+// be the one that the caller relies on.
 func parse[T any](c *call) (*T, error) {
 	var in T
 	if err := json.Unmarshal(c.body, &in, json.RejectUnknownMembers(true)); err != nil {
@@ -154,7 +156,8 @@ func sendError(w http.ResponseWriter, requestID string, e *Error) {
 	}
 	body, err := json.Marshal(fields, json.Deterministic(true))
 	if err != nil {
-		body = []byte(`{"__type":"KMSInternalException"}`) // unreachable: only an invalid UTF-8 message, and ours are constants
+		// unreachable: only an invalid UTF-8 message, and ours are constants
+		body = []byte(`{"__type":"KMSInternalException"}`)
 	}
 	w.Header().Set("X-Amzn-Errortype", e.Type)
 	send(w, requestID, e.status(), body)

@@ -134,7 +134,8 @@ func TestInvariant1_ParametersAreZeroedAfterTheJob(t *testing.T) {
 	}
 }
 
-// TestPipelineCannotFinishEarly: a pipeline that stops reading makes no success, whatever it reports.
+// TestPipelineCannotFinishEarly: a pipeline that stops reading makes no success, whatever it
+// reports.
 func TestPipelineCannotFinishEarly(t *testing.T) {
 	b := newBench(t, options{engine: engine(func(_ context.Context, in io.Reader, out io.Writer, _ stream.Options) (*stream.Report, error) {
 		_, err := out.Write([]byte("early\n"))
@@ -172,7 +173,8 @@ func TestPipelineCannotHideWhyReadingFailed(t *testing.T) {
 	}
 }
 
-// TestInvariant8_JobTimesOut: a parent that stops sending cannot hold a job, and its failure is signed.
+// TestInvariant8_JobTimesOut: a parent that stops sending cannot hold a job, and its failure is
+// signed.
 func TestInvariant8_JobTimesOut(t *testing.T) {
 	b := newBench(t, options{jobSeconds: 1})
 	p, o := b.dial(t), newOrder(t, b)
@@ -186,7 +188,8 @@ func TestInvariant8_JobTimesOut(t *testing.T) {
 	}
 }
 
-// TestInvariant8_IdentifiersFitTheMemory: the policy's 20 million of two jobs would not fit a machine with room for three each.
+// TestInvariant8_IdentifiersFitTheMemory: the policy's 20 million of two jobs would not fit a
+// machine with room for three each.
 func TestInvariant8_IdentifiersFitTheMemory(t *testing.T) {
 	b := newBench(t, options{memory: 2 * 2 * 128 * 3})
 	for ids, want := range map[int]code.Code{3: "done", 4: code.TooManyIdentifiers} {
@@ -201,7 +204,8 @@ func TestInvariant8_IdentifiersFitTheMemory(t *testing.T) {
 	}
 }
 
-// TestLateKeyLeavesALeaf: a parent that holds KMS's answer back until the job is over must not have a Decrypt that the log does not show.
+// TestLateKeyLeavesALeaf: a parent that holds KMS's answer back until the job is over must not have
+// a Decrypt that the log does not show.
 func TestLateKeyLeavesALeaf(t *testing.T) {
 	b := newBench(t, options{jobSeconds: 1})
 	b.keys.slow = true
@@ -218,7 +222,8 @@ func TestLateKeyLeavesALeaf(t *testing.T) {
 	}
 }
 
-// TestInvariant8_ParentThatNeverReads cannot hold a job: it ends on time, signed, and its place is free again.
+// TestInvariant8_ParentThatNeverReads cannot hold a job: it ends on time, signed, and its place is
+// free again.
 func TestInvariant8_ParentThatNeverReads(t *testing.T) {
 	b := newBench(t, options{jobSeconds: 1})
 	p, o := b.dial(t), newOrder(t, b)
@@ -230,7 +235,8 @@ func TestInvariant8_ParentThatNeverReads(t *testing.T) {
 	b.done(t, b.dial(t), newOrder(t, b).seal(t, b))
 }
 
-// TestParentGoesAway in the middle, at many places: the job ends, its leaf is in the log, the next one runs.
+// TestParentGoesAway in the middle, at many places: the job ends, its leaf is in the log, the next
+// one runs.
 func TestParentGoesAway(t *testing.T) {
 	b := newBench(t, options{})
 	o := newOrder(t, b)
@@ -286,7 +292,8 @@ func TestMalformedFramesInAJob(t *testing.T) {
 	}
 }
 
-// TestConnectionsAreBounded: a parent that opens ever more holds up itself, not the enclave's memory.
+// TestConnectionsAreBounded: a parent that opens ever more holds up itself, not the enclave's
+// memory.
 func TestConnectionsAreBounded(t *testing.T) {
 	b := newBench(t, options{})
 	const many = 2*4 + 16

@@ -14,8 +14,9 @@ import (
 // kmsProvider is the provider id of KMS keys in an envelope (AWS Encryption SDK message format).
 const kmsProvider = "aws-kms"
 
-// claims are what a message says about itself, after it was found to fit this enclave and its policy. They are authentic only once
-// KMS and the envelope have opened under them; nothing is released before.
+// claims are what a message says about itself, after it was found to fit this enclave and its
+// policy. They are authentic only once KMS and the envelope have opened under them; nothing is
+// released before.
 type claims struct {
 	*envelope.Job
 	tenant   *policy.Tenant
@@ -23,8 +24,8 @@ type claims struct {
 	key      envelope.EncryptedKey
 }
 
-// check compares a message's context with the enclave and its policy: what every message must fit (SPEC 3.1 and 3.2). No field of the
-// request can widen what the measured policy gives its tenant.
+// check compares a message's context with the enclave and its policy: what every message must fit
+// (SPEC 3.1 and 3.2). No field of the request can widen what the measured policy gives its tenant.
 func (s *Service) check(h *envelope.Header) (*claims, error) {
 	job, err := envelope.ParseContext(h.Context)
 	if err != nil {
@@ -80,7 +81,8 @@ func (c *claims) checkRecords(file *jobfile.Header) error {
 	if !known || !c.pipeline.Accepts(c.ContentType) {
 		return code.New(code.ContentTypeUnsupported, nil)
 	}
-	// The keys in the file are the parent's word until the message, which the owner sealed, names their hashes.
+	// The keys in the file are the parent's word until the message, which the owner sealed, names
+	// their hashes.
 	if sha256.Sum256(file.ReplyKey) != c.Reply {
 		return code.New(code.ReplyMismatch, nil)
 	}
@@ -114,7 +116,8 @@ func (c *claims) referenceDate() (string, error) {
 	case fixed == "":
 		return asked, nil
 	case asked != "" && asked != fixed:
-		return "", code.New(code.ContextInvalid, nil) // the owner would read ages that mean something else
+		// the owner would read ages that mean something else
+		return "", code.New(code.ContextInvalid, nil)
 	default:
 		return fixed, nil
 	}

@@ -52,8 +52,8 @@ func crossed(t testing.TB, b *bench, p *peer, o *order, key *result.PrivateKey) 
 const crossRecords = `{"resourceType":"Patient","id":"MARKERID","identifier":[{"system":"urn:mrn","value":"MARKERVALUE"}]}` + "\n" +
 	`{"resourceType":"Encounter","id":"MARKERTWO","subject":{"reference":"Patient/MARKERID"}}` + "\n"
 
-// What a crosswalk says is in that stream alone: not in records, report, receipt, nor in anything that the parent can read; and the key
-// of one stream does not open the other.
+// What a crosswalk says is in that stream alone: not in records, report, receipt, nor in anything
+// that the parent can read; and the key of one stream does not open the other.
 func TestCrosswalkIsSealedApart(t *testing.T) {
 	b := newBench(t, options{})
 	o := newOrder(t, b)
@@ -100,7 +100,8 @@ func TestCrosswalkIsSealedApart(t *testing.T) {
 
 func (o outcome) string() string { return string(o.result) + string(o.crosswalk) }
 
-// Two nights: known identifiers keep their surrogates whichever way the earlier crosswalk comes, and the second crosswalk is whole.
+// Two nights: known identifiers keep their surrogates whichever way the earlier crosswalk comes,
+// and the second crosswalk is whole.
 func TestEarlierCrosswalk(t *testing.T) {
 	b := newBench(t, options{})
 	first := newOrder(t, b)
@@ -177,7 +178,8 @@ func TestEarlierCrosswalkRefused(t *testing.T) {
 	}
 }
 
-// Rules that issue no surrogates make no crosswalk: an empty one would be taken for "nothing was replaced".
+// Rules that issue no surrogates make no crosswalk: an empty one would be taken for "nothing was
+// replaced".
 func TestNoSurrogatesNoCrosswalk(t *testing.T) {
 	b := newBench(t, options{engine: engine(func(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error) {
 		return stream.Process(ctx, plainRules{}, in, out, o)

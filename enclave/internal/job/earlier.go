@@ -10,8 +10,9 @@ import (
 // earlierName is the value of a parameters message that is an earlier crosswalk (SPEC 5.3).
 const earlierName = "earlier-crosswalk"
 
-// earlier returns the crosswalk of an earlier job, or nil: a value of the parameters, or the first bytes of the message, which source
-// gives. Both are the owner's: sealed under the context that says so.
+// earlier returns the crosswalk of an earlier job, or nil: a value of the parameters, or the first
+// bytes of the message, which source gives. Both are the owner's: sealed under the context that
+// says so.
 func (r *run) earlier(source io.Reader, values map[string][]byte) (io.Reader, error) {
 	value, given := values[earlierName]
 	switch n := r.claims.Earlier; {
@@ -25,7 +26,8 @@ func (r *run) earlier(source io.Reader, values map[string][]byte) (io.Reader, er
 	return nil, nil
 }
 
-// exactly reads the first left bytes of r. That there are fewer is an error: what was sealed is not what its context says.
+// exactly reads the first left bytes of r. That there are fewer is an error: what was sealed is not
+// what its context says.
 type exactly struct {
 	r    io.Reader
 	left uint64

@@ -8,7 +8,8 @@ import (
 	"anchorhold/protocol/envelope"
 )
 
-// envelopeCodes gives the codes of SPEC 9 to the failures of an envelope. Any failed tag, signature or commitment is one code.
+// envelopeCodes gives the codes of SPEC 9 to the failures of an envelope. Any failed tag, signature
+// or commitment is one code.
 var envelopeCodes = []struct {
 	err  error
 	code code.Code
@@ -21,7 +22,8 @@ var envelopeCodes = []struct {
 	{envelope.ErrMalformed, code.EnvelopeMalformed},
 }
 
-// coded returns err with a code: its own, that of an envelope's or a context's failure, or internal.
+// coded returns err with a code: its own, that of an envelope's or a context's failure, or
+// internal.
 func coded(err error) error {
 	if err == nil {
 		return nil

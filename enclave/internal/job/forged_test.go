@@ -10,8 +10,8 @@ import (
 	"anchorhold/protocol/message"
 )
 
-// TestForgedParameters: the job's owner, or who has stolen its key, names the hash of any bytes. The key of the job is released by
-// then, so that each failure has its leaf.
+// TestForgedParameters: the job's owner, or who has stolen its key, names the hash of any bytes.
+// The key of the job is released by then, so that each failure has its leaf.
 func TestForgedParameters(t *testing.T) {
 	b := newBench(t, options{})
 	p := b.dial(t)
@@ -43,7 +43,8 @@ func TestForgedParameters(t *testing.T) {
 	b.zeroed(t)
 }
 
-// TestReplaysAreCountedBeforeTheyRun: jobs that run at once must not all pass by the count of those before them.
+// TestReplaysAreCountedBeforeTheyRun: jobs that run at once must not all pass by the count of those
+// before them.
 func TestReplaysAreCountedBeforeTheyRun(t *testing.T) {
 	b := newBench(t, options{})
 	first, second, o := b.dial(t), b.dial(t), newOrder(t, b).seal(t, b)

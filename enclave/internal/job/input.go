@@ -19,8 +19,8 @@ const (
 	jobFrame    = frame.Data
 )
 
-// input reads a job file out of data frames up to the message end. It holds one frame: what the job has not taken yet stays in the
-// kernel's buffers, and the parent waits.
+// input reads a job file out of data frames up to the message end. It holds one frame: what the job
+// has not taken yet stays in the kernel's buffers, and the parent waits.
 type input struct {
 	ctx   context.Context
 	conn  *message.Conn
@@ -120,8 +120,8 @@ func (in *input) atEnd() bool {
 	return in.ended && len(in.rest) == 0
 }
 
-// discard reads up to the message end after a job has failed, so that the connection can carry the next exchange (SPEC 2.2). An
-// error means that it cannot.
+// discard reads up to the message end after a job has failed, so that the connection can carry the
+// next exchange (SPEC 2.2). An error means that it cannot.
 func (in *input) discard(ctx context.Context) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()

@@ -1,13 +1,16 @@
-// Package job serves the exchanges of SPEC 2.2 in the enclave: describe, get-policy, attest, get-log and job.
+// Package job serves the exchanges of SPEC 2.2 in the enclave: describe, get-policy, attest,
+// get-log and job.
 //
-// The main call is [Service.Serve]. The peer is the parent, the adversary: every byte it sends is checked against the message's own
-// authentication, the measured policy and this enclave's PCR0, and all that it learns is sealed, a code of SPEC 9, a digest or an
-// attestation. A job's steps are in run.go, its checks in check.go.
+// The main call is [Service.Serve]. The peer is the parent, the adversary: every byte it sends is
+// checked against the message's own authentication, the measured policy and this enclave's PCR0,
+// and all that it learns is sealed, a code of SPEC 9, a digest or an attestation. A job's steps are
+// in run.go, its checks in check.go.
 //
-// The package does not promise that a job ends well while the parent misbehaves; it promises that it ends, with a code, and that the
-// enclave goes on. A panic in a job is recovered at the job's boundary: its keys are zeroed, its code is internal, its connection
-// is closed, and the other jobs go on. Package stream does the same for its goroutines; a panic in any other one ends the process, and
-// with it the enclave.
+// The package does not promise that a job ends well while the parent misbehaves; it promises that
+// it ends, with a code, and that the enclave goes on. A panic in a job is recovered at the job's
+// boundary: its keys are zeroed, its code is internal, its connection is closed, and the other jobs
+// go on. Package stream does the same for its goroutines; a panic in any other one ends the
+// process, and with it the enclave.
 package job
 
 import (
@@ -25,15 +28,17 @@ import (
 	"anchorhold/protocol/policy"
 )
 
-// Engine turns records into records. It reads in to its end, and has stopped using in and out when it returns.
+// Engine turns records into records. It reads in to its end, and has stopped using in and out when
+// it returns.
 type Engine interface {
 	Process(ctx context.Context, in io.Reader, out io.Writer, o stream.Options) (*stream.Report, error)
 }
 
 // Keys decrypts data keys.
 type Keys interface {
-	// Key writes the data key that encrypted holds under this ARN and context to key, and returns the id of the KMS request
-	// that released it. Errors carry a code. Should KMS release the key after ctx has ended, late is called with the id of the request.
+	// Key writes the data key that encrypted holds under this ARN and context to key, and returns
+	// the id of the KMS request that released it. Errors carry a code. Should KMS release the key
+	// after ctx has ended, late is called with the id of the request.
 	Key(ctx context.Context, arn string, encrypted []byte, encryptionContext map[string]string, key *[32]byte, late func(requestID string)) (requestID string, err error)
 }
 
@@ -56,10 +61,11 @@ type Config struct {
 	Receipts Receipts
 	// Challenge returns an attestation document over the parent's nonce.
 	Challenge func(ctx context.Context, nonce []byte) ([]byte, error)
-	// Healthy tells whether the NSM answers: an enclave that cannot sign receipts has no room for jobs.
+	// Healthy tells whether the NSM answers: an enclave that cannot sign receipts has no room for
+	// jobs.
 	Healthy func() bool
-	// Memory is that of the machine in bytes; 0: unknown, and then the policy alone bounds identifiers, and fixed numbers the records
-	// under way.
+	// Memory is that of the machine in bytes; 0: unknown, and then the policy alone bounds
+	// identifiers, and fixed numbers the records under way.
 	Memory uint64
 	// Now is the NSM's clock.
 	Now func() time.Time
@@ -113,11 +119,13 @@ func New(c Config) (*Service, error) {
 	}, nil
 }
 
-// identifierBytes is what a distinct identifier takes at most: 64 in the table while it grows, as much for one of an earlier crosswalk.
+// identifierBytes is what a distinct identifier takes at most: 64 in the table while it grows, as
+// much for one of an earlier crosswalk.
 const identifierBytes = 128
 
-// identifiers returns how many distinct identifiers a job may have: the policy's limit, or an equal part of half of the memory. Without it
-// the jobs of one tenant could end the process, and in it those of all others, again and again: a job that was lost is run anew.
+// identifiers returns how many distinct identifiers a job may have: the policy's limit, or an equal
+// part of half of the memory. Without it the jobs of one tenant could end the process, and in it
+// those of all others, again and again: a job that was lost is run anew.
 func identifiers(limit, memory, jobs uint64) uint64 {
 	if memory == 0 {
 		return limit

@@ -14,7 +14,8 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// output sends a sealed stream as frames and takes its digest. It is written by one goroutine at a time.
+// output sends a sealed stream as frames and takes its digest. It is written by one goroutine at a
+// time.
 type output struct {
 	ctx  context.Context
 	conn *message.Conn
@@ -117,7 +118,8 @@ func (s *sealed) close() error {
 	return nil
 }
 
-// watched remembers why a reader failed: a pipeline may wrap or replace the error, and the code must not change by that.
+// watched remembers why a reader failed: a pipeline may wrap or replace the error, and the code
+// must not change by that.
 type watched struct {
 	r   io.Reader
 	err error // not io.EOF

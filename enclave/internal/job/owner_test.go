@@ -19,7 +19,8 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// order is a job as its owner makes it; tests change its parts before they seal it, or the sealed parts after.
+// order is a job as its owner makes it; tests change its parts before they seal it, or the sealed
+// parts after.
 type order struct {
 	claims  envelope.Job
 	extra   map[string]string // further entries of the context

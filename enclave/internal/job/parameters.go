@@ -15,8 +15,8 @@ const (
 	maxParameters   = 1 << 20                    // bytes of plaintext, SPEC 3.4
 )
 
-// parameters opens the job's parameters message and returns its values, which the caller clears; nil when there is none. Its hash is
-// in the job's context, so its owner is the job's.
+// parameters opens the job's parameters message and returns its values, which the caller clears;
+// nil when there is none. Its hash is in the job's context, so its owner is the job's.
 func (r *run) parameters(ctx context.Context) (map[string][]byte, error) {
 	if r.claims.Parameters == nil {
 		return nil, nil

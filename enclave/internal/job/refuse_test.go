@@ -145,7 +145,8 @@ func (c refusal) order(t *testing.T, b *bench) *order {
 	return o
 }
 
-// TestInvariant3_RefusedBeforeAnyKeyIsAsked: nothing that the file says widens what the policy gives.
+// TestInvariant3_RefusedBeforeAnyKeyIsAsked: nothing that the file says widens what the policy
+// gives.
 func TestInvariant3_RefusedBeforeAnyKeyIsAsked(t *testing.T) {
 	b := newBench(t, options{})
 	p := b.dial(t) // one connection for all: each refusal leaves it in order
@@ -166,7 +167,8 @@ func TestInvariant3_RefusedBeforeAnyKeyIsAsked(t *testing.T) {
 	b.done(t, p, newOrder(t, b).seal(t, b))
 }
 
-// TestInvariant4_NothingIsFinalBeforeTheLastByte: whatever is wrong behind the key, no final chunk leaves, and no receipt.
+// TestInvariant4_NothingIsFinalBeforeTheLastByte: whatever is wrong behind the key, no final chunk
+// leaves, and no receipt.
 func TestInvariant4_NothingIsFinalBeforeTheLastByte(t *testing.T) {
 	b := newBench(t, options{})
 	for name, c := range afterKey {
@@ -283,7 +285,8 @@ func TestForgedMessageIDsSpendNothing(t *testing.T) {
 	b.done(t, p, o)
 }
 
-// TestInvariant5_OnlyCodesLeave feeds markers into every field and looks at every byte that comes out.
+// TestInvariant5_OnlyCodesLeave feeds markers into every field and looks at every byte that comes
+// out.
 func TestInvariant5_OnlyCodesLeave(t *testing.T) {
 	b := newBench(t, options{})
 	const marker = "MARKER"

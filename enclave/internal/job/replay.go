@@ -8,22 +8,24 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// maxReplayEntries bounds the memory of the count, about 200 MiB when full. An entry goes when its job has expired.
+// maxReplayEntries bounds the memory of the count, about 200 MiB when full. An entry goes when its
+// job has expired.
 const maxReplayEntries = 1 << 22
 
-// replays counts how often this boot has opened each message: pseudonyms and noise of one message are the same each time, but what a
-// parent learns from sizes and timing of repeated runs is not.
+// replays counts how often this boot has opened each message: pseudonyms and noise of one message
+// are the same each time, but what a parent learns from sizes and timing of repeated runs is not.
 type replays struct {
 	limit uint64
 	max   int
 
 	mu     sync.Mutex
 	counts map[replayID]replayCount // guarded by mu
-	purged int32                    // guarded by mu: day of the last purge; one pass over all entries a day is enough
+	// guarded by mu: day of the last purge; one pass over all entries a day is enough
+	purged int32
 }
 
-// replayID is shorter than the message id, for memory. It is a hash with the tenant's name, so that no tenant can use up the
-// count of another.
+// replayID is shorter than the message id, for memory. It is a hash with the tenant's name, so that
+// no tenant can use up the count of another.
 type replayID [16]byte
 
 type replayCount struct {
@@ -43,8 +45,8 @@ func identifyReplay(tenant string, messageID [32]byte) replayID {
 	return replayID(h[:])
 }
 
-// allowed returns an error when the count is used up. Only spend counts: before the message has authenticated itself anybody
-// could spend its owner's replays.
+// allowed returns an error when the count is used up. Only spend counts: before the message has
+// authenticated itself anybody could spend its owner's replays.
 func (r *replays) allowed(id replayID) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -23,7 +23,8 @@ func (r *roomOf) Process(_ context.Context, in io.Reader, _ io.Writer, o stream.
 	return &stream.Report{}, err
 }
 
-// TestInvariant8_JobsShareTheMemoryForRecords: what each job could take for itself, several would take together.
+// TestInvariant8_JobsShareTheMemoryForRecords: what each job could take for itself, several would
+// take together.
 func TestInvariant8_JobsShareTheMemoryForRecords(t *testing.T) {
 	e := &roomOf{}
 	b := newBench(t, options{engine: e, memory: 1 << 30})

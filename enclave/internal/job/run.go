@@ -70,8 +70,8 @@ func (s *Service) jobTime() time.Duration {
 // stamp is the time by the NSM's clock as leaves have it: in whole milliseconds.
 func (s *Service) stamp() time.Time { return s.config.Now().Truncate(time.Millisecond) }
 
-// protect runs the job's steps and turns a panic into an error: one job must not take the others with it. Keys are zeroed
-// by deferred calls on the way.
+// protect runs the job's steps and turns a panic into an error: one job must not take the others
+// with it. Keys are zeroed by deferred calls on the way.
 func (r *run) protect(ctx context.Context) (file []byte, err error) {
 	defer func() {
 		if recover() != nil { // its value may hold anything and goes nowhere
@@ -85,7 +85,8 @@ func (r *run) protect(ctx context.Context) (file []byte, err error) {
 	return file, nil
 }
 
-// failureLeaf has a failure leaf signed when a key had been released, and returns its receipt file, or nil.
+// failureLeaf has a failure leaf signed when a key had been released, and returns its receipt file,
+// or nil.
 func (s *Service) failureLeaf(ctx context.Context, c code.Code, header digest.Digest, requests []string) []byte {
 	if len(requests) == 0 {
 		return nil
@@ -113,7 +114,8 @@ func (r *run) answer(m message.Message) error {
 	return r.conn.Send(m)
 }
 
-// fail sends the failure at once, so that the parent can stop, and then discards what still arrives until it does.
+// fail sends the failure at once, so that the parent can stop, and then discards what still arrives
+// until it does.
 func (s *Service) fail(ctx context.Context, in *input, m message.Failed) error {
 	if err := in.conn.SetWriteDeadline(time.Now().Add(frameTimeout)); err != nil {
 		return err

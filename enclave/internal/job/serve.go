@@ -23,8 +23,8 @@ const (
 	acceptPause  = 50 * time.Millisecond
 )
 
-// Serve answers on l until ctx ends, then closes l and all connections and waits for what runs. It returns the error that ended l
-// otherwise.
+// Serve answers on l until ctx ends, then closes l and all connections and waits for what runs. It
+// returns the error that ended l otherwise.
 func (s *Service) Serve(ctx context.Context, l net.Listener) error {
 	var peers sync.WaitGroup
 	defer peers.Wait()

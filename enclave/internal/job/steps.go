@@ -34,7 +34,8 @@ func (d *digesting) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// steps is the way of a job in the enclave: judge, have the key released, authenticate, transform, attest. It returns the receipt.
+// steps is the way of a job in the enclave: judge, have the key released, authenticate, transform,
+// attest. It returns the receipt.
 func (r *run) steps(ctx context.Context) ([]byte, error) {
 	if err := r.judge(); err != nil {
 		return nil, first(r.in.failure(), err)
@@ -112,7 +113,8 @@ func (s *Service) envelopeLimits() envelope.Limits {
 // release has KMS, or the cache of its answers, release the message's data key.
 func (r *run) release(ctx context.Context, h *envelope.Header, c *claims, key *[32]byte) error {
 	s, sum := r.s, r.fileSum
-	// KMS has answered, and the job is over: its key goes nowhere, but who compares CloudTrail with the log must find the request there.
+	// KMS has answered, and the job is over: its key goes nowhere, but who compares CloudTrail with
+	// the log must find the request there.
 	late := func(request string) { s.failureLeaf(ctx, code.Of(coded(ctx.Err())), sum, []string{request}) }
 	request, err := s.config.Keys.Key(ctx, c.key.Info, c.key.Ciphertext, h.Context, key, late)
 	if err != nil {
@@ -138,8 +140,8 @@ func (r *run) options(values map[string][]byte) stream.Options {
 	}
 }
 
-// transform streams the records through the pipeline and the sealers, and returns the leaf. The last chunks are sealed only after the
-// last byte of input has authenticated itself.
+// transform streams the records through the pipeline and the sealers, and returns the leaf. The
+// last chunks are sealed only after the last byte of input has authenticated itself.
 func (r *run) transform(ctx context.Context, plain io.Reader, options stream.Options) (*receipt.Leaf, error) {
 	out, err := r.sealed(ctx, result.Result)
 	if err != nil {

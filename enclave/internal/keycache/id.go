@@ -14,7 +14,8 @@ const idLabel = "anchorhold/v1 key cache"
 // ID names one question to KMS.
 type ID [sha256.Size]byte
 
-// Identify returns the ID of a Decrypt. Every field is preceded by its length, so that no two questions have one encoding.
+// Identify returns the ID of a Decrypt. Every field is preceded by its length, so that no two
+// questions have one encoding.
 func Identify(arn string, encryptedKey []byte, encryptionContext map[string]string) ID {
 	h := sha256.New()
 	write(h, idLabel)

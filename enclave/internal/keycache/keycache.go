@@ -1,8 +1,10 @@
-// Package keycache keeps decrypted data keys for a few minutes, so that many small jobs under one data key cost one KMS call.
+// Package keycache keeps decrypted data keys for a few minutes, so that many small jobs under one
+// data key cost one KMS call.
 //
-// The main call is [Cache.Get]. An entry is found only by the key's ARN, the encrypted key and the whole encryption context
-// together, so the cache never answers what KMS was not asked. It does not check policy or expiry: the caller does that on every
-// hit. Keys are zeroed when they leave the cache.
+// The main call is [Cache.Get]. An entry is found only by the key's ARN, the encrypted key and the
+// whole encryption context together, so the cache never answers what KMS was not asked. It does not
+// check policy or expiry: the caller does that on every hit. Keys are zeroed when they leave the
+// cache.
 package keycache
 
 import (
@@ -15,8 +17,8 @@ import (
 // KeySize is the length of a data key.
 const KeySize = 32
 
-// TTL is the longest that a key is used after the start of the Decrypt that gave it: a key policy that changes takes effect
-// within it.
+// TTL is the longest that a key is used after the start of the Decrypt that gave it: a key policy
+// that changes takes effect within it.
 const TTL = 5 * time.Minute
 
 // fillTimeout bounds one fill, which no caller's context ends: others may wait for it.
@@ -58,8 +60,9 @@ type entry struct {
 	timer     *time.Timer // evicts it: a key must not outlive its time because nobody asks
 }
 
-// flight is one fill that any number of callers wait for. It has a copy of the key of its own, so that an eviction between the fill
-// and their waking does not fail them. All fields but done are guarded by the cache's mu.
+// flight is one fill that any number of callers wait for. It has a copy of the key of its own, so
+// that an eviction between the fill and their waking does not fail them. All fields but done are
+// guarded by the cache's mu.
 type flight struct {
 	done      chan struct{} // closed when the fill has ended
 	landed    bool
@@ -79,9 +82,10 @@ func New(max int, ttl time.Duration) *Cache {
 	}
 }
 
-// Get copies the key of id to key, which the caller clears, and returns the id of the KMS request it came from. On a miss it calls
-// fill, once for all callers that wait for the same id. A failed fill is not kept. Should ctx end first and the fill succeed all the
-// same, late is called, by another goroutine.
+// Get copies the key of id to key, which the caller clears, and returns the id of the KMS request
+// it came from. On a miss it calls fill, once for all callers that wait for the same id. A failed
+// fill is not kept. Should ctx end first and the fill succeed all the same, late is called, by
+// another goroutine.
 func (c *Cache) Get(ctx context.Context, id ID, key *[KeySize]byte, fill Fill, late Late) (requestID string, err error) {
 	c.mu.Lock()
 	if c.closed {
@@ -134,7 +138,8 @@ func (c *Cache) fly(id ID, f *flight, fill Fill) {
 	ctx, cancel := context.WithTimeout(c.ctx, fillTimeout)
 	defer cancel()
 	var key [KeySize]byte
-	e := &entry{id: id, until: time.Now().Add(c.ttl)} // before KMS is asked: a slow answer must not lengthen the time
+	// before KMS is asked: a slow answer must not lengthen the time
+	e := &entry{id: id, until: time.Now().Add(c.ttl)}
 	err := errPanic
 	defer func() {
 		_ = recover()

@@ -186,7 +186,8 @@ func TestOneCallerLeavingDoesNotFailTheOthers(t *testing.T) {
 	if err := <-stayed; err != nil {
 		t.Errorf("the caller that stayed got %v, want a key", err)
 	}
-	// A released key leaves a trace, whoever is still there to use it: once, of the caller that left.
+	// A released key leaves a trace, whoever is still there to use it: once, of the caller that
+	// left.
 	waitFor(t, func() bool { return len(told) > 0 })
 	if got := <-told; got != "request" || len(told) != 0 {
 		t.Errorf("told %q and %d more, want request alone", got, len(told))

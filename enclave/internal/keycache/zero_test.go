@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// TestInvariant1_KeysAreZeroedOnTheWayOut looks inside: what was a key must be zero once the cache has let it go.
+// TestInvariant1_KeysAreZeroedOnTheWayOut looks inside: what was a key must be zero once the cache
+// has let it go.
 func TestInvariant1_KeysAreZeroedOnTheWayOut(t *testing.T) {
 	fill := func(_ context.Context, key *[KeySize]byte) (string, error) {
 		for i := range key {
@@ -47,7 +48,8 @@ func TestInvariant1_KeysAreZeroedOnTheWayOut(t *testing.T) {
 	}
 }
 
-// TestLateTimerDoesNotLengthenTheTime: whoever keeps the machine busy must not keep keys in use past their time.
+// TestLateTimerDoesNotLengthenTheTime: whoever keeps the machine busy must not keep keys in use
+// past their time.
 func TestLateTimerDoesNotLengthenTheTime(t *testing.T) {
 	c := New(1, 20*time.Millisecond)
 	defer c.Close()
@@ -73,7 +75,8 @@ func TestLateTimerDoesNotLengthenTheTime(t *testing.T) {
 	}
 }
 
-// TestInvariant1_FillsLeaveNoKey: neither in what the fill wrote to nor in what its callers waited for.
+// TestInvariant1_FillsLeaveNoKey: neither in what the fill wrote to nor in what its callers waited
+// for.
 func TestInvariant1_FillsLeaveNoKey(t *testing.T) {
 	c := New(0, time.Minute) // keeps nothing, so all copies are those of the flight
 	defer c.Close()

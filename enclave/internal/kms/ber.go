@@ -2,7 +2,8 @@ package kms
 
 import "errors"
 
-// Bounds of what KMS sends: a CMS of 32 bytes for an RSA-2048 recipient is under 500 bytes and nests 9 deep.
+// Bounds of what KMS sends: a CMS of 32 bytes for an RSA-2048 recipient is under 500 bytes and
+// nests 9 deep.
 const (
 	maxBER      = 16 << 10
 	maxBERDepth = 12
@@ -38,8 +39,9 @@ type element struct {
 // berParser counts elements, so that nesting and repetition cannot multiply work.
 type berParser struct{ nodes int }
 
-// parseBER reads one element that takes up all of data. Of BER it knows what CMS from KMS uses: low tag numbers and lengths up
-// to two bytes, definite or indefinite. Go's encoding/asn1 reads DER only.
+// parseBER reads one element that takes up all of data. Of BER it knows what CMS from KMS uses: low
+// tag numbers and lengths up to two bytes, definite or indefinite. Go's encoding/asn1 reads DER
+// only.
 func parseBER(data []byte) (element, error) {
 	if len(data) > maxBER {
 		return element{}, errBER

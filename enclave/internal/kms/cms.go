@@ -20,10 +20,12 @@ var (
 	oidAES256CBC     = []byte{0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2a}
 )
 
-// cmsVersion is the version of EnvelopedData and of its recipient when that is named by key identifier (RFC 5652, 6.1).
+// cmsVersion is the version of EnvelopedData and of its recipient when that is named by key
+// identifier (RFC 5652, 6.1).
 const cmsVersion = 2
 
-// errCMS is every failure to read or open KMS's answer: which step failed would be an oracle for the padding of RSA or CBC.
+// errCMS is every failure to read or open KMS's answer: which step failed would be an oracle for
+// the padding of RSA or CBC.
 var errCMS = errors.New("invalid cms")
 
 // envelopedData is a CMS EnvelopedData for one recipient.
@@ -34,8 +36,9 @@ type envelopedData struct {
 	ciphertext   []byte // a copy when it came in chunks
 }
 
-// openCMS opens a CiphertextForRecipient with the private key whose public half was in the attestation document. The
-// content is not authenticated: KMS's TLS is. The caller clears what it returns.
+// openCMS opens a CiphertextForRecipient with the private key whose public half was in the
+// attestation document. The content is not authenticated: KMS's TLS is. The caller clears what it
+// returns.
 func openCMS(data []byte, key *rsa.PrivateKey) ([]byte, error) {
 	env, err := parseCMS(data)
 	if err != nil {
@@ -75,7 +78,8 @@ func openCBC(key, iv, ciphertext []byte) ([]byte, error) {
 	return plain[:len(plain)-n], nil
 }
 
-// parseCMS reads the ContentInfo that KMS sends: the exact shape, nothing optional, nothing after it.
+// parseCMS reads the ContentInfo that KMS sends: the exact shape, nothing optional, nothing after
+// it.
 func parseCMS(data []byte) (*envelopedData, error) {
 	root, err := parseBER(data)
 	if err != nil {
@@ -97,7 +101,8 @@ func parseCMS(data []byte) (*envelopedData, error) {
 	return &env, nil
 }
 
-// readRecipient reads a KeyTransRecipientInfo with a subjectKeyIdentifier and RSAES-OAEP over SHA-256.
+// readRecipient reads a KeyTransRecipientInfo with a subjectKeyIdentifier and RSAES-OAEP over
+// SHA-256.
 func (env *envelopedData) readRecipient(e element) bool {
 	r := e.sequence(4)
 	if r == nil || !r[0].is(tagInteger, []byte{cmsVersion}) || r[1].tag != tagPrimitive0 || r[3].tag != tagOctetString {
@@ -120,7 +125,8 @@ func (env *envelopedData) readRecipient(e element) bool {
 	return true
 }
 
-// readContent reads an EncryptedContentInfo: id-data under AES-256-CBC, its [0] primitive or in chunks. AWS has sent both.
+// readContent reads an EncryptedContentInfo: id-data under AES-256-CBC, its [0] primitive or in
+// chunks. AWS has sent both.
 func (env *envelopedData) readContent(e element) bool {
 	c := e.sequence(3)
 	if c == nil || !c[0].is(tagOID, oidData) {
@@ -147,7 +153,8 @@ func (env *envelopedData) readContent(e element) bool {
 	return len(env.ciphertext) > 0
 }
 
-// isSHA256 takes the algorithm with NULL parameters, as KMS sends it, or none: RFC 4055, 2.1 asks for both.
+// isSHA256 takes the algorithm with NULL parameters, as KMS sends it, or none: RFC 4055, 2.1 asks
+// for both.
 func isSHA256(e element) bool {
 	if alg := e.sequence(1); alg != nil {
 		return alg[0].is(tagOID, oidSHA256)

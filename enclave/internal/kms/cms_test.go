@@ -1,6 +1,7 @@
 package kms
 
-// White-box: the reader of KMS's answers is not exported, and its refusals all look alike from outside, on purpose.
+// White-box: the reader of KMS's answers is not exported, and its refusals all look alike from
+// outside, on purpose.
 
 import (
 	"bytes"
@@ -75,7 +76,8 @@ func TestOpensBothContentForms(t *testing.T) {
 	}
 }
 
-// TestVectors: what KMS sends opens, and each other answer is refused at its own step, with one and the same error.
+// TestVectors: what KMS sends opens, and each other answer is refused at its own step, with one and
+// the same error.
 func TestVectors(t *testing.T) {
 	key := vectorKey(t)
 	for _, v := range vectorfile.Load(t, "testdata/*.txt") {
@@ -95,7 +97,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// refusedAt goes through the steps of openCMS one by one: a vector that an earlier step refuses by accident tests nothing.
+// refusedAt goes through the steps of openCMS one by one: a vector that an earlier step refuses by
+// accident tests nothing.
 func refusedAt(b []byte, key *rsa.PrivateKey) string {
 	root, err := parseBER(b)
 	if err != nil {
@@ -143,7 +146,8 @@ func refusedAt(b []byte, key *rsa.PrivateKey) string {
 	return "opens"
 }
 
-// walk reads one BER element without any limit, by other code than the reader's, and returns what follows it.
+// walk reads one BER element without any limit, by other code than the reader's, and returns what
+// follows it.
 func walk(b []byte) (rest []byte, ok bool) {
 	if len(b) < 2 || b[0] == 0 || b[0]&0x1f == 0x1f {
 		return nil, false

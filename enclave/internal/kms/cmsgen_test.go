@@ -32,7 +32,8 @@ type cmsVector struct {
 	plaintext, body       []byte
 }
 
-// TestGenerated makes the vectors and compares them with testdata, or writes them there. Randomness is fixed.
+// TestGenerated makes the vectors and compares them with testdata, or writes them there. Randomness
+// is fixed.
 func TestGenerated(t *testing.T) {
 	key := vectorKey(t)
 	cryptotest.SetGlobalRandom(t, 1)
@@ -63,7 +64,8 @@ func TestGenerated(t *testing.T) {
 	}
 }
 
-// vectorKey reads the key that the vectors are for. It protects nothing. Made once: how crypto/rsa finds primes may change.
+// vectorKey reads the key that the vectors are for. It protects nothing. Made once: how crypto/rsa
+// finds primes may change.
 func vectorKey(t testing.TB) *rsa.PrivateKey {
 	t.Helper()
 	if _, err := os.Stat(vectorKeyFile); *generate && errors.Is(err, fs.ErrNotExist) {

@@ -13,8 +13,8 @@ type hostile struct {
 	change                func(*testing.T, *cmsParts)
 }
 
-// reshaped are answers whose BER is in order and which must not open. The expectation is the step that refuses them; to the
-// caller they are all one error.
+// reshaped are answers whose BER is in order and which must not open. The expectation is the step
+// that refuses them; to the caller they are all one error.
 func reshaped(t *testing.T, key *rsa.PrivateKey) []cmsVector {
 	shape := func(expect, name, comment string, change func(*cmsParts)) hostile {
 		return hostile{expect, name, comment, func(_ *testing.T, p *cmsParts) { change(p) }}

@@ -12,7 +12,8 @@ import (
 
 var oidSHA1 = []byte{0x2b, 0x0e, 0x03, 0x02, 0x1a}
 
-// cmsParts is an answer of 32 bytes taken apart, so that a test can change one part and put it together again.
+// cmsParts is an answer of 32 bytes taken apart, so that a test can change one part and put it
+// together again.
 type cmsParts struct {
 	contentType, version, afterVersion []byte
 	recipientVersion, rid              []byte
@@ -67,7 +68,8 @@ func encryptCBC(block cipher.Block, iv, padded []byte) []byte {
 	return out
 }
 
-// encode puts the parts together with definite lengths: the reader takes both, and the indefinite ones come from devkms.
+// encode puts the parts together with definite lengths: the reader takes both, and the indefinite
+// ones come from devkms.
 func (p *cmsParts) encode() []byte {
 	recipient := der(tagSequence, p.recipientVersion, p.rid, der(tagSequence, p.wrapOID, p.oaep), der(tagOctetString, p.wrapped))
 	recipients := der(tagSet, recipient)

@@ -11,16 +11,16 @@ import (
 	"anchorhold/protocol/message"
 )
 
-// Credentials are asked for again early, so that none expire on the way, and at the latest after maxCredentialAge, because
-// the parent may rotate them sooner than it said.
+// Credentials are asked for again early, so that none expire on the way, and at the latest after
+// maxCredentialAge, because the parent may rotate them sooner than it said.
 const (
 	credentialMargin = time.Minute
 	maxCredentialAge = 15 * time.Minute
 	maxCredential    = 8 << 10 // bytes of one field; session tokens have no documented limit
 )
 
-// credentials are those of the parent's role. They open nothing without an attestation document, so their being the
-// adversary's is part of the design.
+// credentials are those of the parent's role. They open nothing without an attestation document, so
+// their being the adversary's is part of the design.
 type credentials struct {
 	config Config
 	lock   chan struct{} // holds one token: a lock that gives up with the context
@@ -47,8 +47,8 @@ func (c *credentials) get(ctx context.Context) (aws.Credentials, error) {
 	return c.fetch(ctx, message.GetCredentials{})
 }
 
-// renew returns credentials other than those refused, which KMS did not accept: those that another call has fetched meanwhile, or the parent's. The
-// error is credentials-refused.
+// renew returns credentials other than those refused, which KMS did not accept: those that another
+// call has fetched meanwhile, or the parent's. The error is credentials-refused.
 func (c *credentials) renew(ctx context.Context, refused aws.Credentials) (aws.Credentials, error) {
 	select {
 	case c.lock <- struct{}{}:

@@ -9,7 +9,8 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// answers maps KMS's error codes to ours; the text beside them goes nowhere. Source: AWS KMS API reference, Decrypt and common errors.
+// answers maps KMS's error codes to ours; the text beside them goes nowhere. Source: AWS KMS API
+// reference, Decrypt and common errors.
 var answers = map[string]code.Code{
 	"AccessDeniedException":      code.KMSDenied,
 	"DisabledException":          code.KMSDenied,
@@ -31,7 +32,8 @@ var answers = map[string]code.Code{
 	"KeyUnavailableException":    code.KMSUnavailable,
 	"InternalFailure":            code.KMSUnavailable,
 	"ServiceUnavailable":         code.KMSUnavailable,
-	// NotAuthorized is a matter of policy, and RequestExpired of clocks: other credentials would not help.
+	// NotAuthorized is a matter of policy, and RequestExpired of clocks: other credentials would
+	// not help.
 	"NotAuthorized":  code.KMSDenied,
 	"RequestExpired": code.KMSUnavailable,
 	// KMS uses the names with Exception; the common errors are documented without it.

@@ -10,8 +10,9 @@ import (
 	"sync"
 )
 
-// A recipient key is made anew for each Decrypt: two answers under one key could be swapped. Making one takes 0.1 s, so the next one waits
-// ready. One and not more: an enclave that has just started has better uses for its processors.
+// A recipient key is made anew for each Decrypt: two answers under one key could be swapped. Making
+// one takes 0.1 s, so the next one waits ready. One and not more: an enclave that has just started
+// has better uses for its processors.
 const rsaBits = 2048 // the only size seen from KMS in practice
 
 // keyPool makes single-use RSA keys in the background.
@@ -71,8 +72,8 @@ func (p *keyPool) take(ctx context.Context) (k *rsa.PrivateKey, publicKey []byte
 	return k, publicKey, nil
 }
 
-// wait returns the next key that becomes ready, or makes one itself where a processor is free for it: two in the making on one processor would
-// both take twice the time.
+// wait returns the next key that becomes ready, or makes one itself where a processor is free for
+// it: two in the making on one processor would both take twice the time.
 func (p *keyPool) wait(ctx context.Context) (*rsa.PrivateKey, error) {
 	select {
 	case k := <-p.ready:
@@ -91,8 +92,8 @@ func (p *keyPool) close() {
 	p.worker.Wait()
 }
 
-// clearRSA overwrites the private numbers that Go lets us reach. crypto/rsa keeps a second copy of them, in a form for its own use,
-// which stays until the collector reuses the memory.
+// clearRSA overwrites the private numbers that Go lets us reach. crypto/rsa keeps a second copy of
+// them, in a form for its own use, which stays until the collector reuses the memory.
 func clearRSA(k *rsa.PrivateKey) {
 	numbers := append([]*big.Int{k.D, k.Precomputed.Dp, k.Precomputed.Dq, k.Precomputed.Qinv}, k.Primes...)
 	for _, n := range numbers {

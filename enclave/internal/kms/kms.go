@@ -1,9 +1,10 @@
-// Package kms has AWS KMS decrypt a data key for this enclave and nobody else: with the key's full ARN, the whole encryption
-// context and a fresh attestation document, over TLS that ends here.
+// Package kms has AWS KMS decrypt a data key for this enclave and nobody else: with the key's full
+// ARN, the whole encryption context and a fresh attestation document, over TLS that ends here.
 //
-// The main call is [Client.Decrypt]. The parent carries the TLS bytes and lends its role's credentials; it is the adversary in
-// both. What KMS answers is believed because of TLS with the roots of this program, not because of its CMS, which is not
-// authenticated. The package does not cache keys (see keycache) and does not judge contexts (see job).
+// The main call is [Client.Decrypt]. The parent carries the TLS bytes and lends its role's
+// credentials; it is the adversary in both. What KMS answers is believed because of TLS with the
+// roots of this program, not because of its CMS, which is not authenticated. The package does not
+// cache keys (see keycache) and does not judge contexts (see job).
 package kms
 
 import (
@@ -27,22 +28,26 @@ import (
 )
 
 const (
-	keySize        = 32                     // data key of both suites, AWS Encryption SDK message format
-	maxAttempts    = 3                      // of one Decrypt
-	maxBackoff     = 500 * time.Millisecond // between attempts; the parent tries again later
-	decryptTimeout = 20 * time.Second       // of one Decrypt with its attempts, once there is a key for the answer
-	maxRequestID   = 64                     // a UUID; it goes into receipts
+	// data key of both suites, AWS Encryption SDK message format
+	keySize     = 32
+	maxAttempts = 3                      // of one Decrypt
+	maxBackoff  = 500 * time.Millisecond // between attempts; the parent tries again later
+	// of one Decrypt with its attempts, once there is a key for the answer
+	decryptTimeout = 20 * time.Second
+	maxRequestID   = 64 // a UUID; it goes into receipts
 )
 
 // Config says how KMS is reached. Attest, Now and Dial are required.
 type Config struct {
 	// Relay and Credentials are the parent's addresses.
 	Relay, Credentials string
-	// Host replaces the endpoint that follows from the key's ARN. Trusted: it comes from the measured policy's test section.
+	// Host replaces the endpoint that follows from the key's ARN. Trusted: it comes from the
+	// measured policy's test section.
 	Host string
 	// Roots are those of KMS's TLS certificate: AmazonRoots, or TestRoots of the measured policy.
 	Roots *x509.CertPool
-	// Attest returns a fresh attestation document of purpose kms over a public key (DER SubjectPublicKeyInfo).
+	// Attest returns a fresh attestation document of purpose kms over a public key (DER
+	// SubjectPublicKeyInfo).
 	Attest func(ctx context.Context, publicKey []byte) ([]byte, error)
 	// Now is the NSM's clock: certificates are judged by it.
 	Now func() time.Time
@@ -87,8 +92,8 @@ type Request struct {
 	Context    map[string]string // the whole encryption context
 }
 
-// Decrypt writes the data key to key, which the caller clears, and returns KMS's request id. Errors carry a code of SPEC 9; key
-// is untouched then.
+// Decrypt writes the data key to key, which the caller clears, and returns KMS's request id. Errors
+// carry a code of SPEC 9; key is untouched then.
 func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (requestID string, err error) {
 	arn, err := policy.ParseKeyARN(r.ARN)
 	if err != nil {
@@ -102,7 +107,8 @@ func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (re
 		return "", code.New(code.Internal, err)
 	}
 	defer clearRSA(private)
-	// From here on: a slow processor, which takes seconds for a key, must not use up the time that is KMS's.
+	// From here on: a slow processor, which takes seconds for a key, must not use up the time that
+	// is KMS's.
 	ctx, cancel := context.WithTimeout(ctx, decryptTimeout)
 	defer cancel()
 	document, err := c.config.Attest(ctx, publicKey)
@@ -112,8 +118,8 @@ func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (re
 	case err != nil:
 		return "", code.New(code.NSMFailed, err)
 	}
-	// Recipient, KeyId and the full context, always: without any of them the parent could have another key or another
-	// blob decrypted, or decrypt this one itself.
+	// Recipient, KeyId and the full context, always: without any of them the parent could have
+	// another key or another blob decrypted, or decrypt this one itself.
 	out, err := c.call(ctx, arn, &awskms.DecryptInput{
 		CiphertextBlob:      r.Ciphertext,
 		EncryptionAlgorithm: types.EncryptionAlgorithmSpecSymmetricDefault,
@@ -130,8 +136,8 @@ func (c *Client) Decrypt(ctx context.Context, r Request, key *[keySize]byte) (re
 	return open(out, r.ARN, private, key)
 }
 
-// call sends the request with the parent's credentials and, if KMS refuses these, once more with others if the parent has any. A call that was
-// refused has had no effect. Errors carry a code.
+// call sends the request with the parent's credentials and, if KMS refuses these, once more with
+// others if the parent has any. A call that was refused has had no effect. Errors carry a code.
 func (c *Client) call(ctx context.Context, arn policy.KeyARN, in *awskms.DecryptInput) (*awskms.DecryptOutput, error) {
 	current, err := c.credentials.get(ctx)
 	if err != nil {
@@ -147,8 +153,8 @@ func (c *Client) call(ctx context.Context, arn policy.KeyARN, in *awskms.Decrypt
 		if err = classify(err); code.Of(err) != code.CredentialsRefused {
 			return nil, err
 		}
-		// The SDK's signers keep derived keys by access key id alone: one wrong secret with a right id would deny service until
-		// the next day, long after the parent has the right one.
+		// The SDK's signers keep derived keys by access key id alone: one wrong secret with a right
+		// id would deny service until the next day, long after the parent has the right one.
 		c.mu.Lock()
 		clear(c.clients)
 		c.mu.Unlock()
@@ -161,10 +167,12 @@ func (c *Client) call(ctx context.Context, arn policy.KeyARN, in *awskms.Decrypt
 	}
 }
 
-// open checks KMS's answer and takes the data key from it. Every failure is one code: finer ones would be an oracle.
+// open checks KMS's answer and takes the data key from it. Every failure is one code: finer ones
+// would be an oracle.
 func open(out *awskms.DecryptOutput, arn string, private *rsa.PrivateKey, key *[keySize]byte) (string, error) {
 	invalid := code.New(code.KMSAnswerInvalid, nil)
-	// A plaintext beside the Recipient means that it was not honoured: what answered is not KMS, or the policy has a hole.
+	// A plaintext beside the Recipient means that it was not honoured: what answered is not KMS, or
+	// the policy has a hole.
 	if len(out.Plaintext) != 0 {
 		clear(out.Plaintext)
 		return "", invalid
@@ -195,7 +203,8 @@ func validRequestID(id string) bool {
 	return id != "" && len(id) <= maxRequestID
 }
 
-// signer dates signatures by the NSM's clock. The system's drifts, and nothing in an enclave sets it: KMS refuses what is five minutes off.
+// signer dates signatures by the NSM's clock. The system's drifts, and nothing in an enclave sets
+// it: KMS refuses what is five minutes off.
 type signer struct {
 	*v4.Signer
 	now func() time.Time
@@ -205,7 +214,8 @@ func (s signer) SignHTTP(ctx context.Context, c aws.Credentials, r *http.Request
 	return s.Signer.SignHTTP(ctx, c, r, payload, service, region, s.now(), f...)
 }
 
-// client returns the SDK's client for a key's Region. There are as many as the policy's keys have Regions.
+// client returns the SDK's client for a key's Region. There are as many as the policy's keys have
+// Regions.
 func (c *Client) client(arn policy.KeyARN) *awskms.Client {
 	c.mu.Lock()
 	defer c.mu.Unlock()

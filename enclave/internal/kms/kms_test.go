@@ -25,8 +25,8 @@ import (
 	"anchorhold/protocol/transport"
 )
 
-// TestMain lets every test of the package run in a hostile environment: net/http reads the proxy's variables once in a process, so a test
-// that set them later would see nothing.
+// TestMain lets every test of the package run in a hostile environment: net/http reads the proxy's
+// variables once in a process, so a test that set them later would see nothing.
 func TestMain(m *testing.M) {
 	for _, name := range []string{
 		"HTTPS_PROXY", "https_proxy", "ALL_PROXY", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS", "AWS_REGION",
@@ -129,7 +129,8 @@ func TestInvariant2_RecipientKeyAndContextAlways(t *testing.T) {
 	}
 }
 
-// TestInvariant2_AnswerMustMatch changes KMS's answer in ways that only a false KMS, or a hole in a policy, would.
+// TestInvariant2_AnswerMustMatch changes KMS's answer in ways that only a false KMS, or a hole in a
+// policy, would.
 func TestInvariant2_AnswerMustMatch(t *testing.T) {
 	var change atomic.Pointer[func(devkms.Answer)]
 	b := newBench(t, func(op string, next func() (devkms.Answer, error)) (devkms.Answer, error) {
@@ -238,7 +239,8 @@ func TestCertificatesAreJudgedByTheNSMClock(t *testing.T) {
 	b.refused(t, code.KMSUnavailable)
 }
 
-// TestRequestsAreDatedByTheNSMClock: this KMS goes by the system's clock, and refuses what the NSM's, an hour ahead, has dated.
+// TestRequestsAreDatedByTheNSMClock: this KMS goes by the system's clock, and refuses what the
+// NSM's, an hour ahead, has dated.
 func TestRequestsAreDatedByTheNSMClock(t *testing.T) {
 	b := newBench(t, nil)
 	b.offset.Store(int64(time.Hour))

@@ -34,7 +34,8 @@ func answerOf(t *testing.T, n int, requestID string) *awskms.DecryptOutput {
 	return out
 }
 
-// TestInvariant2_AnswerHoldsOneWholeKey: a shorter secret would be padded with zeros that everybody knows.
+// TestInvariant2_AnswerHoldsOneWholeKey: a shorter secret would be padded with zeros that everybody
+// knows.
 func TestInvariant2_AnswerHoldsOneWholeKey(t *testing.T) {
 	const id = "0a1b2c3d-0000-4000-8000-000000000000"
 	for _, n := range []int{1, 16, 31, 32, 33, 64} {
@@ -56,7 +57,8 @@ func TestInvariant5_RequestIDsAreNoText(t *testing.T) {
 	}
 }
 
-// TestInvariant1_RecipientKeysAreZeroed, also when their Decrypt fails: with one, whoever recorded KMS's answer could open it.
+// TestInvariant1_RecipientKeysAreZeroed, also when their Decrypt fails: with one, whoever recorded
+// KMS's answer could open it.
 func TestInvariant1_RecipientKeysAreZeroed(t *testing.T) {
 	k, err := rsa.GenerateKey(rand.Reader, rsaBits)
 	if err != nil {
@@ -80,8 +82,8 @@ func TestInvariant1_RecipientKeysAreZeroed(t *testing.T) {
 	}
 }
 
-// A Decrypt that finds no key ready and every processor at work on one waits for the next and makes none beside it; its context ends the wait,
-// and the code says that KMS was not reached.
+// A Decrypt that finds no key ready and every processor at work on one waits for the next and makes
+// none beside it; its context ends the wait, and the code says that KMS was not reached.
 func TestWaitForARecipientKey(t *testing.T) {
 	k, err := rsa.GenerateKey(rand.Reader, rsaBits) // its own: it is cleared
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestRedirectsAreNotFollowed looks inside: devkms redirects nobody. A redirect would carry the signed request, with credentials' token
-// and context, to a host that no policy names.
+// TestRedirectsAreNotFollowed looks inside: devkms redirects nobody. A redirect would carry the
+// signed request, with credentials' token and context, to a host that no policy names.
 func TestRedirectsAreNotFollowed(t *testing.T) {
 	var elsewhere atomic.Int32
 	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

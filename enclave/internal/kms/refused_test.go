@@ -11,7 +11,8 @@ import (
 	"anchorhold/protocol/message"
 )
 
-// The error codes with which AWS refuses credentials lead to renew-credentials, and to a code of their own when the parent has no others.
+// The error codes with which AWS refuses credentials lead to renew-credentials, and to a code of
+// their own when the parent has no others.
 func TestRefusedCredentialsHaveTheirCode(t *testing.T) {
 	var fail atomic.Pointer[devkms.Error]
 	var calls atomic.Int32
@@ -55,7 +56,8 @@ func wrong(n string) message.Credentials {
 	return c
 }
 
-// The parent has replaced the credentials that the enclave still holds: the call under way gets the new ones and is done.
+// The parent has replaced the credentials that the enclave still holds: the call under way gets the
+// new ones and is done.
 func TestRefusedCredentialsAreRenewedOnce(t *testing.T) {
 	b := newBench(t, nil)
 	b.OnCredentials(func() message.Message { return wrong("x") })
@@ -72,7 +74,8 @@ func TestRefusedCredentialsAreRenewedOnce(t *testing.T) {
 	}
 }
 
-// Attack: a parent answers every renewal with other credentials that are wrong too. KMS is called twice and no more.
+// Attack: a parent answers every renewal with other credentials that are wrong too. KMS is called
+// twice and no more.
 func TestRenewalsAreBounded(t *testing.T) {
 	b := newBench(t, nil)
 	b.OnCredentials(func() message.Message { return wrong("x") })
@@ -83,7 +86,8 @@ func TestRenewalsAreBounded(t *testing.T) {
 	}
 }
 
-// Whatever the parent makes of a renewal, refused credentials are not used again: the next call asks anew.
+// Whatever the parent makes of a renewal, refused credentials are not used again: the next call
+// asks anew.
 func TestRefusedCredentialsAreForgotten(t *testing.T) {
 	for name, answer := range map[string]message.Message{
 		"the same":         wrong("x"),

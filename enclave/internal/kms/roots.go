@@ -7,13 +7,14 @@ import (
 	"fmt"
 )
 
-// rootFiles are the Amazon Trust Services roots (https://www.amazontrust.com/repository/), under which every KMS endpoint's
-// certificate is issued.
+// rootFiles are the Amazon Trust Services roots (https://www.amazontrust.com/repository/), under
+// which every KMS endpoint's certificate is issued.
 //
 //go:embed roots/*.pem
 var rootFiles embed.FS
 
-// AmazonRoots returns the roots of the AWS endpoints. They are in the measured program: the parent has no say in them.
+// AmazonRoots returns the roots of the AWS endpoints. They are in the measured program: the parent
+// has no say in them.
 func AmazonRoots() (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	entries, err := rootFiles.ReadDir("roots")
@@ -29,7 +30,8 @@ func AmazonRoots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// TestRoots returns the roots of a policy's test section. Trusted: a policy that has one is NOT AWS.
+// TestRoots returns the roots of a policy's test section. Trusted: a policy that has one is NOT
+// AWS.
 func TestRoots(pem string) (*x509.CertPool, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(pem)) {

@@ -26,7 +26,8 @@ const (
 
 var errResponseTooLong = errors.New("kms response is too long")
 
-// newTransport returns a transport whose connections run through the parent's relay and whose TLS ends here.
+// newTransport returns a transport whose connections run through the parent's relay and whose TLS
+// ends here.
 func (c *Client) newTransport() *http.Transport {
 	return &http.Transport{
 		Proxy:       nil, // no environment variable may redirect it
@@ -34,7 +35,8 @@ func (c *Client) newTransport() *http.Transport {
 		TLSClientConfig: &tls.Config{
 			RootCAs:    c.config.Roots,
 			MinVersion: tls.VersionTLS12,
-			// The wall clock is not ours to trust: an old, leaked certificate could be made valid again.
+			// The wall clock is not ours to trust: an old, leaked certificate could be made valid
+			// again.
 			Time: c.config.Now,
 		},
 		TLSHandshakeTimeout:    handshakeTimeout,
@@ -47,7 +49,8 @@ func (c *Client) newTransport() *http.Transport {
 	}
 }
 
-// dialRelay asks the parent's relay for a connection to KMS. Whatever it connects to must prove itself in TLS.
+// dialRelay asks the parent's relay for a connection to KMS. Whatever it connects to must prove
+// itself in TLS.
 func (c *Client) dialRelay(ctx context.Context, _, address string) (net.Conn, error) {
 	host, portText, err := net.SplitHostPort(address)
 	if err != nil {
@@ -75,7 +78,8 @@ func (c *Client) dialRelay(ctx context.Context, _, address string) (net.Conn, er
 	return nil, code.New(code.KMSUnavailable, nil)
 }
 
-// ask sends one message to one of the parent's addresses and returns the answer. The connection is the caller's when err is nil.
+// ask sends one message to one of the parent's addresses and returns the answer. The connection is
+// the caller's when err is nil.
 func ask(ctx context.Context, c Config, address string, m message.Message) (*message.Conn, message.Message, error) {
 	ctx, cancel := context.WithTimeout(ctx, exchangeTimeout)
 	defer cancel()
@@ -84,7 +88,8 @@ func ask(ctx context.Context, c Config, address string, m message.Message) (*mes
 		return nil, nil, err
 	}
 	conn := message.NewConn(nc)
-	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) }) // ends what waits
+	// ends what waits
+	stop := context.AfterFunc(ctx, func() { _ = nc.SetDeadline(time.Unix(1, 0)) })
 	err = conn.Send(m)
 	var answer message.Message
 	if err == nil {

@@ -8,8 +8,8 @@ import (
 	"anchorhold/protocol/attest"
 )
 
-// clock is the module's time, carried between documents by the monotonic clock: the enclave's wall clock comes from the
-// parent's side and decides nothing.
+// clock is the module's time, carried between documents by the monotonic clock: the enclave's wall
+// clock comes from the parent's side and decides nothing.
 type clock struct {
 	mu   sync.Mutex
 	base time.Time // guarded by mu: time of the latest document

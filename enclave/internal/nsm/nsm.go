@@ -1,8 +1,10 @@
-// Package nsm asks the Nitro Secure Module for attestation documents, PCRs and random bytes, one request at a time and
-// each with a deadline, and keeps the enclave's clock by the times of those documents.
+// Package nsm asks the Nitro Secure Module for attestation documents, PCRs and random bytes, one
+// request at a time and each with a deadline, and keeps the enclave's clock by the times of those
+// documents.
 //
-// The main call is [Client.Attest]. The requests are those of the NSM API; github.com/hf/nsm carries them to /dev/nsm. The
-// package does not verify documents: what /dev/nsm answers is the hypervisor's word.
+// The main call is [Client.Attest]. The requests are those of the NSM API; github.com/hf/nsm
+// carries them to /dev/nsm. The package does not verify documents: what /dev/nsm answers is the
+// hypervisor's word.
 package nsm
 
 import (
@@ -20,8 +22,8 @@ import (
 	"anchorhold/protocol/digest"
 )
 
-// Field limits that the NSM enforces or announces (AWS attestation process, 3.2.2.2). Longer fields could be signed today and
-// refused tomorrow.
+// Field limits that the NSM enforces or announces (AWS attestation process, 3.2.2.2). Longer fields
+// could be signed today and refused tomorrow.
 const (
 	MaxUserData  = 512
 	MaxNonce     = 512
@@ -34,8 +36,8 @@ const (
 	maxRandom   = 0x3000
 )
 
-// Timeout bounds one request, waiting for earlier ones included. The kernel's own limit is 120 s: too long for an enclave
-// that must be noticed as wedged within 10 s.
+// Timeout bounds one request, waiting for earlier ones included. The kernel's own limit is 120 s:
+// too long for an enclave that must be noticed as wedged within 10 s.
 const Timeout = 5 * time.Second
 
 var (
@@ -45,7 +47,8 @@ var (
 	errRefused = errors.New("nsm refused the request")
 )
 
-// Sender carries one request to a security module. The session of hf/nsm and the software module are such.
+// Sender carries one request to a security module. The session of hf/nsm and the software module
+// are such.
 type Sender interface {
 	Send(request.Request) (response.Response, error)
 }
@@ -60,7 +63,8 @@ type Client struct {
 	sick    atomic.Bool // the latest request failed or got no answer
 }
 
-// exchange is one request on its way. answer has room for one, so that a late answer never blocks the worker.
+// exchange is one request on its way. answer has room for one, so that a late answer never blocks
+// the worker.
 type exchange struct {
 	ctx    context.Context
 	req    request.Request
@@ -72,13 +76,15 @@ type result struct {
 	err error
 }
 
-// New returns a client of s, which it alone uses from now on and closes, when it is an io.Closer, after the last request.
+// New returns a client of s, which it alone uses from now on and closes, when it is an io.Closer,
+// after the last request.
 func New(s Sender) *Client { return NewTimeout(s, Timeout) }
 
 // NewTimeout is New with another limit for one request.
 func NewTimeout(s Sender, timeout time.Duration) *Client {
 	c := &Client{work: make(chan *exchange), done: make(chan struct{}), timeout: timeout}
-	// The worker ends after Close. A module that never answers keeps it, and only it, for good: nobody can interrupt an ioctl.
+	// The worker ends after Close. A module that never answers keeps it, and only it, for good:
+	// nobody can interrupt an ioctl.
 	go c.serve(s)
 	return c
 }
@@ -159,7 +165,8 @@ func (c *Client) exchange(ctx context.Context, req request.Request) (response.Re
 	}
 }
 
-// Attest returns a fresh attestation document with these fields, nil for absent, and sets the clock by it.
+// Attest returns a fresh attestation document with these fields, nil for absent, and sets the clock
+// by it.
 func (c *Client) Attest(ctx context.Context, userData, nonce, publicKey []byte) ([]byte, error) {
 	if len(userData) > MaxUserData || len(nonce) > MaxNonce || len(publicKey) > MaxPublicKey {
 		return nil, fmt.Errorf("attestation field too long: user_data %d, nonce %d, public_key %d bytes",
@@ -218,6 +225,6 @@ func (c *Client) Random(ctx context.Context, n int) ([]byte, error) {
 	return out, nil
 }
 
-// Now returns the time by the module's clock: that of its latest document, carried on by the monotonic clock. It is the
-// zero time before the first document.
+// Now returns the time by the module's clock: that of its latest document, carried on by the
+// monotonic clock. It is the zero time before the first document.
 func (c *Client) Now() time.Time { return c.clock.now() }

@@ -93,7 +93,8 @@ func TestFieldLimits(t *testing.T) {
 	}
 }
 
-// TestInvalidAnswers: hf/nsm gives `{}` and nulls back as success, and panics on what the driver should not write.
+// TestInvalidAnswers: hf/nsm gives `{}` and nulls back as success, and panics on what the driver
+// should not write.
 func TestInvalidAnswers(t *testing.T) {
 	for name, answer := range map[string]sender{
 		"empty":  func(request.Request) (response.Response, error) { return response.Response{}, nil },
@@ -148,7 +149,8 @@ var nested = response.Response{
 	DescribePCR: &response.DescribePCR{}, DescribeNSM: &response.DescribeNSM{},
 }
 
-// TestInvariant8_HungModuleIsNoticed: a module that never answers must not hold callers, and must show.
+// TestInvariant8_HungModuleIsNoticed: a module that never answers must not hold callers, and must
+// show.
 func TestInvariant8_HungModuleIsNoticed(t *testing.T) {
 	release := make(chan struct{})
 	soft := module(time.Now)

@@ -82,7 +82,8 @@ func (Linux) Dial(ctx context.Context) (net.Conn, error) {
 	return transport.Dial(ctx, fmt.Sprintf("vsock://%d:%d", transport.ParentCID, transport.HeartbeatPort))
 }
 
-// Serve starts /init again. It gets no arguments and no environment: what the kernel made of its command line stays here.
+// Serve starts /init again. It gets no arguments and no environment: what the kernel made of its
+// command line stays here.
 func (Linux) Serve() (End, error) {
 	p, err := os.StartProcess(programPath, []string{programPath}, &os.ProcAttr{
 		Dir: "/", Env: []string{}, Files: []*os.File{os.Stdin, os.Stdout, os.Stderr},
@@ -103,7 +104,8 @@ func (Linux) Serve() (End, error) {
 	return Exited, nil
 }
 
-// Reboot ends the enclave at once. Should the kernel refuse, the exit of PID 1 is a kernel panic, which reboots too.
+// Reboot ends the enclave at once. Should the kernel refuse, the exit of PID 1 is a kernel panic,
+// which reboots too.
 func (Linux) Reboot() {
 	_ = unix.Reboot(unix.LINUX_REBOOT_CMD_RESTART)
 	os.Exit(1)

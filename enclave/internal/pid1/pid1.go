@@ -1,11 +1,14 @@
-// Package pid1 is what the enclave's program does as the first process: it checks that the image was started as it was built, mounts, loads
-// the NSM driver where there is one to load, answers the hypervisor, and keeps the process that serves. Main is the call; it does not return.
+// Package pid1 is what the enclave's program does as the first process: it checks that the image
+// was started as it was built, mounts, loads the NSM driver where there is one to load, answers the
+// hypervisor, and keeps the process that serves. Main is the call; it does not return.
 //
-// The serving process is a second one, of the same file, so that there is somebody left to tell the parent when the first panics, runs
-// out of memory or is killed: a panic in any goroutine ends a Go process on the spot. It is the only child there ever is, since the program
-// starts no others, so nothing else has to be reaped.
+// The serving process is a second one, of the same file, so that there is somebody left to tell the
+// parent when the first panics, runs out of memory or is killed: a panic in any goroutine ends a Go
+// process on the spot. It is the only child there ever is, since the program starts no others, so
+// nothing else has to be reaped.
 //
-// Under nitro-cli AWS's init is PID 1, does all this but the check, and starts the program: see CheckGuest.
+// Under nitro-cli AWS's init is PID 1, does all this but the check, and starts the program: see
+// CheckGuest.
 package pid1
 
 import (
@@ -38,14 +41,16 @@ type Kernel interface {
 	List() ([]compose.Entry, error)
 	// Mount mounts a file system without a source, and makes the folder if there is none.
 	Mount(target, fstype string) error
-	// CommandLine and Swaps return the contents of /proc/cmdline and /proc/swaps; Swaps is nil in a kernel without swap.
+	// CommandLine and Swaps return the contents of /proc/cmdline and /proc/swaps; Swaps is nil in a
+	// kernel without swap.
 	CommandLine() ([]byte, error)
 	Swaps() ([]byte, error)
 	// LoadModule gives a file to the kernel.
 	LoadModule(path string) error
 	// Dial connects to the hypervisor's heartbeat.
 	Dial(context.Context) (net.Conn, error)
-	// Serve runs the serving process and returns when it has ended. An error says that it could not be started.
+	// Serve runs the serving process and returns when it has ended. An error says that it could not
+	// be started.
 	Serve() (End, error)
 	// Reboot ends the enclave. It does not return, but in tests.
 	Reboot()
@@ -142,7 +147,8 @@ func check(k Kernel, l compose.Layout, entries []compose.Entry) error {
 	return event.Fault(event.SwapOn, err)
 }
 
-// CheckGuest is what is left to do under AWS's init: it has mounted, loaded the driver and answered the hypervisor, but it checks nothing.
+// CheckGuest is what is left to do under AWS's init: it has mounted, loaded the driver and answered
+// the hypervisor, but it checks nothing.
 func CheckGuest(k Kernel) error {
 	entries, err := k.List()
 	if err != nil {
@@ -155,7 +161,8 @@ const heartbeat = 0xb7 // SPEC 2.1
 
 var heartbeatTimeout = 10 * time.Second // a variable for tests
 
-// announce tells the hypervisor that the enclave has come up, as AWS's init does; unanswered, nitro-cli would end it anyway.
+// announce tells the hypervisor that the enclave has come up, as AWS's init does; unanswered,
+// nitro-cli would end it anyway.
 func announce(dial func(context.Context) (net.Conn, error)) error {
 	ctx, cancel := context.WithTimeout(context.Background(), heartbeatTimeout)
 	defer cancel()

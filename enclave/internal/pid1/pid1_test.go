@@ -117,7 +117,8 @@ const (
 	served = "heartbeat, answered, serve, "
 )
 
-// TestBoot: in this order and nothing else. The list is made before anything is mounted, devtmpfs is there before vsock is used.
+// TestBoot: in this order and nothing else. The list is made before anything is mounted, devtmpfs
+// is there before vsock is used.
 func TestBoot(t *testing.T) {
 	k := good()
 	if got, want := k.boot(t), upTo+served+"ended"+after; got != want {

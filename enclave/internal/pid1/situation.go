@@ -1,6 +1,7 @@
 package pid1
 
-// Situation is how the program came to run. Nobody outside the enclave has a say in what Situate tells it from.
+// Situation is how the program came to run. Nobody outside the enclave has a say in what Situate
+// tells it from.
 type Situation int
 
 const (

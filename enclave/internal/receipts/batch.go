@@ -9,8 +9,9 @@ import (
 	"anchorhold/protocol/receipt"
 )
 
-// pace is the least time from one batch to the next, for an NSM that is faster: with small jobs each leaf would be a batch of its own, and
-// documents most of what the enclave makes. A leaf that comes after a pause does not wait.
+// pace is the least time from one batch to the next, for an NSM that is faster: with small jobs
+// each leaf would be a batch of its own, and documents most of what the enclave makes. A leaf that
+// comes after a pause does not wait.
 const pace = time.Millisecond
 
 // run makes one batch after the other of whatever waits.
@@ -54,8 +55,9 @@ func (s *Signer) sign(batch []*waiter) {
 	}
 	document, head, err := s.attest(hashes)
 	if err != nil {
-		// Numbers and head stay as they are. A document that was made but did not arrive has left the NSM for nowhere, so the
-		// next batch of this number forks nothing that anybody can show.
+		// Numbers and head stay as they are. A document that was made but did not arrive has left
+		// the NSM for nowhere, so the next batch of this number forks nothing that anybody can
+		// show.
 		for _, w := range batch {
 			w.answer <- answer{err: code.New(code.NSMFailed, err)}
 		}

@@ -1,8 +1,9 @@
-// Package receipts has the hypervisor sign the leaves that jobs leave behind: whenever the NSM is free, all leaves that wait become
-// the next batch of a chain (SPEC 6 and 7), under one attestation document.
+// Package receipts has the hypervisor sign the leaves that jobs leave behind: whenever the NSM is
+// free, all leaves that wait become the next batch of a chain (SPEC 6 and 7), under one attestation
+// document.
 //
-// The main call is [Signer.Sign]. There is no signing key. The package keeps the last batches for readers of the log; it does not
-// promise that a reader sees all of them.
+// The main call is [Signer.Sign]. There is no signing key. The package keeps the last batches for
+// readers of the log; it does not promise that a reader sees all of them.
 package receipts
 
 import (
@@ -17,7 +18,8 @@ import (
 )
 
 const (
-	// kept is how many batches GetLog can still answer: a document has about 5 KiB and a batch up to 256 leaf hashes.
+	// kept is how many batches GetLog can still answer: a document has about 5 KiB and a batch up
+	// to 256 leaf hashes.
 	kept = 1024
 	// maxWaiting bounds the queue. A job that finds it full waits in Sign.
 	maxWaiting = 2 * receipt.MaxBatch
@@ -87,8 +89,9 @@ func (s *Signer) Close() error {
 	return nil
 }
 
-// Sign returns the receipt file (SPEC 7.3) of a leaf once the NSM has signed its batch. The error has the code nsm-failed, or timeout
-// when ctx ended first: the leaf may then be signed all the same.
+// Sign returns the receipt file (SPEC 7.3) of a leaf once the NSM has signed its batch. The error
+// has the code nsm-failed, or timeout when ctx ended first: the leaf may then be signed all the
+// same.
 func (s *Signer) Sign(ctx context.Context, leaf Leaf) ([]byte, error) {
 	w := &waiter{leaf: leaf, answer: make(chan answer, 1)}
 	select {
@@ -115,7 +118,8 @@ func (s *Signer) Batches() uint64 {
 	return s.past
 }
 
-// Log returns up to max batches with numbers from the given one on, of those that are still kept. The caller must not change them.
+// Log returns up to max batches with numbers from the given one on, of those that are still kept.
+// The caller must not change them.
 func (s *Signer) Log(from uint64, max int) []Batch {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -148,7 +148,8 @@ func (b *bench) checkLog(t *testing.T, leaves int) {
 	}
 }
 
-// TestFailedBatchLeavesNoGap: "failed" and "failed but happened" look the same here, since no document arrives.
+// TestFailedBatchLeavesNoGap: "failed" and "failed but happened" look the same here, since no
+// document arrives.
 func TestFailedBatchLeavesNoGap(t *testing.T) {
 	b := newBench(t)
 	b.sign(t)

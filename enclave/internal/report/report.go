@@ -1,5 +1,5 @@
-// Package report sends events (SPEC 11) to the parent: New, Send, Close. It never makes the enclave wait for the parent: what cannot be
-// sent is lost, and what is sent is a code and nothing more.
+// Package report sends events (SPEC 11) to the parent: New, Send, Close. It never makes the enclave
+// wait for the parent: what cannot be sent is lost, and what is sent is a code and nothing more.
 package report
 
 import (
@@ -13,7 +13,8 @@ import (
 const (
 	// sendTimeout bounds one event, from dialing to the last byte.
 	sendTimeout = time.Second
-	// closeTimeout bounds Close: the enclave is about to end, and a parent that hangs must not keep it.
+	// closeTimeout bounds Close: the enclave is about to end, and a parent that hangs must not keep
+	// it.
 	closeTimeout = 2 * time.Second
 	// queued is more than one start has stages.
 	queued = 16
@@ -67,8 +68,8 @@ func (r *Reporter) run(dial Dial) {
 	}
 }
 
-// send makes one connection for one event: there is no state that a lost one could disturb. Nobody is told of failures, because there is
-// nobody to tell.
+// send makes one connection for one event: there is no state that a lost one could disturb. Nobody
+// is told of failures, because there is nobody to tell.
 func send(ctx context.Context, dial Dial, c event.Code) {
 	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()

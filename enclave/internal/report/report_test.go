@@ -76,7 +76,8 @@ func TestCloseWaitsForTheLastWord(t *testing.T) {
 	}
 }
 
-// TestParentCannotHoldTheEnclave: whatever the event port does, Send returns at once and Close soon.
+// TestParentCannotHoldTheEnclave: whatever the event port does, Send returns at once and Close
+// soon.
 func TestParentCannotHoldTheEnclave(t *testing.T) {
 	for name, dial := range map[string]report.Dial{
 		"closed": func(context.Context) (net.Conn, error) { return nil, errors.New("refused") },
@@ -102,7 +103,8 @@ func TestParentCannotHoldTheEnclave(t *testing.T) {
 			t.Parallel()
 			r := report.New(dial)
 			started := time.Now()
-			for range 1000 { // far more than the queue holds; waiting for each would take a quarter of an hour
+			// far more than the queue holds; waiting for each would take a quarter of an hour
+			for range 1000 {
 				r.Send(event.Serving)
 			}
 			r.Close()
@@ -114,7 +116,8 @@ func TestParentCannotHoldTheEnclave(t *testing.T) {
 	}
 }
 
-// TestHungEventIsGivenUp: a parent that hangs on one event delays the next by a second, and that one arrives.
+// TestHungEventIsGivenUp: a parent that hangs on one event delays the next by a second, and that
+// one arrives.
 func TestHungEventIsGivenUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls, got := 0, make(chan []byte, 1)

@@ -1,5 +1,6 @@
-// Command anchorhold-parent runs on the parent instance: it takes sealed jobs over HTTP, keeps them, runs them on enclaves,
-// and carries the enclaves' TLS bytes to AWS KMS. It sees no plaintext and no key. See parent/OPERATING.md.
+// Command anchorhold-parent runs on the parent instance: it takes sealed jobs over HTTP, keeps
+// them, runs them on enclaves, and carries the enclaves' TLS bytes to AWS KMS. It sees no plaintext
+// and no key. See parent/OPERATING.md.
 package main
 
 import (

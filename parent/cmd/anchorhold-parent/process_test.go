@@ -153,7 +153,8 @@ func until(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// Killed in the middle of a job, and again after its result: what was accepted is done, what is done stays.
+// Killed in the middle of a job, and again after its result: what was accepted is done, what is
+// done stays.
 func TestKilledMidJob(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	release := make(chan struct{})

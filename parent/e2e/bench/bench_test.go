@@ -32,7 +32,8 @@ func build(t *testing.T) string {
 	return bin
 }
 
-// A very short run: every job is done and its receipt verified. How fast it was decides nothing here.
+// A very short run: every job is done and its receipt verified. How fast it was decides nothing
+// here.
 func TestShortRun(t *testing.T) {
 	bin := build(t)
 	var out bytes.Buffer
@@ -48,7 +49,8 @@ func TestShortRun(t *testing.T) {
 	t.Run("a wrong result fails the run", func(t *testing.T) { wrongResult(t, bin) })
 }
 
-// However good its numbers, a run fails when one job's result is not what its receipt says, or when its receipt is missing.
+// However good its numbers, a run fails when one job's result is not what its receipt says, or when
+// its receipt is missing.
 func wrongResult(t *testing.T, bin string) {
 	dir, err := os.MkdirTemp("", "ahb") // short, for unix sockets
 	if err != nil {

@@ -16,8 +16,9 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// client is one kept-alive connection to the parent. It speaks just enough HTTP to post a job and read the answer: a whole HTTP client
-// would take as much of the two cores as the program that is measured.
+// client is one kept-alive connection to the parent. It speaks just enough HTTP to post a job and
+// read the answer: a whole HTTP client would take as much of the two cores as the program that is
+// measured.
 type client struct {
 	host, token string
 	conn        net.Conn

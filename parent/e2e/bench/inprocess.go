@@ -15,7 +15,8 @@ import (
 	"anchorhold/protocol/protocoltest/cputime"
 )
 
-// baseline is what the pipeline costs by itself: the same engine and rules, in a process of its own, plaintext in and nothing written.
+// baseline is what the pipeline costs by itself: the same engine and rules, in a process of its
+// own, plaintext in and nothing written.
 type baseline struct {
 	Seconds     float64 // wall clock
 	Processor   float64 // seconds of all cores
@@ -24,7 +25,8 @@ type baseline struct {
 	Identifiers int // distinct surrogates, if they were counted
 }
 
-// inProcess is the process: it runs the records of a file through the engine and prints a baseline as JSON.
+// inProcess is the process: it runs the records of a file through the engine and prints a baseline
+// as JSON.
 func inProcess(args []string, out io.Writer) error {
 	if len(args) != 2 {
 		return errors.New("want in-process plain|count FILE")
@@ -84,7 +86,8 @@ func isSurrogate(b []byte) bool {
 	return len(b) == surrogateLength
 }
 
-// counter throws records away. With seen it first remembers each distinct surrogate, which is each distinct identifier of the input.
+// counter throws records away. With seen it first remembers each distinct surrogate, which is each
+// distinct identifier of the input.
 type counter struct {
 	bytes int64
 	seen  map[[surrogateLength]byte]struct{}

@@ -27,7 +27,8 @@ func machine() string {
 	return fmt.Sprintf("%d cores of %s, %d GiB, %s/%s, %s, load %s", runtime.NumCPU(), model, memory>>20, runtime.GOOS, runtime.GOARCH, runtime.Version(), load())
 }
 
-// load is the load average of the last minute: beyond this run's own, it says how far to trust absolute numbers.
+// load is the load average of the last minute: beyond this run's own, it says how far to trust
+// absolute numbers.
 func load() string {
 	b, _ := os.ReadFile("/proc/loadavg")
 	first, _, _ := strings.Cut(string(b), " ")
@@ -81,7 +82,8 @@ func (b *bench) spent() (s spent, err error) {
 	return s, err
 }
 
-// processor returns the processor time that a process has used so far, all threads, user and system.
+// processor returns the processor time that a process has used so far, all threads, user and
+// system.
 func processor(pid int) (total time.Duration, err error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {

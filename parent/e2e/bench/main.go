@@ -1,9 +1,11 @@
-// Command bench measures Anchorhold as it runs: `make bench`. It prints one table: each figure beside a baseline taken in the same run,
-// the goal, and whether it is met; then it verifies the receipt of every job that it ran, and fails when one does not hold.
+// Command bench measures Anchorhold as it runs: `make bench`. It prints one table: each figure
+// beside a baseline taken in the same run, the goal, and whether it is met; then it verifies the
+// receipt of every job that it ran, and fails when one does not hold.
 //
-// The whole path runs as processes of its own: local KMS, enclave over the software NSM, parent, all on this machine together with the
-// load generator. It is INSECURE: the attestation root is made here. Absolute numbers depend on the machine and on what else runs on it;
-// ratios much less, ratios of processor time least.
+// The whole path runs as processes of its own: local KMS, enclave over the software NSM, parent,
+// all on this machine together with the load generator. It is INSECURE: the attestation root is
+// made here. Absolute numbers depend on the machine and on what else runs on it; ratios much less,
+// ratios of processor time least.
 package main
 
 import (
@@ -31,7 +33,8 @@ func main() {
 	}
 }
 
-// limits of the policy: the same message is sent many times under other nonces, and small jobs come many at once.
+// limits of the policy: the same message is sent many times under other nonces, and small jobs come
+// many at once.
 const limits = "{replays: 1000, concurrent-jobs: 16}"
 
 // bench is one run.

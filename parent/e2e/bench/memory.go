@@ -12,7 +12,8 @@ const (
 	identifierGoal = 48        // bytes more for each distinct identifier
 )
 
-// memory measures the peaks of enclave and parent, each started anew, for a job of 10 MB and for a large one.
+// memory measures the peaks of enclave and parent, each started anew, for a job of 10 MB and for a
+// large one.
 func (b *bench) memory() error {
 	for _, mb := range []int{10, b.hugeMB} {
 		if err := b.fresh(); err != nil {

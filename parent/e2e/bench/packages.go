@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// timing is the best of several runs of one benchmark, by processor time: what else the machine does only ever makes it slower.
+// timing is the best of several runs of one benchmark, by processor time: what else the machine
+// does only ever makes it slower.
 type timing struct{ nanoseconds, mbPerSecond float64 }
 
 var (
@@ -81,7 +82,8 @@ func (b *bench) packages() error {
 	return b.engine()
 }
 
-// engine runs the de-identification engine on one core and on two, beside what JSON costs anyhow on one.
+// engine runs the de-identification engine on one core and on two, beside what JSON costs anyhow on
+// one.
 func (b *bench) engine() error {
 	const deid, anonymizer = "anchorhold/enclave/deid", "anchorhold/enclave/deid/anonymizer"
 	one, err := b.passes(deid, "^BenchmarkSafeHarbor$", 1)

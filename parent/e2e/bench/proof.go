@@ -24,7 +24,8 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// proof checks afterwards, as the owner would, that each measured job was really done: a fast wrong answer counts for nothing.
+// proof checks afterwards, as the owner would, that each measured job was really done: a fast wrong
+// answer counts for nothing.
 type proof struct {
 	sealer *sealer
 	policy []byte

@@ -27,7 +27,8 @@ import (
 	"anchorhold/protocol/result"
 )
 
-// sealer seals messages under one data key, as an SDK with data key caching does: the enclave's cache then answers for all but the first.
+// sealer seals messages under one data key, as an SDK with data key caching does: the enclave's
+// cache then answers for all but the first.
 type sealer struct {
 	arn       string
 	claims    envelope.Job
@@ -85,7 +86,8 @@ func kmsClient(s *stage.Stage) (*kms.Client, error) {
 	}), nil
 }
 
-// sealed is a message that lies in memory or in a file, and what its owner keeps to check a receipt.
+// sealed is a message that lies in memory or in a file, and what its owner keeps to check a
+// receipt.
 type sealed struct {
 	id     [32]byte
 	digest digest.Stream
@@ -145,7 +147,8 @@ func (s *sealer) large(path string, write func(io.Writer) error) (*sealed, error
 	return m, nil
 }
 
-// submission is one job file: a header with a nonce of its own, and a message, which other submissions may share.
+// submission is one job file: a header with a nonce of its own, and a message, which other
+// submissions may share.
 type submission struct {
 	*sealed
 	nonce    [32]byte

@@ -19,7 +19,8 @@ const (
 	latencyGoal  = 5 * time.Millisecond
 )
 
-// small measures small jobs under one cached data key. Messages are sealed before, and receipts verified after the time is taken.
+// small measures small jobs under one cached data key. Messages are sealed before, and receipts
+// verified after the time is taken.
 func (b *bench) small() error {
 	closed, err := b.prepareSmall(smallGoal * 2 * b.smallSeconds)
 	if err != nil {
@@ -112,7 +113,8 @@ func (b *bench) warm() error {
 	return b.proof.check(b.s, done)
 }
 
-// saturate sends jobs as fast as they are answered, over all connections, and returns jobs per second.
+// saturate sends jobs as fast as they are answered, over all connections, and returns jobs per
+// second.
 func (b *bench) saturate(jobs []*pending) (rate float64, done []*answer, err error) {
 	end := time.Now().Add(time.Duration(b.smallSeconds) * time.Second)
 	var next atomic.Int64
@@ -134,8 +136,8 @@ func (b *bench) saturate(jobs []*pending) (rate float64, done []*answer, err err
 	return float64(len(answers)) / time.Since(begun).Seconds(), answers, err
 }
 
-// paced sends jobs at half the rate of the goal, each at its time whether or not those before it have been answered, and judges how late
-// the answers are: waiting for a free connection counts.
+// paced sends jobs at half the rate of the goal, each at its time whether or not those before it
+// have been answered, and judges how late the answers are: waiting for a free connection counts.
 func (b *bench) paced(jobs []*pending) error {
 	due := make(chan int, len(jobs))
 	begun := time.Now()

@@ -66,7 +66,8 @@ func wall(s sample) float64 { return s.wall }
 
 func processorTime(s sample) float64 { return s.processor }
 
-// whole compares a job's whole way with its pipeline alone. The two are run in turn, so that both see the machine in the same state.
+// whole compares a job's whole way with its pipeline alone. The two are run in turn, so that both
+// see the machine in the same state.
 func (b *bench) whole() error {
 	plain := b.s.Path("plain.ndjson")
 	copyTo, err := recordsFile(plain, b.largeMB)
@@ -101,7 +102,8 @@ func (b *bench) whole() error {
 	}
 	rate := func(s []sample, by func(sample) float64) float64 { return float64(m.plain) / 1e6 / median(s, by) }
 	name := fmt.Sprintf("whole path of a %d MB job / its pipeline in process", m.plain/1e6)
-	// Beside other load three processes get more of the cores than one: the clock alone would call that fast.
+	// Beside other load three processes get more of the cores than one: the clock alone would call
+	// that fast.
 	used := atLeast("  the same, by processor time", "MB/s per core", rate(path, processorTime), rate(alone, processorTime), wholeGoal)
 	for _, r := range []row{
 		atLeast(name, "MB/s", rate(path, wall), rate(alone, wall), wholeGoal),
@@ -116,7 +118,8 @@ func (b *bench) whole() error {
 	return nil
 }
 
-// timed runs n jobs of the message at once, from the first byte sent to the last received, and proves them.
+// timed runs n jobs of the message at once, from the first byte sent to the last received, and
+// proves them.
 func (b *bench) timed(m *sealed, n int) (sample, error) {
 	s, answers, err := b.together(m, n)
 	if err != nil {
@@ -125,8 +128,8 @@ func (b *bench) timed(m *sealed, n int) (sample, error) {
 	return s, b.proof.check(b.s, answers)
 }
 
-// room is memory for a result, touched before the time is taken: the baseline writes nothing, so where an owner puts a result is not part of
-// what is compared with it.
+// room is memory for a result, touched before the time is taken: the baseline writes nothing, so
+// where an owner puts a result is not part of what is compared with it.
 func room(m *sealed) *bytes.Buffer {
 	all := make([]byte, m.size+m.size/4)
 	for i := 0; i < len(all); i += os.Getpagesize() {

@@ -1,6 +1,6 @@
-// Command demo runs the main job end to end on made-up records and shows a person what happened: `make demo`.
-// Local KMS, enclave and parent are three processes of this machine; no AWS account is used. It is INSECURE: the attestation
-// root is made here.
+// Command demo runs the main job end to end on made-up records and shows a person what happened:
+// `make demo`. Local KMS, enclave and parent are three processes of this machine; no AWS account is
+// used. It is INSECURE: the attestation root is made here.
 package main
 
 import (

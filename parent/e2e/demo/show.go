@@ -30,7 +30,8 @@ func (d *demo) indent(text string) {
 	}
 }
 
-// owner runs the owner's tool in view of the person, and fails unless it ends with the exit code wanted.
+// owner runs the owner's tool in view of the person, and fails unless it ends with the exit code
+// wanted.
 func (d *demo) owner(ctx context.Context, want int, args ...string) error {
 	cmd := d.s.Owner(ctx, args...)
 	fmt.Fprintf(d.out, "   $ anchorhold %s\n", strings.ReplaceAll(strings.Join(args, " "), d.s.Dir+"/", ""))

@@ -15,7 +15,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// cli drives the local KMS with the AWS CLI. Its checks build on each other: each uses the key that the first made.
+// cli drives the local KMS with the AWS CLI. Its checks build on each other: each uses the key that
+// the first made.
 type cli struct {
 	*lab
 	key string

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// denied: the key of a real job opens to nobody by the CLI, whoever asks, and with the right context.
+// denied: the key of a real job opens to nobody by the CLI, whoever asks, and with the right
+// context.
 func (c *cli) denied(ctx context.Context) (string, error) {
 	h, err := header(c.Path("JavaScript-2-0.message"))
 	if err != nil {
@@ -24,7 +25,8 @@ func (c *cli) denied(ctx context.Context) (string, error) {
 	if err := c.refused(ctx, "AccessDeniedException", c.Sealer(), "decrypt", args...); err != nil {
 		return "", err
 	}
-	// The parent's own role, the one that the policy names: without Recipient its conditions have nothing to match.
+	// The parent's own role, the one that the policy names: without Recipient its conditions have
+	// nothing to match.
 	return "sealing role and the parent's role", c.refused(ctx, "AccessDeniedException", c.Parent(), "decrypt", args...)
 }
 

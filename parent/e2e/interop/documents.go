@@ -53,7 +53,8 @@ func (l *lab) roots() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// both verifies a document by package attest and by the second opinion; they must accept it and read the same.
+// both verifies a document by package attest and by the second opinion; they must accept it and
+// read the same.
 func both(document []byte, roots *x509.CertPool) (*opinion, error) {
 	v, err := verify.Archived(document, roots)
 	if err != nil {
@@ -164,8 +165,8 @@ func (l *lab) logDocuments(ctx context.Context) (string, error) {
 	return fmt.Sprintf("%d batches", len(log.Batches)), nil
 }
 
-// shapes asks a software NSM for documents with fields absent, empty and full, in both forms of the payload's map, from modules of today
-// and from newer ones.
+// shapes asks a software NSM for documents with fields absent, empty and full, in both forms of the
+// payload's map, from modules of today and from newer ones.
 func (l *lab) shapes(context.Context) (string, error) {
 	ca := testca.New(time.Now)
 	n := 0
@@ -196,7 +197,8 @@ func (l *lab) shapes(context.Context) (string, error) {
 	return fmt.Sprintf("%d documents", n), nil
 }
 
-// alteredDocuments changes bytes all over a document, one at a time: a verifier that accepts one is broken, ours or the other.
+// alteredDocuments changes bytes all over a document, one at a time: a verifier that accepts one is
+// broken, ours or the other.
 func (l *lab) alteredDocuments(context.Context) (string, error) {
 	roots, err := l.roots()
 	if err != nil {

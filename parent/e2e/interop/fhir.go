@@ -77,8 +77,8 @@ func (l *lab) validateInput(ctx context.Context, s *set) (detail string, err err
 	return fmt.Sprintf("%d records, %d of them Bundles; %d not valid", len(s.records), bundles, invalid), nil
 }
 
-// validateOutput wants of every record whose input is valid R4 a valid output, apart from what is listed. A Bundle is judged as a whole,
-// with all that is in it.
+// validateOutput wants of every record whose input is valid R4 a valid output, apart from what is
+// listed. A Bundle is judged as a whole, with all that is in it.
 func (l *lab) validateOutput(ctx context.Context, preset string, s *set, needed map[string]bool) (string, error) {
 	out, lines, rejected, err := deidentify(ctx, preset, s.records)
 	if err != nil {
@@ -123,8 +123,8 @@ var (
 	missing = regexp.MustCompile(`^Missing required property (\S+)`)
 )
 
-// lacks returns the element that a fault of a record says is missing, or the fault. What is wrong in an entry of a Bundle is wrong with the
-// resource there.
+// lacks returns the element that a fault of a record says is missing, or the fault. What is wrong
+// in an entry of a Bundle is wrong with the resource there.
 func lacks(fault string, record []byte) (string, error) {
 	if m := entries.FindStringSubmatchIndex(fault); m != nil {
 		var b struct {
@@ -146,7 +146,8 @@ func lacks(fault string, record []byte) (string, error) {
 	return fault, nil
 }
 
-// validatorWorks makes sure that a validator that finds nothing wrong with an output would have found it: in a record, and in a Bundle.
+// validatorWorks makes sure that a validator that finds nothing wrong with an output would have
+// found it: in a record, and in a Bundle.
 func (l *lab) validatorWorks(ctx context.Context) (string, error) {
 	patient, observation := `{"resourceType":"Patient","gender":"x","birthDate":"1 May"}`, `{"resourceType":"Observation","status":"final"}`
 	bundle := `{"resourceType":"Bundle","type":"collection","entry":[{"resource":{"resourceType":"Patient"}},{"resource":%s}]}`
@@ -171,8 +172,8 @@ func (l *lab) examples() ([][]byte, error) { return l.lines("hl7-r4-examples", "
 
 func (l *lab) synthea() ([][]byte, error) { return l.lines("synthea", "*", "*.ndjson.gz") }
 
-// bundles are the records of Synthea in the form in which it writes those of a patient: a transaction whose entries refer to each other by
-// urn:uuid.
+// bundles are the records of Synthea in the form in which it writes those of a patient: a
+// transaction whose entries refer to each other by urn:uuid.
 func (l *lab) bundles() ([][]byte, error) {
 	records, err := l.lines("synthea", "10", "*.ndjson.gz")
 	if err != nil {
@@ -228,8 +229,8 @@ func (l *lab) lines(pattern ...string) ([][]byte, error) {
 	return all, nil
 }
 
-// deidentify runs a preset on each record by itself. It returns what comes out, of which record of the input each is, and how many records,
-// or entries of Bundles, were rejected.
+// deidentify runs a preset on each record by itself. It returns what comes out, of which record of
+// the input each is, and how many records, or entries of Bundles, were rejected.
 func deidentify(ctx context.Context, preset string, in [][]byte) (out [][]byte, lines []int, rejected int64, err error) {
 	rules, err := deid.Preset(preset)
 	if err != nil {

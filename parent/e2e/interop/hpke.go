@@ -63,7 +63,8 @@ func (l *lab) keyPair(context.Context) (string, error) {
 	return fmt.Sprintf("KEM %#x, %d bytes", uint16(hpke.KEM_XWING), len(got)), nil
 }
 
-// binding computes what ties a result to its job: header digest, nonce, policy digest (SPEC 4, 5 and 8).
+// binding computes what ties a result to its job: header digest, nonce, policy digest (SPEC 4, 5
+// and 8).
 func (l *lab) binding(j *job) ([]byte, error) {
 	head, _, err := splitJob(j.path(".ahjob"))
 	if err != nil {
@@ -114,7 +115,8 @@ func (l *lab) openResults(context.Context) (string, error) {
 	return fmt.Sprintf("%d results, %d chunks", len(l.jobs), chunks), nil
 }
 
-// sameOutput compares records as sets of lines, for open sorts them into files, and the report as JSON, for open lays it out for people.
+// sameOutput compares records as sets of lines, for open sorts them into files, and the report as
+// JSON, for open lays it out for people.
 func sameOutput(j *job, records, report []byte) error {
 	names, err := files(j.path(".out"), "*.ndjson")
 	if err != nil {

@@ -66,7 +66,8 @@ func (l *lab) openTheirs(context.Context) (string, error) {
 	return "two chunks each", nil
 }
 
-// openNothing: each part of the binding, the stream's label and the bytes themselves are authenticated, in the eyes of both.
+// openNothing: each part of the binding, the stream's label and the bytes themselves are
+// authenticated, in the eyes of both.
 func (l *lab) openNothing(context.Context) (string, error) {
 	p, other := pairs[0], pairs[1]
 	m, err := newMade(p.ours, p.pem)

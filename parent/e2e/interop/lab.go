@@ -15,15 +15,18 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// A lab is a running stage with what the checks share. Checks run one after another, so nothing in it is locked.
+// A lab is a running stage with what the checks share. Checks run one after another, so nothing in
+// it is locked.
 type lab struct {
 	*stage.Stage
 	options options
 	sdks    []sdk
 	inputs  map[string]*input
-	foreign string       // ARN of a key that the policy gives to no tenant
-	open    *stage.Stage // the stage with a key that the sealer may use to decrypt without attestation: this test's policy alone
-	jobs    []*job       // those that came back, for later checks
+	foreign string // ARN of a key that the policy gives to no tenant
+	// the stage with a key that the sealer may use to decrypt without attestation: this test's
+	// policy alone
+	open *stage.Stage
+	jobs []*job // those that came back, for later checks
 }
 
 // newLab starts the stage. On error nothing is left running.
@@ -68,7 +71,8 @@ func policyOf(statements ...any) (string, error) {
 	return string(b), err
 }
 
-// makeKeys makes the two further keys, and lets the sealer use the tenant's key as a further key of a message.
+// makeKeys makes the two further keys, and lets the sealer use the tenant's key as a further key of
+// a message.
 func (l *lab) makeKeys(ctx context.Context) error {
 	administration := allow("Administration", l.Administrator(), "kms:DescribeKey", "kms:GetKeyPolicy", "kms:PutKeyPolicy")
 	policy, err := policyOf(administration, allow("Seal", l.Sealer(), "kms:GenerateDataKey", "kms:Encrypt"))
@@ -115,7 +119,8 @@ func (l *lab) addStatement(ctx context.Context, s statement) error {
 	return l.SetKeyPolicy(ctx, text)
 }
 
-// output runs a program to its end and returns what it wrote; the error holds standard error, for records here are made up.
+// output runs a program to its end and returns what it wrote; the error holds standard error, for
+// records here are made up.
 func output(cmd *exec.Cmd, stdin io.Reader) ([]byte, error) {
 	var out, complaint bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = stdin, &out, &complaint

@@ -1,7 +1,9 @@
-// Command interop checks that other people's software and Anchorhold understand each other: official AWS Encryption SDKs, the AWS CLI, and
-// independent implementations of COSE and HPKE, all against a running stage (local KMS, enclave over the software NSM, parent).
+// Command interop checks that other people's software and Anchorhold understand each other:
+// official AWS Encryption SDKs, the AWS CLI, and independent implementations of COSE and HPKE, all
+// against a running stage (local KMS, enclave over the software NSM, parent).
 //
-// scripts/interop.sh installs what it runs. Nothing here is used by the programs; that is why it is a module of its own.
+// scripts/interop.sh installs what it runs. Nothing here is used by the programs; that is why it is
+// a module of its own.
 package main
 
 import (

@@ -113,7 +113,8 @@ func (l *lab) runRecipe(ctx context.Context, k sdk, r recipe, name string) (stri
 	if err != nil {
 		return "", err
 	}
-	// One data key for all messages of a recipe, made once and released once: caching on both sides. Parameters have their own.
+	// One data key for all messages of a recipe, made once and released once: caching on both
+	// sides. Parameters have their own.
 	want := 1
 	if r.parameters {
 		want = 2
@@ -124,7 +125,8 @@ func (l *lab) runRecipe(ctx context.Context, k sdk, r recipe, name string) (stri
 	return fmt.Sprintf("%s; %d bytes in %d messages", a.SDK, len(in.want), r.messages), nil
 }
 
-// parameters makes a parameters message (SPEC 3.4), names it in the context of the job, and returns the flags that wrap needs.
+// parameters makes a parameters message (SPEC 3.4), names it in the context of the job, and returns
+// the flags that wrap needs.
 func (l *lab) parameters(ctx context.Context, k sdk, jobContext map[string]string, name string) ([]string, error) {
 	canonical, err := cbor.CoreDetEncOptions().EncMode()
 	if err != nil {
@@ -162,8 +164,8 @@ func (l *lab) counts() (c counts, err error) {
 	return c, err
 }
 
-// checkHeaders makes sure that the messages are what the recipe's name says, or a check would prove less than it claims. An SDK
-// that keeps keys in a set writes them in any order.
+// checkHeaders makes sure that the messages are what the recipe's name says, or a check would prove
+// less than it claims. An SDK that keeps keys in a set writes them in any order.
 func (r recipe) checkHeaders(jobs []*job, ordered bool) error {
 	want := r.keys
 	if !ordered {
@@ -204,7 +206,8 @@ func header(path string) (*envelope.Header, error) {
 	return envelope.ReadHeader(bytes.NewReader(message), limits)
 }
 
-// jobContext is the encryption context of SPEC 3.1, written as a data owner would who has SPEC.md and no code of ours.
+// jobContext is the encryption context of SPEC 3.1, written as a data owner would who has SPEC.md
+// and no code of ours.
 func jobContext(s *stage.Stage, policy string) (map[string]string, error) {
 	source, err := os.ReadFile(s.Path(policy + ".pins"))
 	if err != nil {
@@ -230,6 +233,7 @@ func jobContext(s *stage.Stage, policy string) (map[string]string, error) {
 		"anchorhold:content-type": "application/fhir+ndjson",
 		"anchorhold:reply":        hex.EncodeToString(reply[:]),
 		"anchorhold:not-after":    time.Now().UTC().AddDate(0, 0, 7).Format(time.DateOnly),
-		"department":              "kardiologie ♥", // entries of the owner's own are allowed, in any script
+		// entries of the owner's own are allowed, in any script
+		"department": "kardiologie ♥",
 	}, nil
 }

@@ -15,8 +15,8 @@ import (
 	"anchorhold/protocol/attest"
 )
 
-// An opinion is what a document says, read and verified without a line of package attest: COSE by veraison/go-cose, the chain by
-// crypto/x509. AWS's attestation process is the only source of both.
+// An opinion is what a document says, read and verified without a line of package attest: COSE by
+// veraison/go-cose, the chain by crypto/x509. AWS's attestation process is the only source of both.
 type opinion struct {
 	ModuleID    string         `cbor:"module_id"`
 	Digest      string         `cbor:"digest"`
@@ -29,7 +29,8 @@ type opinion struct {
 	Nonce       []byte         `cbor:"nonce"`
 }
 
-// strict refuses a second value for a key: readers that disagree about which one counts read two documents.
+// strict refuses a second value for a key: readers that disagree about which one counts read two
+// documents.
 var strict = func() cbor.DecMode {
 	mode, err := cbor.DecOptions{DupMapKey: cbor.DupMapKeyEnforcedAPF}.DecMode()
 	if err != nil {
@@ -73,7 +74,8 @@ func form(document []byte, roots *x509.CertPool) (*opinion, error) {
 	return &o, nil
 }
 
-// chain verifies the leaf at the document's time and returns it. The bundle is root first; only the roots given are trusted.
+// chain verifies the leaf at the document's time and returns it. The bundle is root first; only the
+// roots given are trusted.
 func (o *opinion) chain(roots *x509.CertPool) (*x509.Certificate, error) {
 	leaf, err := x509.ParseCertificate(o.Certificate)
 	if err != nil {

@@ -22,8 +22,9 @@ type input struct {
 	want []byte // normalised output of the job that our own seal made
 }
 
-// makeInputs writes the records three times: as they are; padded with white space to a whole number of frames, where SDKs differ in how
-// they end a message; and one record alone, a message without a regular frame. Each is run once as our own seal makes it.
+// makeInputs writes the records three times: as they are; padded with white space to a whole number
+// of frames, where SDKs differ in how they end a message; and one record alone, a message without a
+// regular frame. Each is run once as our own seal makes it.
 func (l *lab) makeInputs(ctx context.Context) error {
 	sample := l.Path("sample")
 	if _, err := output(exec.CommandContext(ctx, filepath.Join(l.options.bin, "anchorhold-dev"), "sample", "--out", sample), nil); err != nil {
@@ -107,7 +108,8 @@ func (l *lab) wrap(ctx context.Context, j *job, more ...string) error {
 	return nil
 }
 
-// process submits a job, opens its result and returns the normalised records. No record may be rejected: open says so by its exit code.
+// process submits a job, opens its result and returns the normalised records. No record may be
+// rejected: open says so by its exit code.
 func (l *lab) process(ctx context.Context, j *job) ([]byte, error) {
 	if err := l.owner(ctx, "submit", "--parent", l.ParentURL, "--token-file", l.TokenFile(), "-o", j.path(".ahres"), "--receipt", j.path(".receipt"),
 		j.path(".ahjob")); err != nil {
@@ -134,10 +136,12 @@ func (l *lab) process(ctx context.Context, j *job) ([]byte, error) {
 	return normalise(all), nil
 }
 
-// surrogates are made of the data key and the message id, so two messages of the same records differ in them and in nothing else.
+// surrogates are made of the data key and the message id, so two messages of the same records
+// differ in them and in nothing else.
 var surrogates = regexp.MustCompile(`[b-df-hj-np-t]{32}`)
 
-// normalise numbers surrogates in order of appearance: equal results then mean equal records, and references that join the same ones.
+// normalise numbers surrogates in order of appearance: equal results then mean equal records, and
+// references that join the same ones.
 func normalise(records []byte) []byte {
 	numbers := make(map[string]int)
 	return surrogates.ReplaceAllFunc(records, func(s []byte) []byte {

@@ -11,7 +11,8 @@ import (
 	"anchorhold/parent/e2e/stage"
 )
 
-// An sdk is one official AWS Encryption SDK behind a small program of ours, see esdk.py and esdk.mjs.
+// An sdk is one official AWS Encryption SDK behind a small program of ours, see esdk.py and
+// esdk.mjs.
 type sdk struct {
 	name    string
 	ordered bool // writes encrypted keys in the order given

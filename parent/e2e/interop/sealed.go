@@ -72,7 +72,8 @@ func (l *lab) runSeal(ctx context.Context, k sdk, j *job, in *input, more []stri
 	return fmt.Sprintf("%s; %d bytes, frame length %d", a.SDK, len(got), h.FrameLength), nil
 }
 
-// refuseUnattested: under the key policy of a real deployment, holding an official SDK and the sealing role opens nothing.
+// refuseUnattested: under the key policy of a real deployment, holding an official SDK and the
+// sealing role opens nothing.
 func (l *lab) refuseUnattested(ctx context.Context, k sdk) (string, error) {
 	j := l.job("our-one")
 	_, message, err := splitJob(j.path(".ahjob"))
@@ -93,7 +94,8 @@ func (l *lab) refuseUnattested(ctx context.Context, k sdk) (string, error) {
 	return "AccessDenied by the key policy", nil
 }
 
-// splitJob reads SPEC 4 by itself, so that the protocol's own reader is not asked about its own work.
+// splitJob reads SPEC 4 by itself, so that the protocol's own reader is not asked about its own
+// work.
 func splitJob(path string) (head, message []byte, err error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

@@ -39,7 +39,8 @@ func chunkAAD(k int, last bool) []byte {
 	return append(aad, 0)
 }
 
-// unseal opens a whole stream and returns the bytes of its segments by type. The binding is header digest, nonce and policy digest.
+// unseal opens a whole stream and returns the bytes of its segments by type. The binding is header
+// digest, nonce and policy digest.
 func (s stream) unseal(sealed []byte, key kem.PrivateKey, binding []byte) (map[byte][]byte, error) {
 	if len(sealed) < headSize+sealedSize || (len(sealed)-headSize)%sealedSize != 0 || string(sealed[:8]) != s.magic {
 		return nil, errors.New("not a whole sealed stream")

@@ -56,7 +56,8 @@ func (s *Stage) writeUsers() error {
 	return os.WriteFile(s.Path("users.yaml"), b.Bytes(), 0o600)
 }
 
-// CompilePolicy writes NAME.yaml and NAME.cbor. The reference date is part of the policy, so another date is another policy.
+// CompilePolicy writes NAME.yaml and NAME.cbor. The reference date is part of the policy, so
+// another date is another policy.
 func (s *Stage) CompilePolicy(ctx context.Context, name, referenceDate string) error {
 	roots, err := os.ReadFile(s.Path("ca", "tls-root.pem"))
 	if err != nil {
@@ -78,7 +79,8 @@ func (s *Stage) CompilePolicy(ctx context.Context, name, referenceDate string) e
 	return s.run(ctx, "anchorhold", "policy", "compile", "-o", s.Path(name+".cbor"), s.Path(name+".yaml"))
 }
 
-// WritePins writes NAME.pins: the measurements of the enclave program with that policy, computed, never read from the enclave.
+// WritePins writes NAME.pins: the measurements of the enclave program with that policy, computed,
+// never read from the enclave.
 func (s *Stage) WritePins(ctx context.Context, policy string) error {
 	if s.Guest != nil {
 		return s.writeImagePins(ctx, policy)
@@ -111,8 +113,8 @@ func (s *Stage) writeParentConfig() error {
 	return os.WriteFile(s.Path("parent.yaml"), b.Bytes(), 0o600)
 }
 
-// WriteCredentials replaces the file of Options.CredentialsFile, valid for an hour: with the parent's credentials, or with an access key id that
-// KMS does not know.
+// WriteCredentials replaces the file of Options.CredentialsFile, valid for an hour: with the
+// parent's credentials, or with an access key id that KMS does not know.
 func (s *Stage) WriteCredentials(known bool) error {
 	c := map[string]any{
 		"Version": 1, "AccessKeyId": s.users.parent.id, "SecretAccessKey": s.users.parent.secret,

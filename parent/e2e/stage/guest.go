@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Guest makes a stage run its enclave as a virtual machine with the production program in an image, in place of a process over the
-// software NSM.
+// Guest makes a stage run its enclave as a virtual machine with the production program in an image,
+// in place of a process over the software NSM.
 type Guest struct {
 	Kernel    string // bzImage
 	MemoryMiB int
@@ -47,7 +47,8 @@ func (s *Stage) writeImagePins(ctx context.Context, policy string) error {
 	return os.WriteFile(s.Path(policy+".pins"), out, 0o600)
 }
 
-// GuestArgs returns the command line, without the program's name, that boots an image for the named enclave of the parent's configuration.
+// GuestArgs returns the command line, without the program's name, that boots an image for the named
+// enclave of the parent's configuration.
 func (s *Stage) GuestArgs(image, name string) []string {
 	return []string{
 		"emulate", image, "--machine", "microvm", "--ca", s.Path("ca"), "--sockets", s.Path(name), "--memory", strconv.Itoa(s.Guest.MemoryMiB),

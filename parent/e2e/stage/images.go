@@ -16,8 +16,8 @@ const (
 	Second
 )
 
-// StartEnclaveIn starts a program, anchorhold-dev or the path of a changed one, on the compiled policy of that name, ending what ran in the
-// slot before. The enclave in the other slot goes on.
+// StartEnclaveIn starts a program, anchorhold-dev or the path of a changed one, on the compiled
+// policy of that name, ending what ran in the slot before. The enclave in the other slot goes on.
 func (s *Stage) StartEnclaveIn(ctx context.Context, slot Slot, program, policy string) error {
 	place, socket := &s.enclave, "jobs"
 	if slot == Second {
@@ -31,7 +31,8 @@ func (s *Stage) StartEnclaveIn(ctx context.Context, slot Slot, program, policy s
 	return err
 }
 
-// ChangedProgram writes another anchorhold-dev, which does the same and measures differently, and returns its path.
+// ChangedProgram writes another anchorhold-dev, which does the same and measures differently, and
+// returns its path.
 func (s *Stage) ChangedProgram(name string) (string, error) {
 	program, err := os.ReadFile(s.program(devProgram))
 	if err != nil {

@@ -16,7 +16,8 @@ import (
 	"anchorhold/protocol/pinsfile"
 )
 
-// admin is a KMS client with the key administrator's credentials: it may write policies and use no key.
+// admin is a KMS client with the key administrator's credentials: it may write policies and use no
+// key.
 func (s *Stage) admin() (*kms.Client, error) {
 	pem, err := os.ReadFile(s.Path("ca", "tls-root.pem"))
 	if err != nil {
@@ -76,7 +77,8 @@ func (s *Stage) administration() statement {
 	}
 }
 
-// PutKeyPolicy lets the parent's role decrypt for exactly the images of the named pins, each paired with its own encryption context.
+// PutKeyPolicy lets the parent's role decrypt for exactly the images of the named pins, each paired
+// with its own encryption context.
 func (s *Stage) PutKeyPolicy(ctx context.Context, pinNames ...string) error {
 	doc := document{Version: "2012-10-17", Statement: []statement{s.administration(), {
 		Sid: "Seal", Effect: "Allow", Principal: map[string]string{"AWS": s.users.owner.arn}, Resource: "*",

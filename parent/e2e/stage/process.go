@@ -26,7 +26,8 @@ type process struct {
 	err  error // set before done is closed
 }
 
-// spawn starts a binary and waits for its line `ready ADDRESS` on standard output. Standard error goes to NAME.log.
+// spawn starts a binary and waits for its line `ready ADDRESS` on standard output. Standard error
+// goes to NAME.log.
 func (s *Stage) spawn(ctx context.Context, name string, env []string, binary string, args ...string) (*process, string, error) {
 	logFile, err := os.OpenFile(s.Path(name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
@@ -115,13 +116,15 @@ func (p *process) kill() {
 	<-p.done
 }
 
-// tail returns the last lines of a process's log for an error message. The stage runs on made-up records only.
+// tail returns the last lines of a process's log for an error message. The stage runs on made-up
+// records only.
 func (s *Stage) tail(name string) string {
 	b, _ := s.Logs(name)
 	return string(b[max(0, len(b)-2000):])
 }
 
-// baseEnvironment is what every process gets: nothing of the caller's AWS configuration, which must not leak into a stage.
+// baseEnvironment is what every process gets: nothing of the caller's AWS configuration, which must
+// not leak into a stage.
 func baseEnvironment() []string {
 	env := []string{"AWS_EC2_METADATA_DISABLED=true", "AWS_CONFIG_FILE=/nonexistent", "AWS_SHARED_CREDENTIALS_FILE=/nonexistent"}
 	for _, key := range []string{"PATH", "HOME", "TMPDIR", "TERM", "GOCOVERDIR"} {
@@ -148,7 +151,8 @@ func (s *Stage) output(ctx context.Context, binary string, args ...string) ([]by
 	return out, err
 }
 
-// Owner returns the owner's tool with the given arguments and the sealing role's credentials, ready to run.
+// Owner returns the owner's tool with the given arguments and the sealing role's credentials, ready
+// to run.
 func (s *Stage) Owner(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, filepath.Join(s.Bin, "anchorhold"), args...)
 	cmd.Env = append(baseEnvironment(), s.users.owner.environment()...)

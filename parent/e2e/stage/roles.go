@@ -7,11 +7,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 )
 
-// Role is a principal of the local KMS, for tests that write key policies of their own or run other programs against it.
+// Role is a principal of the local KMS, for tests that write key policies of their own or run other
+// programs against it.
 type Role struct {
 	ARN string
-	// Environment is all that a program run as this role gets: its credentials, the local KMS and its root, nothing of the caller's AWS
-	// configuration.
+	// Environment is all that a program run as this role gets: its credentials, the local KMS and
+	// its root, nothing of the caller's AWS configuration.
 	Environment []string
 }
 
@@ -35,7 +36,8 @@ func (s *Stage) role(u user) Role {
 	return Role{ARN: u.arn, Environment: append(env, s.endpoints()...)}
 }
 
-// endpoints are the variables by which a program finds the local KMS, and the STS at the same address.
+// endpoints are the variables by which a program finds the local KMS, and the STS at the same
+// address.
 func (s *Stage) endpoints() []string {
 	return []string{"AWS_ENDPOINT_URL_KMS=" + s.KMSURL, "AWS_ENDPOINT_URL_STS=" + s.KMSURL, "AWS_CA_BUNDLE=" + s.TLSRoot()}
 }
@@ -56,8 +58,8 @@ func (s *Stage) CreateKey(ctx context.Context, policy string) (arn string, err e
 	return aws.ToString(out.KeyMetadata.Arn), nil
 }
 
-// WithKey returns the same running stage with another key in its place, for CompilePolicy, WritePins and PutKeyPolicy. Only the original
-// may be stopped or restarted.
+// WithKey returns the same running stage with another key in its place, for CompilePolicy,
+// WritePins and PutKeyPolicy. Only the original may be stopped or restarted.
 func (s *Stage) WithKey(arn string) *Stage {
 	other := *s
 	other.KeyARN, other.kms, other.enclave, other.second, other.parent = arn, nil, nil, nil, nil

@@ -1,7 +1,9 @@
-// Package stage runs the whole of Anchorhold on one machine, as the processes that it is made of: a local KMS, an enclave over the
-// software NSM, and a parent, joined by loopback and unix sockets. The demo, the end-to-end tests and the benchmarks stand on it.
+// Package stage runs the whole of Anchorhold on one machine, as the processes that it is made of: a
+// local KMS, an enclave over the software NSM, and a parent, joined by loopback and unix sockets.
+// The demo, the end-to-end tests and the benchmarks stand on it.
 //
-// It is INSECURE by construction: the attestation root is made here and the key never leaves this machine.
+// It is INSECURE by construction: the attestation root is made here and the key never leaves this
+// machine.
 package stage
 
 import (
@@ -14,7 +16,8 @@ import (
 	"anchorhold/protocol/transport"
 )
 
-// Account numbers of the two sides: the key lives in the owner's account, the parent's role is a cross-account principal.
+// Account numbers of the two sides: the key lives in the owner's account, the parent's role is a
+// cross-account principal.
 const (
 	OwnerAccount  = "111122223333"
 	ParentAccount = "444455556666"
@@ -32,15 +35,18 @@ const (
 type Options struct {
 	// Bin is the folder with the binaries of `make build`.
 	Bin string
-	// Dir holds every file of the stage. Its path must be short: unix socket paths end at 107 bytes.
+	// Dir holds every file of the stage. Its path must be short: unix socket paths end at 107
+	// bytes.
 	Dir string
 	// OnReject is the pipeline's on-reject; "count" when empty.
 	OnReject string
 	// Guest, when set, makes the enclave a virtual machine.
 	Guest *Guest
-	// Limits is YAML for the policy's limits, in flow style such as "{replays: 9}"; defaults when empty.
+	// Limits is YAML for the policy's limits, in flow style such as "{replays: 9}"; defaults when
+	// empty.
 	Limits string
-	// Two lets the parent know a second place for an enclave, which is empty at first: see StartEnclaveIn.
+	// Two lets the parent know a second place for an enclave, which is empty at first: see
+	// StartEnclaveIn.
 	Two bool
 	// CredentialsFile has the parent read its credentials from a file: see WriteCredentials.
 	CredentialsFile bool
@@ -60,7 +66,8 @@ type Stage struct {
 	parent  *process
 }
 
-// Start sets everything up and returns when the parent is ready to take jobs. On error nothing is left running.
+// Start sets everything up and returns when the parent is ready to take jobs. On error nothing is
+// left running.
 func Start(ctx context.Context, o Options) (*Stage, error) {
 	if o.OnReject == "" {
 		o.OnReject = "count"
@@ -132,7 +139,8 @@ func (s *Stage) startKMS(ctx context.Context) error {
 // EventsFile is where the local KMS writes its CloudTrail-shaped events, one JSON object a line.
 func (s *Stage) EventsFile() string { return s.Path("kms.events") }
 
-// StartEnclave starts the enclave process on the compiled policy of that name, ending the one that ran before.
+// StartEnclave starts the enclave process on the compiled policy of that name, ending the one that
+// ran before.
 func (s *Stage) StartEnclave(ctx context.Context, policy string) error {
 	if err := s.enclave.stop(); err != nil {
 		return err

@@ -1,8 +1,9 @@
-// Package admit bounds the HTTP connections of the API, so that nobody can take them all: there is a pool for connections whose client has not
-// authenticated, and a share for each tenant. Where room is short the oldest connections of whoever has too many are closed, idle ones first.
+// Package admit bounds the HTTP connections of the API, so that nobody can take them all: there is
+// a pool for connections whose client has not authenticated, and a share for each tenant. Where
+// room is short the oldest connections of whoever has too many are closed, idle ones first.
 //
-// New, then Listen, and ConnContext and ConnState as the hooks of an http.Server; the handler calls Bind once it knows the tenant. The package says
-// nothing about who may do what.
+// New, then Listen, and ConnContext and ConnState as the hooks of an http.Server; the handler calls
+// Bind once it knows the tenant. The package says nothing about who may do what.
 package admit
 
 import (
@@ -62,7 +63,8 @@ type listener struct {
 	pool *Pool
 }
 
-// Listen returns a listener whose connections are counted. It never waits for room: a connection that says nothing must not keep others out.
+// Listen returns a listener whose connections are counted. It never waits for room: a connection
+// that says nothing must not keep others out.
 func (p *Pool) Listen(l net.Listener) net.Listener { return &listener{l, p} }
 
 // Accept implements net.Listener.
@@ -79,7 +81,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// sourceOf returns what one client cannot easily have many of: an IPv4 address, or the /64 of an IPv6 address.
+// sourceOf returns what one client cannot easily have many of: an IPv4 address, or the /64 of an
+// IPv6 address.
 func sourceOf(a net.Addr) string {
 	ap, err := netip.ParseAddrPort(a.String())
 	if err != nil {
@@ -108,7 +111,8 @@ func (p *Pool) admit(c *conn) (victim *conn) {
 	return victim
 }
 
-// mostOfOneSource returns the connections of the source that has most of them: who opens many loses his own.
+// mostOfOneSource returns the connections of the source that has most of them: who opens many loses
+// his own.
 func mostOfOneSource(all map[*conn]struct{}) map[*conn]struct{} {
 	sources := map[string]map[*conn]struct{}{}
 	for c := range all {
@@ -119,7 +123,8 @@ func mostOfOneSource(all map[*conn]struct{}) map[*conn]struct{} {
 	}
 	var most map[*conn]struct{}
 	for _, conns := range sources {
-		// Where several have as many, the source of the oldest: the outcome must not depend on the order of a map.
+		// Where several have as many, the source of the oldest: the outcome must not depend on the
+		// order of a map.
 		if len(conns) > len(most) || len(conns) == len(most) && oldest(conns).since < oldest(most).since {
 			most = conns
 		}
@@ -184,8 +189,9 @@ func counted(nc net.Conn) *conn {
 	return c
 }
 
-// Bind counts the request's connection to the tenant, who has just authenticated on it, until it is closed or another tenant does (a proxy carries
-// requests of several). It reports false when all of the tenant's share is in use: then the request must be refused. ctx is that of the request.
+// Bind counts the request's connection to the tenant, who has just authenticated on it, until it is
+// closed or another tenant does (a proxy carries requests of several). It reports false when all of
+// the tenant's share is in use: then the request must be refused. ctx is that of the request.
 func (p *Pool) Bind(ctx context.Context, tenant string) bool {
 	c, _ := ctx.Value(connKey{}).(*conn)
 	if c == nil {

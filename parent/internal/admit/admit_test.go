@@ -110,8 +110,8 @@ func ask(c net.Conn, path, tenant string) int {
 	return res.StatusCode
 }
 
-// served fails unless a new connection of the tenant is served. It returns when the connection is idle for the server too, which is a moment after
-// the client has the answer.
+// served fails unless a new connection of the tenant is served. It returns when the connection is
+// idle for the server too, which is a moment after the client has the answer.
 func (r *rig) served(tenant string) net.Conn {
 	r.t.Helper()
 	c, before := r.dial("", ""), r.idle.Load()
@@ -150,7 +150,8 @@ func (r *rig) until(what string, ok func() bool) {
 	}
 }
 
-// Attack: clients without a token open connections and send a header byte by byte, or nothing. They take each other's places only.
+// Attack: clients without a token open connections and send a header byte by byte, or nothing. They
+// take each other's places only.
 func TestSlowHeadersBeforeAuthentication(t *testing.T) {
 	r := start(t, false)
 	tenants := []net.Conn{r.served("a"), r.served("b")}
@@ -174,7 +175,8 @@ func TestSlowHeadersBeforeAuthentication(t *testing.T) {
 	}
 }
 
-// Attack: one address connects again and again, faster than a client of another address gets its header out. It loses its own connections.
+// Attack: one address connects again and again, faster than a client of another address gets its
+// header out. It loses its own connections.
 func TestFloodOfOneAddressIsItsOwnLoss(t *testing.T) {
 	r := start(t, false)
 	slow := r.dial("127.0.0.1", "GET / HTTP/1.1\r\nHost: h\r\n")
@@ -235,7 +237,8 @@ func TestIdleConnectionsOfOneTenant(t *testing.T) {
 	}
 }
 
-// Attack: a tenant sends bodies, or reads answers, so slowly that its connections are never idle. Its next request is refused; another tenant is served.
+// Attack: a tenant sends bodies, or reads answers, so slowly that its connections are never idle.
+// Its next request is refused; another tenant is served.
 func TestBusyConnectionsOfOneTenant(t *testing.T) {
 	for name, request := range map[string]string{
 		"slow uploads": "POST /upload HTTP/1.1\r\nHost: h\r\nTenant: a\r\nContent-Length: 1000000\r\n\r\nx",
@@ -292,7 +295,8 @@ func TestFloodOfOpenPages(t *testing.T) {
 		}()
 	}
 	r.until("a flood", func() bool { return asked.Load() > 50 })
-	// A tenant's connection is outside of the strangers' pool from its first request on; until then it may lose its place, and tries again.
+	// A tenant's connection is outside of the strangers' pool from its first request on; until then
+	// it may lose its place, and tries again.
 	var c net.Conn
 	r.until("the tenant is served", func() bool { c = r.dial("", ""); return ask(c, "/", "a") == http.StatusOK })
 	for i := range 50 {
@@ -306,7 +310,8 @@ func TestFloodOfOpenPages(t *testing.T) {
 	}
 }
 
-// A proxy sends requests of several tenants over one connection: it counts for whoever used it last.
+// A proxy sends requests of several tenants over one connection: it counts for whoever used it
+// last.
 func TestConnectionOfAProxy(t *testing.T) {
 	r := start(t, false)
 	c := r.dial("", "")

@@ -39,7 +39,8 @@ func TestOtherTenants(t *testing.T) {
 	}
 }
 
-// A listing has the tenant's own jobs, those that have not ended, and of each what a client needs to tell it by its file.
+// A listing has the tenant's own jobs, those that have not ended, and of each what a client needs
+// to tell it by its file.
 func TestListJobs(t *testing.T) {
 	r := start(t, setup{absent: true, quiet: true})
 	list := func(token string) (jobs []struct{ Job, Status, Image, Header string }) {
@@ -142,7 +143,8 @@ func TestAttestationPolicyLog(t *testing.T) {
 	}
 }
 
-// Clients of one tenant that ask for a policy and do not read it keep nobody from an attestation document.
+// Clients of one tenant that ask for a policy and do not read it keep nobody from an attestation
+// document.
 func TestSlowReadersHoldUpNobody(t *testing.T) {
 	r := start(t, setup{absent: true})
 	r.enclave.PolicyB = bytes.Repeat([]byte("policy"), 2<<20) // more than kernels buffer
@@ -174,7 +176,8 @@ func TestSlowReadersHoldUpNobody(t *testing.T) {
 	}
 }
 
-// Attack: a tenant asks for many documents at once, each of which takes the enclave long. Another tenant's does not wait for them.
+// Attack: a tenant asks for many documents at once, each of which takes the enclave long. Another
+// tenant's does not wait for them.
 func TestManyQuestionsOfOneTenant(t *testing.T) {
 	r := start(t, setup{absent: true})
 	release := make(chan struct{})
@@ -309,7 +312,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// Nothing of a job's content comes back in an error or stands in the log, and no answer is without its fixed code.
+// Nothing of a job's content comes back in an error or stands in the log, and no answer is without
+// its fixed code.
 func TestNoContentInErrorsOrLog(t *testing.T) {
 	r := start(t, setup{})
 	canary := "CANARY-Jane-Doe"

@@ -1,8 +1,9 @@
-// Package api is the parent's HTTP interface, described by /openapi.json: owners submit job files and fetch sealed results,
-// reviewers fetch attestation documents and the receipt log, operators watch.
+// Package api is the parent's HTTP interface, described by /openapi.json: owners submit job files
+// and fetch sealed results, reviewers fetch attestation documents and the receipt log, operators
+// watch.
 //
-// A token says which tenant may use the service. It protects the service, not the records: those are sealed, and who
-// holds a token, or this whole program, cannot read or forge them.
+// A token says which tenant may use the service. It protects the service, not the records: those
+// are sealed, and who holds a token, or this whole program, cannot read or forge them.
 package api
 
 import (
@@ -33,7 +34,8 @@ type Options struct {
 	JobBytes      int64         // largest job file
 	Uploads       int           // at once
 	Wait          time.Duration // how long POST /v1/jobs waits
-	// Bind counts the request's connection to the tenant who has authenticated on it, and reports false when the tenant has too many; nil: no bound.
+	// Bind counts the request's connection to the tenant who has authenticated on it, and reports
+	// false when the tenant has too many; nil: no bound.
 	Bind     func(ctx context.Context, tenant string) bool
 	IdleTime time.Duration // silence of a client that is sending or fetching; 0: one minute
 }
@@ -51,8 +53,10 @@ type Server struct {
 }
 
 const (
-	maxAsks = 4 // the NSM makes one document at a time; more would only hold connections of the enclave
-	// maxAsksEach keeps the queue for these short for others, however many requests of one tenant wait.
+	// the NSM makes one document at a time; more would only hold connections of the enclave
+	maxAsks = 4
+	// maxAsksEach keeps the queue for these short for others, however many requests of one tenant
+	// wait.
 	maxAsksEach = 2
 	idleTime    = time.Minute
 )
@@ -85,7 +89,8 @@ func tenants(tokens []Token) int {
 // ServeHTTP implements http.Handler.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
 
-// Drain has the server take no more jobs, answer who waits for one with its URL, and say that it is not ready.
+// Drain has the server take no more jobs, answer who waits for one with its URL, and say that it is
+// not ready.
 func (s *Server) Drain() { s.drain() }
 
 func (s *Server) isDraining() bool { return s.draining.Err() != nil }
@@ -158,7 +163,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 		begun := time.Now()
 		sw := &statusWriter{ResponseWriter: w, control: http.NewResponseController(w), idle: s.opts.IdleTime}
 		// What the request before on this connection left would end this one.
-		_ = sw.control.SetWriteDeadline(time.Time{}) // not supported by test recorders only, as below
+		// not supported by test recorders only, as below
+		_ = sw.control.SetWriteDeadline(time.Time{})
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		defer func() {
 			if v := recover(); v != nil {
@@ -176,7 +182,8 @@ func (s *Server) observe(next http.Handler) http.Handler {
 	})
 }
 
-// statusWriter notes the status and gives each write a deadline, so that a client that reads nothing frees its connection.
+// statusWriter notes the status and gives each write a deadline, so that a client that reads
+// nothing frees its connection.
 type statusWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
@@ -205,7 +212,8 @@ func (w *statusWriter) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// slots bounds uploads, in all and for one tenant, so that one tenant's slow clients leave room for another's.
+// slots bounds uploads, in all and for one tenant, so that one tenant's slow clients leave room for
+// another's.
 type slots struct {
 	mu   sync.Mutex
 	free int            // guarded by mu

@@ -33,7 +33,8 @@ func bearer(r *http.Request) (sum [sha256.Size]byte, ok bool) {
 	return sha256.Sum256([]byte(token)), true
 }
 
-// match compares with every token, so that neither the place of a token in the list nor its first bytes show in the time.
+// match compares with every token, so that neither the place of a token in the list nor its first
+// bytes show in the time.
 func match(tokens []Token, sum [sha256.Size]byte) (string, bool) {
 	found := -1
 	for i := range tokens {
@@ -67,7 +68,8 @@ func (s *Server) auth(next http.Handler) http.Handler {
 	})
 }
 
-// scraper lets loopback through, and others with a metrics token: tenants' names and loads are not everybody's business.
+// scraper lets loopback through, and others with a metrics token: tenants' names and loads are not
+// everybody's business.
 func (s *Server) scraper(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sum, ok := bearer(r)
@@ -83,7 +85,8 @@ func (s *Server) scraper(next http.Handler) http.Handler {
 	})
 }
 
-// fromLoopback: a proxy on this machine connects from loopback for everybody, and says so in a header.
+// fromLoopback: a proxy on this machine connects from loopback for everybody, and says so in a
+// header.
 func fromLoopback(r *http.Request) bool {
 	if r.Header.Get("X-Forwarded-For") != "" || r.Header.Get("Forwarded") != "" {
 		return false

@@ -5,7 +5,8 @@ import (
 	"testing"
 )
 
-// BenchmarkSubmit is the whole way of a job through the parent, sync to disk included, with an enclave that only echoes.
+// BenchmarkSubmit is the whole way of a job through the parent, sync to disk included, with an
+// enclave that only echoes.
 func BenchmarkSubmit(b *testing.B) {
 	for name, size := range map[string]int{"4KiB": 4 << 10, "32MiB": 32 << 20} {
 		b.Run(name, func(b *testing.B) {

@@ -71,7 +71,8 @@ func TestListHasPages(t *testing.T) {
 	}
 }
 
-// Attack: a tenant uses a cursor of another's, or makes one up, to learn of jobs that are not its own. All are refused alike.
+// Attack: a tenant uses a cursor of another's, or makes one up, to learn of jobs that are not its
+// own. All are refused alike.
 func TestForeignAndForgedCursors(t *testing.T) {
 	r := start(t, setup{absent: true, quiet: true})
 	r.add("clinic", clinic, 2)
@@ -108,7 +109,8 @@ func TestForeignAndForgedCursors(t *testing.T) {
 	}
 }
 
-// All jobs after a cursor, and the one that it names, end before it is used: there is an empty page then, and no next one.
+// All jobs after a cursor, and the one that it names, end before it is used: there is an empty page
+// then, and no next one.
 func TestCursorWhoseJobsHaveEnded(t *testing.T) {
 	r := start(t, setup{absent: true, quiet: true})
 	ids := r.add("clinic", clinic, 3)

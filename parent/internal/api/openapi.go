@@ -8,8 +8,8 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 )
 
-// describeRaw adds the endpoints that stream bytes to the description: huma would buffer their bodies, so they are plain
-// handlers.
+// describeRaw adds the endpoints that stream bytes to the description: huma would buffer their
+// bodies, so they are plain handlers.
 func describeRaw(o *huma.OpenAPI) {
 	problems := o.Components.Schemas.Schema(reflect.TypeFor[Problem](), true, "Problem")
 	status := o.Components.Schemas.Schema(reflect.TypeFor[JobStatus](), true, "JobStatus")

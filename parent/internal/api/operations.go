@@ -103,7 +103,8 @@ type healthOutput struct {
 	}
 }
 
-// operations registers the JSON endpoints, describes the others beside them, and returns the handler of the former.
+// operations registers the JSON endpoints, describes the others beside them, and returns the
+// handler of the former.
 func (s *Server) operations() (http.Handler, *huma.OpenAPI) {
 	mux := http.NewServeMux()
 	config := huma.DefaultConfig("Anchorhold parent", apiVersion)
@@ -144,7 +145,8 @@ func (s *Server) getJob(ctx context.Context, in *jobInput) (*jobOutput, error) {
 	return &jobOutput{statusOfJob(job)}, nil
 }
 
-// listJobs reads one page of the tenant's index: what it costs does not depend on other tenants' jobs.
+// listJobs reads one page of the tenant's index: what it costs does not depend on other tenants'
+// jobs.
 func (s *Server) listJobs(ctx context.Context, in *jobsInput) (*jobsOutput, error) {
 	tenant := tenantOf(ctx)
 	after, err := s.cursors.decode(tenant, in.Cursor)

@@ -12,7 +12,8 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// Codes of answers that concern the request and not a job. OPERATING.md lists them beside those of SPEC 9.
+// Codes of answers that concern the request and not a job. OPERATING.md lists them beside those of
+// SPEC 9.
 const (
 	codeUnauthorized       code.Code = "unauthorized"
 	codeNotFound           code.Code = "not-found"
@@ -26,7 +27,8 @@ const (
 	codeTooManyConnections code.Code = "too-many-connections"
 )
 
-// Problem is an RFC 9457 answer. It holds fixed texts only: nothing that a client or an enclave sent comes back in it.
+// Problem is an RFC 9457 answer. It holds fixed texts only: nothing that a client or an enclave
+// sent comes back in it.
 type Problem struct {
 	Type   string    `json:"type" doc:"urn:anchorhold:code: and the code"`
 	Title  string    `json:"title" doc:"What the HTTP status means"`
@@ -109,7 +111,8 @@ var statuses = map[code.Code]int{
 	code.Canceled: http.StatusServiceUnavailable, code.Timeout: http.StatusGatewayTimeout,
 }
 
-// statusOf returns the HTTP status of a code. What is not listed is a job that was read and refused: 422.
+// statusOf returns the HTTP status of a code. What is not listed is a job that was read and
+// refused: 422.
 func statusOf(c code.Code) int {
 	if s, ok := statuses[c]; ok {
 		return s

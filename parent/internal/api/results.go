@@ -33,11 +33,13 @@ func jobURL(id string) string { return "/v1/jobs/" + id }
 // jobProblem is the answer for a job that has failed.
 func jobProblem(j spool.Job) *Problem {
 	p := problem(j.Code, "")
-	p.Job, p.retry = j.ID, 0 // the same job posted again is run again, but only who posts it can decide that
+	// the same job posted again is run again, but only who posts it can decide that
+	p.Job, p.retry = j.ID, 0
 	return p
 }
 
-// own returns the job when it is the client's tenant's. Another tenant's job is not found: its existence is not told.
+// own returns the job when it is the client's tenant's. Another tenant's job is not found: its
+// existence is not told.
 func (s *Server) own(r *http.Request) (spool.Job, *Problem) {
 	job, err := s.opts.Spool.Get(r.PathValue("id"))
 	if err != nil {
@@ -94,7 +96,8 @@ func resultHeaders(h http.Header, j spool.Job) {
 	}
 }
 
-// resultTag is the ETag of a job's sealed streams: once it is done they stay as they are, and no other job has its id.
+// resultTag is the ETag of a job's sealed streams: once it is done they stay as they are, and no
+// other job has its id.
 func resultTag(j spool.Job) string { return `"` + j.ID + `"` }
 
 // sendResult answers a POST with the whole result.
@@ -113,15 +116,18 @@ func (s *Server) sendResult(w http.ResponseWriter, j spool.Job) {
 	resultHeaders(h, j)
 	w.WriteHeader(http.StatusOK)
 	if _, err := copyPooled(w, f); err != nil {
-		// Content-Length shows the client that bytes are missing; they can be fetched from Location.
+		// Content-Length shows the client that bytes are missing; they can be fetched from
+		// Location.
 		s.opts.Log.Info("result not read to the end", "job", j.ID)
 	}
 }
 
-// copyBuffers hold sealed bytes only. They would else be most of what a small job leaves to the collector.
+// copyBuffers hold sealed bytes only. They would else be most of what a small job leaves to the
+// collector.
 var copyBuffers = sync.Pool{New: func() any { return new([256 << 10]byte) }}
 
-// copyPooled copies in pieces that each end before the deadline set for one: not by methods of the two, which would copy all at once.
+// copyPooled copies in pieces that each end before the deadline set for one: not by methods of the
+// two, which would copy all at once.
 func copyPooled(w io.Writer, r io.Reader) (int64, error) {
 	buf := copyBuffers.Get().(*[256 << 10]byte)
 	defer copyBuffers.Put(buf)
@@ -149,7 +155,8 @@ func (s *Server) receipt(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// attestation answers with a fresh document over the client's nonce. The document speaks for itself; see appraise.
+// attestation answers with a fresh document over the client's nonce. The document speaks for
+// itself; see appraise.
 func (s *Server) attestation(w http.ResponseWriter, r *http.Request) {
 	nonce, err := hex.DecodeString(r.URL.Query().Get("nonce"))
 	if err != nil || len(nonce) < 1 || len(nonce) > maxNonce {
@@ -165,7 +172,8 @@ func (s *Server) attestation(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// policy answers with the compiled policy. Its digest is in every receipt and document, so it need not be believed.
+// policy answers with the compiled policy. Its digest is in every receipt and document, so it need
+// not be believed.
 func (s *Server) policy(w http.ResponseWriter, r *http.Request) {
 	s.ask(w, r, func(image *digest.Digest) (func(), error) {
 		b, sum, err := s.opts.Fleet.Policy(r.Context(), image)
@@ -177,7 +185,8 @@ func (s *Server) policy(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// ask runs a short exchange with an enclave, of the image that the client names if any, and then what writes the answer.
+// ask runs a short exchange with an enclave, of the image that the client names if any, and then
+// what writes the answer.
 func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Digest) (func(), error)) {
 	var image *digest.Digest
 	if v := r.URL.Query().Get("image"); v != "" {
@@ -214,7 +223,8 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request, f func(*digest.Dige
 	}
 }
 
-// asking gives the places back before anything is written: clients that do not read would keep all others from asking.
+// asking gives the places back before anything is written: clients that do not read would keep all
+// others from asking.
 func (s *Server) asking(own chan struct{}, f func(*digest.Digest) (func(), error), image *digest.Digest) (func(), error) {
 	defer func() { <-s.asks; <-own }()
 	return f(image)

@@ -24,7 +24,8 @@ const (
 	lingerBytes = 256 << 20
 )
 
-// headerLimits bounds what is buffered of a header; the enclave's policy is stricter, and the parent need not know it.
+// headerLimits bounds what is buffered of a header; the enclave's policy is stricter, and the
+// parent need not know it.
 var headerLimits = envelope.Limits{MaxKeys: 1024, MaxFrameLength: math.MaxUint32}
 
 // submit takes a job file, stores it, and answers with the sealed result once there is one.
@@ -64,11 +65,12 @@ func (s *Server) submit(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// refuseUpload answers while the body may still be on its way, then reads on for a while: closing at once would reset the connection, and the client
-// would see the reset instead of the reason.
+// refuseUpload answers while the body may still be on its way, then reads on for a while: closing
+// at once would reset the connection, and the client would see the reset instead of the reason.
 func refuseUpload(w http.ResponseWriter, r *http.Request, p *Problem) {
 	control := http.NewResponseController(w)
-	_ = control.EnableFullDuplex() // or the server reads before it answers; test recorders need none
+	// or the server reads before it answers; test recorders need none
+	_ = control.EnableFullDuplex()
 	w.Header().Set("Connection", "close")
 	p.write(w)
 	_ = control.Flush()
@@ -157,7 +159,8 @@ type intake struct {
 
 // Read reads from the client, with a deadline for each piece.
 func (in *intake) Read(p []byte) (int, error) {
-	_ = in.control.SetReadDeadline(time.Now().Add(in.server.opts.IdleTime)) // not supported by test recorders only
+	// not supported by test recorders only
+	_ = in.control.SetReadDeadline(time.Now().Add(in.server.opts.IdleTime))
 	n, err := in.body.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
 		in.bodyErr = err

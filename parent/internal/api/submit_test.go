@@ -286,7 +286,8 @@ func TestSlowClient(t *testing.T) {
 	}
 }
 
-// upload begins an upload that stays unfinished, and returns when the spool has room set aside for it.
+// upload begins an upload that stays unfinished, and returns when the spool has room set aside for
+// it.
 func (r *rig) upload(tenant, token string) {
 	r.t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(r.url, "http://"))
@@ -299,7 +300,8 @@ func (r *rig) upload(tenant, token string) {
 	r.until("the upload has its place", func() bool { return r.spool.Bytes() > before+1<<19 })
 }
 
-// One tenant's unfinished uploads take half of the places, and those of all tenants take no more than all.
+// One tenant's unfinished uploads take half of the places, and those of all tenants take no more
+// than all.
 func TestUnfinishedUploadsLeaveRoom(t *testing.T) {
 	r := start(t, setup{api: api.Options{Uploads: 3}})
 	post := func(tenant, token string) answer {
@@ -333,7 +335,8 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// The limit on a client's silence does not end a wait for the result, nor a connection that is used again later.
+// The limit on a client's silence does not end a wait for the result, nor a connection that is used
+// again later.
 func TestLongWaitAndReusedConnection(t *testing.T) {
 	r := start(t, setup{api: api.Options{IdleTime: 50 * time.Millisecond}})
 	release := make(chan struct{})

@@ -62,7 +62,8 @@ func (c *Config) checkListen(f *faults) {
 	}
 }
 
-// loopback takes no other host names than localhost: a name may resolve to anything by the time it is listened on.
+// loopback takes no other host names than localhost: a name may resolve to anything by the time it
+// is listened on.
 func loopback(host string) bool {
 	if host == "localhost" {
 		return true
@@ -140,7 +141,8 @@ func (c *Config) checkLimits(f *faults) {
 	positive("attempts", int64(l.Attempts))
 	positive("connections", int64(l.Connections))
 	positive("unauthenticated-connections", int64(l.Strangers))
-	// Shares that come to more than there is would be shares of nothing: one tenant could take another's.
+	// Shares that come to more than there is would be shares of nothing: one tenant could take
+	// another's.
 	if n := len(c.Tenants); n > 0 && (l.TenantConnections < 1 || l.TenantConnections > (l.Connections-l.Strangers)/n) {
 		f.add("limits.connections: got %d, want at least unauthenticated-connections (%d) and tenant-connections (%d, want one or more) for each of %d tenants",
 			l.Connections, l.Strangers, l.TenantConnections, n)

@@ -1,8 +1,10 @@
-// Package config reads the parent's configuration file. Load reports every fault at once, each with what was expected,
-// so that an operator fixes a file in one round. The reference is parent/OPERATING.md.
+// Package config reads the parent's configuration file. Load reports every fault at once, each with
+// what was expected, so that an operator fixes a file in one round. The reference is
+// parent/OPERATING.md.
 //
-// Nothing here can weaken the enclave: whoever edits this file can deny service, learn what the parent learns anyway
-// (sizes, timing, counts) and, by the token list, decide who may submit. No field releases a key.
+// Nothing here can weaken the enclave: whoever edits this file can deny service, learn what the
+// parent learns anyway (sizes, timing, counts) and, by the token list, decide who may submit. No
+// field releases a key.
 package config
 
 import (
@@ -23,11 +25,15 @@ const maxFile = 1 << 20 // a configuration is a page; a device given by mistake 
 
 // Config is the whole file. Fields that are absent get the default named at each.
 type Config struct {
-	Listen      string      `yaml:"listen"`      // Host and port of the API; default 127.0.0.1:8080. Beyond loopback needs TLS.
-	TLS         *TLS        `yaml:"tls"`         // Certificate of the API; absent: plain HTTP on loopback.
-	Tenants     []Tenant    `yaml:"tenants"`     // Who may submit. Trusted: who edits this can act as a tenant, but cannot open results.
-	Enclaves    []Enclave   `yaml:"enclaves"`    // Where jobs run.
-	Spool       string      `yaml:"spool"`       // Directory for job files, results and state; absolute.
+	// Host and port of the API; default 127.0.0.1:8080. Beyond loopback needs TLS.
+	Listen string `yaml:"listen"`
+	// Certificate of the API; absent: plain HTTP on loopback.
+	TLS *TLS `yaml:"tls"`
+	// Who may submit. Trusted: who edits this can act as a tenant, but cannot open results.
+	Tenants  []Tenant  `yaml:"tenants"`
+	Enclaves []Enclave `yaml:"enclaves"` // Where jobs run.
+	// Directory for job files, results and state; absolute.
+	Spool       string      `yaml:"spool"`
 	Limits      Limits      `yaml:"limits"`      // Bounds of everything.
 	Relay       Relay       `yaml:"relay"`       // Way from the enclave to AWS KMS.
 	Credentials Credentials `yaml:"credentials"` // AWS credentials handed to the enclave.
@@ -42,14 +48,15 @@ type TLS struct {
 	Key  string `yaml:"key"`
 }
 
-// Tenant is a name as in the policy and the SHA-256 digests of its bearer tokens; several permit rotation.
+// Tenant is a name as in the policy and the SHA-256 digests of its bearer tokens; several permit
+// rotation.
 type Tenant struct {
 	Name   string   `yaml:"name"`
 	Tokens []Digest `yaml:"token-sha256"`
 }
 
-// Enclave is one running enclave. Replace is run, without a shell, when it has stopped answering. StopFile exists while the
-// operator is stopping the enclave.
+// Enclave is one running enclave. Replace is run, without a shell, when it has stopped answering.
+// StopFile exists while the operator is stopping the enclave.
 type Enclave struct {
 	Name     string   `yaml:"name"`
 	Address  string   `yaml:"address"`
@@ -59,18 +66,25 @@ type Enclave struct {
 
 // Limits bounds bytes, jobs and time.
 type Limits struct {
-	JobBytes    Bytes    `yaml:"job-bytes"`   // Largest job file; default 16GiB.
-	SpoolBytes  Bytes    `yaml:"spool-bytes"` // Bytes of bodies in the spool, room for results included; default 64GiB.
-	QueuedJobs  int      `yaml:"queued-jobs"` // Jobs of one tenant that wait or run; default 256.
-	Uploads     int      `yaml:"uploads"`     // Uploads at once; default 32.
-	Retention   Duration `yaml:"retention"`   // How long a finished job is kept; default 72h.
-	QueueTime   Duration `yaml:"queue-time"`  // How long a job may wait for an enclave; default 24h.
-	JobTime     Duration `yaml:"job-time"`    // How long an enclave may take for one job; default 65m.
-	IdleTime    Duration `yaml:"idle-time"`   // Silence on a connection after which it is given up; default 5m.
-	Wait        Duration `yaml:"wait"`        // How long POST /v1/jobs waits for the result; default 5m.
-	Drain       Duration `yaml:"drain"`       // How long running jobs may go on after SIGTERM; default 30s.
-	Attempts    int      `yaml:"attempts"`    // Tries of one job when enclaves fail; default 3, as an enclave caps replays.
-	Connections int      `yaml:"connections"` // HTTP connections at once; default 512.
+	JobBytes Bytes `yaml:"job-bytes"` // Largest job file; default 16GiB.
+	// Bytes of bodies in the spool, room for results included; default 64GiB.
+	SpoolBytes Bytes    `yaml:"spool-bytes"`
+	QueuedJobs int      `yaml:"queued-jobs"` // Jobs of one tenant that wait or run; default 256.
+	Uploads    int      `yaml:"uploads"`     // Uploads at once; default 32.
+	Retention  Duration `yaml:"retention"`   // How long a finished job is kept; default 72h.
+	// How long a job may wait for an enclave; default 24h.
+	QueueTime Duration `yaml:"queue-time"`
+	// How long an enclave may take for one job; default 65m.
+	JobTime Duration `yaml:"job-time"`
+	// Silence on a connection after which it is given up; default 5m.
+	IdleTime Duration `yaml:"idle-time"`
+	// How long POST /v1/jobs waits for the result; default 5m.
+	Wait Duration `yaml:"wait"`
+	// How long running jobs may go on after SIGTERM; default 30s.
+	Drain Duration `yaml:"drain"`
+	// Tries of one job when enclaves fail; default 3, as an enclave caps replays.
+	Attempts    int `yaml:"attempts"`
+	Connections int `yaml:"connections"` // HTTP connections at once; default 512.
 	// Of these, connections of clients that have not authenticated; 0: an eighth.
 	Strangers int `yaml:"unauthenticated-connections"`
 	// Of these, connections of one tenant; 0: an equal share of the rest.
@@ -79,29 +93,34 @@ type Limits struct {
 
 // Relay carries TLS bytes to KMS and nowhere else.
 type Relay struct {
-	Listen      string            `yaml:"listen"`      // Default vsock://any:9102.
-	Dial        map[string]string `yaml:"dial"`        // host:443 to HOST:PORT. For test hosts and VPC endpoints; also permits the host.
-	Hosts       []string          `yaml:"hosts"`       // Further hosts that may be reached, on port 443.
-	Connections int               `yaml:"connections"` // At once; default 64.
+	Listen string `yaml:"listen"` // Default vsock://any:9102.
+	// host:443 to HOST:PORT. For test hosts and VPC endpoints; also permits the host.
+	Dial map[string]string `yaml:"dial"`
+	// Further hosts that may be reached, on port 443.
+	Hosts       []string `yaml:"hosts"`
+	Connections int      `yaml:"connections"` // At once; default 64.
 }
 
-// Credentials says where AWS credentials come from. Who reads them can call KMS in the parent's role, which is useless
-// without attestation.
+// Credentials says where AWS credentials come from. Who reads them can call KMS in the parent's
+// role, which is useless without attestation.
 type Credentials struct {
 	Listen string `yaml:"listen"` // Default vsock://any:9103.
 	Source string `yaml:"source"` // imds (default), environment or file.
-	File   string `yaml:"file"`   // For source file: JSON as a credential_process prints it; mode 0600.
+	// For source file: JSON as a credential_process prints it; mode 0600.
+	File   string `yaml:"file"`
 	Region string `yaml:"region"` // When given, the relay permits this Region's KMS only.
 }
 
 // Events are codes of a fixed set; who sends false ones misleads the operator and nobody else.
 type Events struct {
-	Listen string `yaml:"listen"` // Default vsock://any:9104 when the relay listens on vsock too, else nothing listens.
+	// Default vsock://any:9104 when the relay listens on vsock too, else nothing listens.
+	Listen string `yaml:"listen"`
 }
 
 // Metrics guards /metrics, which loopback may always read.
 type Metrics struct {
-	Tokens []Digest `yaml:"token-sha256"` // Bearer tokens of scrapers elsewhere; none: loopback only.
+	// Bearer tokens of scrapers elsewhere; none: loopback only.
+	Tokens []Digest `yaml:"token-sha256"`
 }
 
 // Default returns what an empty file means.

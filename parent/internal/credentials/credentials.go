@@ -1,6 +1,7 @@
-// Package credentials answers the get-credentials and renew-credentials of an enclave (SPEC 2.2) with those of the parent's
-// role. They permit kms:Decrypt only together with attestation, so the enclave may have them and a thief gains little; they
-// are still never logged. An enclave learns a code when there are none.
+// Package credentials answers the get-credentials and renew-credentials of an enclave (SPEC 2.2)
+// with those of the parent's role. They permit kms:Decrypt only together with attestation, so the
+// enclave may have them and a thief gains little; they are still never logged. An enclave learns a
+// code when there are none.
 package credentials
 
 import (
@@ -20,12 +21,15 @@ const (
 	connections = 16               // of enclaves, at once
 	askTime     = 2 * time.Minute  // an enclave may keep its connection so long between questions
 	fetchTime   = 10 * time.Second // for the source to answer
-	// early is how long before their end credentials are fetched anew: enough for the longest KMS call with retries.
+	// early is how long before their end credentials are fetched anew: enough for the longest KMS
+	// call with retries.
 	early = 5 * time.Minute
-	// pause after a failure spares the source; who asks meanwhile gets what is still valid, or the code.
+	// pause after a failure spares the source; who asks meanwhile gets what is still valid, or the
+	// code.
 	pause = 2 * time.Second
-	// renewPause is the least time between two reads of the source because of renew-credentials: an enclave that reports
-	// refusals in a loop must not make the parent flood the instance metadata service.
+	// renewPause is the least time between two reads of the source because of renew-credentials: an
+	// enclave that reports refusals in a loop must not make the parent flood the instance metadata
+	// service.
 	renewPause = 5 * time.Second
 )
 
@@ -96,7 +100,8 @@ func (p *Provider) answer(ctx context.Context) message.Message {
 	return c
 }
 
-// current returns credentials that are valid now. The lock is held while it fetches, so that many enclaves cost one call.
+// current returns credentials that are valid now. The lock is held while it fetches, so that many
+// enclaves cost one call.
 func (p *Provider) current(ctx context.Context) (message.Credentials, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -112,7 +117,8 @@ func (p *Provider) current(ctx context.Context) (message.Credentials, bool) {
 	return p.have, p.valid(0)
 }
 
-// fetch asks the source and reports whether it gave credentials that are valid now, which are kept then. mu is held.
+// fetch asks the source and reports whether it gave credentials that are valid now, which are kept
+// then. mu is held.
 func (p *Provider) fetch(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, fetchTime)
 	defer cancel()
@@ -134,15 +140,17 @@ func (p *Provider) renewal(ctx context.Context, m message.RenewCredentials) mess
 	if outcome == "renewed" {
 		return c
 	}
-	// A line for each read of the source, of which there is one in renewPause: peers must not fill the log. The metric counts the others.
+	// A line for each read of the source, of which there is one in renewPause: peers must not fill
+	// the log. The metric counts the others.
 	if outcome != "limited" {
 		p.log.Error("KMS refuses the parent's credentials", "code", code.CredentialsRefused, "source", outcome)
 	}
 	return message.Failed{Code: code.CredentialsRefused}
 }
 
-// renew returns credentials other than those refused, with the outcome "renewed"; the other outcomes are "same", "failed" and
-// "limited". The lock is held while it fetches: there is one read at a time, and reports that come meanwhile share its result.
+// renew returns credentials other than those refused, with the outcome "renewed"; the other
+// outcomes are "same", "failed" and "limited". The lock is held while it fetches: there is one read
+// at a time, and reports that come meanwhile share its result.
 func (p *Provider) renew(ctx context.Context, m message.RenewCredentials) (message.Credentials, string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -156,7 +164,8 @@ func (p *Provider) renew(ctx context.Context, m message.RenewCredentials) (messa
 	p.reread = now
 	switch {
 	case !p.fetch(ctx):
-		return message.Credentials{}, "failed" // those that are there are kept: the report may be false
+		// those that are there are kept: the report may be false
+		return message.Credentials{}, "failed"
 	case p.have.Digest() == m.Refused:
 		return message.Credentials{}, "same"
 	}

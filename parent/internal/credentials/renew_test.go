@@ -42,7 +42,8 @@ var (
 	second = message.Credentials{AccessKeyID: "A1", SecretAccessKey: "s2"} // the id is the same
 )
 
-// The file has been replaced, or the role session revoked, long before the credentials expire: the report of a refusal has the source read again.
+// The file has been replaced, or the role session revoked, long before the credentials expire: the
+// report of a refusal has the source read again.
 func TestRefusedCredentialsAreReadAgain(t *testing.T) {
 	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var clock atomic.Int64
@@ -78,7 +79,8 @@ func TestRefusedCredentialsAreReadAgain(t *testing.T) {
 	}
 }
 
-// Attack: an enclave reports refusals in a loop. The source is read once in renewPause, with one line in the log each time, whether it fails or not.
+// Attack: an enclave reports refusals in a loop. The source is read once in renewPause, with one
+// line in the log each time, whether it fails or not.
 func TestFalseReportsDoNotFloodTheSource(t *testing.T) {
 	begun := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	var clock atomic.Int64
@@ -115,7 +117,8 @@ func TestFalseReportsDoNotFloodTheSource(t *testing.T) {
 	}
 }
 
-// Attack: many enclaves report at once while the source hangs. One read is under way at a time, and they share its result.
+// Attack: many enclaves report at once while the source hangs. One read is under way at a time, and
+// they share its result.
 func TestReportsAtOnceShareOneRead(t *testing.T) {
 	var inside, most, calls atomic.Int32
 	source := sourceFunc(func(context.Context) (message.Credentials, error) {

@@ -29,7 +29,8 @@ func (s IMDS) Fetch(ctx context.Context) (message.Credentials, error) {
 	client := imds.New(imds.Options{
 		Endpoint:       s.Endpoint,
 		EnableFallback: aws.FalseTernary,
-		// Asked for in the configuration, so the SDK's switch in the environment does not turn it off.
+		// Asked for in the configuration, so the SDK's switch in the environment does not turn it
+		// off.
 		ClientEnableState: imds.ClientEnabled,
 	})
 	provider := ec2rolecreds.New(func(o *ec2rolecreds.Options) { o.Client = client })
@@ -60,7 +61,8 @@ func (Environment) Fetch(context.Context) (message.Credentials, error) {
 	return c, nil
 }
 
-// File is a JSON file as a credential_process prints it, read anew each time. Who writes it replaces it by rename.
+// File is a JSON file as a credential_process prints it, read anew each time. Who writes it
+// replaces it by rename.
 type File struct {
 	Path string
 }
@@ -87,7 +89,8 @@ func (s File) Fetch(context.Context) (message.Credentials, error) {
 	return ParseFile(b)
 }
 
-// ParseFile reads the JSON that the AWS CLI calls credential_process output. No error repeats any of it.
+// ParseFile reads the JSON that the AWS CLI calls credential_process output. No error repeats any
+// of it.
 func ParseFile(b []byte) (message.Credentials, error) {
 	var v struct {
 		Version         int

@@ -1,5 +1,5 @@
-// Package enclavetest is an enclave for the parent's tests: it speaks SPEC 2.2 over a unix socket, seals nothing and
-// fails on request in the ways that real ones may. Tests only.
+// Package enclavetest is an enclave for the parent's tests: it speaks SPEC 2.2 over a unix socket,
+// seals nothing and fails on request in the ways that real ones may. Tests only.
 package enclavetest
 
 import (
@@ -136,7 +136,8 @@ func (e *Enclave) sign() {
 	e.batches = append(e.batches, message.Batch{Number: n, Document: []byte{byte(n), e.boot}, Leaves: []digest.Digest{{byte(n)}}})
 }
 
-// SignForgetting adds n batches at once, of which the enclave gives out the last ones only, as real ones do when they have many.
+// SignForgetting adds n batches at once, of which the enclave gives out the last ones only, as real
+// ones do when they have many.
 func (e *Enclave) SignForgetting(n, last int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -267,7 +268,8 @@ func (r *input) Read(p []byte) (int, error) {
 // Receipt is what Echo answers with.
 var Receipt = []byte("receipt")
 
-// Echo sends each byte of the job file back, inverted, while it reads, then a crosswalk of one byte and the receipt.
+// Echo sends each byte of the job file back, inverted, while it reads, then a crosswalk of one byte
+// and the receipt.
 func Echo(j *Job) error {
 	buf := make([]byte, 16<<10)
 	for {

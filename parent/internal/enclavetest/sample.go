@@ -11,7 +11,8 @@ import (
 	"anchorhold/protocol/jobfile"
 )
 
-// JobFile returns a well-formed job file of a tenant for an image, around size bytes of plaintext. Each is another job.
+// JobFile returns a well-formed job file of a tenant for an image, around size bytes of plaintext.
+// Each is another job.
 func JobFile(t testing.TB, tenant string, image digest.Digest, size int) []byte {
 	t.Helper()
 	return Wrap(t, Message(t, tenant, image, size))

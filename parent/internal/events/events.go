@@ -1,8 +1,10 @@
-// Package events listens for the events of enclaves (SPEC 11), the only thing that one without a console says about its start and end, and
-// makes log lines and a metric of them. New and Serve are the calls.
+// Package events listens for the events of enclaves (SPEC 11), the only thing that one without a
+// console says about its start and end, and makes log lines and a metric of them. New and Serve are
+// the calls.
 //
-// Whoever connects is taken for a stranger: 8 bytes are read and no more, a name comes from the hypervisor's context id, and what is
-// logged is a name of the configuration and a name of the specification.
+// Whoever connects is taken for a stranger: 8 bytes are read and no more, a name comes from the
+// hypervisor's context id, and what is logged is a name of the configuration and a name of the
+// specification.
 package events
 
 import (
@@ -28,8 +30,9 @@ const (
 
 // Listener turns events into lines.
 type Listener struct {
-	byCID   map[uint32]string
-	only    string // the enclave, when there is one only: over a unix socket nobody says who connects
+	byCID map[uint32]string
+	// the enclave, when there is one only: over a unix socket nobody says who connects
+	only    string
 	metrics *telemetry.Metrics
 	log     *slog.Logger
 	now     func() time.Time

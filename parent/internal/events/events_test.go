@@ -79,7 +79,8 @@ func (f *from) Close() error {
 	return f.Conn.Close()
 }
 
-// send sends bytes as the enclave with a context id, 0 for a unix socket, and returns when the parent has closed.
+// send sends bytes as the enclave with a context id, 0 for a unix socket, and returns when the
+// parent has closed.
 func (b *bench) send(cid uint32, raw []byte) {
 	ours, theirs := net.Pipe()
 	defer ours.Close()
@@ -138,7 +139,8 @@ func TestOnlyEnclaveOverUnix(t *testing.T) {
 	}
 }
 
-// TestInvariant5_HostileEnclaveChoosesNoText: whatever an enclave sends, log and metric hold names of ours.
+// TestInvariant5_HostileEnclaveChoosesNoText: whatever an enclave sends, log and metric hold names
+// of ours.
 func TestInvariant5_HostileEnclaveChoosesNoText(t *testing.T) {
 	b := newBench(t, map[string]string{"one": "vsock://16:9101"})
 	b.send(16, []byte("MARKER\n"))

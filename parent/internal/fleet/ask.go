@@ -21,8 +21,8 @@ const (
 // ErrNoEnclave says that no enclave that fits answers.
 var ErrNoEnclave = errors.New("no enclave answers")
 
-// Attest asks an enclave with that image, or any when image is nil, for a document over nonce. It returns the document and
-// the enclave's name. A refusal of the enclave is a *code.Error.
+// Attest asks an enclave with that image, or any when image is nil, for a document over nonce. It
+// returns the document and the enclave's name. A refusal of the enclave is a *code.Error.
 func (f *Fleet) Attest(ctx context.Context, image *digest.Digest, nonce []byte) ([]byte, string, error) {
 	var document []byte
 	e, err := f.ask(ctx, image, func(c *message.Conn) error {
@@ -48,7 +48,8 @@ func (f *Fleet) Attest(ctx context.Context, image *digest.Digest, nonce []byte) 
 	return document, e.name, nil
 }
 
-// Policy returns the compiled policy of an enclave with that image, or of any when image is nil, and its digest.
+// Policy returns the compiled policy of an enclave with that image, or of any when image is nil,
+// and its digest.
 func (f *Fleet) Policy(ctx context.Context, image *digest.Digest) ([]byte, digest.Digest, error) {
 	e := f.pick(image)
 	if e == nil {
@@ -67,7 +68,8 @@ func (f *Fleet) Policy(ctx context.Context, image *digest.Digest) ([]byte, diges
 	}); err != nil {
 		return nil, digest.Digest{}, err
 	}
-	// The owner recomputes it too; a policy that is not the described one is refused here so that nobody wonders why.
+	// The owner recomputes it too; a policy that is not the described one is refused here so that
+	// nobody wonders why.
 	if digest.Sum(policy) != d.Policy {
 		return nil, digest.Digest{}, fmt.Errorf("%w: policy differs from its digest", errProtocol)
 	}

@@ -16,8 +16,8 @@ import (
 	"anchorhold/protocol/digest"
 )
 
-// Attack: the parent has given a job up, but the enclave still runs it, and it kills the enclave then. A job that must run alone is not placed with
-// it, and not charged with that death.
+// Attack: the parent has given a job up, but the enclave still runs it, and it kills the enclave
+// then. A job that must run alone is not placed with it, and not charged with that death.
 func TestSuspectWaitsForJobsThatWereGivenUp(t *testing.T) {
 	for name, want := range map[string]code.Code{"connection lost": spool.EnclaveLost, "timeout": code.Timeout, "parent restarted": ""} {
 		t.Run(name, func(t *testing.T) {
@@ -64,8 +64,9 @@ func TestSuspectWaitsForJobsThatWereGivenUp(t *testing.T) {
 			id := r.suspect(t, "t", "y")
 			other := digest.Digest{9}
 			for range 5 {
-				r.fleet.Ask(t.Context(), other)            // it would be placed now,
-				r.accept(t, "t", image, "never submitted") // and this takes as long as the record of it
+				r.fleet.Ask(t.Context(), other) // it would be placed now,
+				// and this takes as long as the record of it
+				r.accept(t, "t", image, "never submitted")
 			}
 			if j, err := r.spool.Get(id); err != nil || j.State != spool.Queued {
 				t.Errorf("got %s, %v, want the job to wait for the one that was given up", j.State, err)
@@ -87,7 +88,8 @@ func TestSuspectWaitsForJobsThatWereGivenUp(t *testing.T) {
 	}
 }
 
-// The host is restarted again and again, and the enclave is gone before the parent is: the job is not to blame. A second death in one boot counts.
+// The host is restarted again and again, and the enclave is gone before the parent is: the job is
+// not to blame. A second death in one boot counts.
 func TestEndsOfTheHostAreNoPoison(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	never := make(chan struct{})
@@ -123,7 +125,8 @@ func TestEndsOfTheHostAreNoPoison(t *testing.T) {
 	}
 }
 
-// Attack: a neighbour kills the enclave. That takes none of the attempts that a job has against lost connections.
+// Attack: a neighbour kills the enclave. That takes none of the attempts that a job has against
+// lost connections.
 func TestDeathTakesNoAttempt(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	never := make(chan struct{})

@@ -8,7 +8,8 @@ import (
 	"anchorhold/parent/internal/spool"
 )
 
-// maxDeaths is how many enclaves may die while a job runs: the first time it may have been another job's doing; the second time it ran alone.
+// maxDeaths is how many enclaves may die while a job runs: the first time it may have been another
+// job's doing; the second time it ran alone.
 const maxDeaths = 2
 
 // fate is what became of the process that a job was sent to and that did not answer.
@@ -21,7 +22,8 @@ const (
 	stopped             // the same, as the operator had announced
 )
 
-// fateOf waits until the watcher knows: it asks the enclave anew, and takes it out if there is no answer.
+// fateOf waits until the watcher knows: it asks the enclave anew, and takes it out if there is no
+// answer.
 func (f *Fleet) fateOf(ctx context.Context, e *enclave, t trial) fate {
 	for first := true; ; first = false {
 		f.mu.Lock()
@@ -71,8 +73,8 @@ func (e *enclave) stopAnnounced() bool {
 	return err == nil
 }
 
-// stopAnnouncedSince reports whether the operator is stopping the enclave, or was seen to do so after t: when the end of a job shows, the stop
-// may be over and its file gone.
+// stopAnnouncedSince reports whether the operator is stopping the enclave, or was seen to do so
+// after t: when the end of a job shows, the stop may be over and its file gone.
 func (e *enclave) stopAnnouncedSince(t time.Time) bool {
 	if e.stopAnnounced() {
 		return true
@@ -90,9 +92,10 @@ func (e *enclave) setLeave(leave bool) {
 	}
 }
 
-// died handles the death of an enclave while the job ran. Every job that ran there comes here; each is tried once more, alone, and only one that kills
-// again is to blame. The attempt does not count: a job must not fail because of its neighbours. Nor does a death before the host started: the end of
-// the host may have been its cause.
+// died handles the death of an enclave while the job ran. Every job that ran there comes here; each
+// is tried once more, alone, and only one that kills again is to blame. The attempt does not count:
+// a job must not fail because of its neighbours. Nor does a death before the host started: the end
+// of the host may have been its cause.
 func (f *Fleet) died(ctx context.Context, it *item, job spool.Job) {
 	deaths := 1
 	if job.DeathHost == f.opts.HostBoot {

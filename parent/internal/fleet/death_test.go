@@ -22,16 +22,18 @@ const poison = "P" // jobs whose body starts so kill the enclave
 // ward is an enclave that a launcher starts again whenever a job has killed it.
 type ward struct {
 	*enclavetest.Enclave
-	deaths   atomic.Int64
-	crash    chan struct{}
-	mu       sync.Mutex
-	alone    []bool        // guarded by mu: of each run of a poison job, whether no other job ran
-	gather   int64         // the first poison job waits until so many jobs run
-	hold     chan struct{} // innocent jobs wait until it is closed, or they are killed; nil: they do not
-	inhabits func()        // called by a poison job before it kills; nil: nothing
+	deaths atomic.Int64
+	crash  chan struct{}
+	mu     sync.Mutex
+	alone  []bool // guarded by mu: of each run of a poison job, whether no other job ran
+	gather int64  // the first poison job waits until so many jobs run
+	// innocent jobs wait until it is closed, or they are killed; nil: they do not
+	hold     chan struct{}
+	inhabits func() // called by a poison job before it kills; nil: nothing
 }
 
-// newWard returns a started enclave whose innocent jobs wait to be killed until a poison job has run once.
+// newWard returns a started enclave whose innocent jobs wait to be killed until a poison job has
+// run once.
 func newWard(t *testing.T, capacity uint64) *ward {
 	t.Helper()
 	w := &ward{Enclave: enclavetest.New(t, image), crash: make(chan struct{})}
@@ -90,15 +92,16 @@ func (w *ward) die(j *enclavetest.Job) error {
 	return errors.New("killed")
 }
 
-// probes waits until the parent has asked the enclave n times more: it has looked at its queue each time.
+// probes waits until the parent has asked the enclave n times more: it has looked at its queue each
+// time.
 func (w *ward) probes(t *testing.T, n int64) {
 	t.Helper()
 	from := w.Describes.Load()
 	until(t, "more probes", func() bool { return w.Describes.Load() >= from+n })
 }
 
-// Attack: a job kills each enclave that it meets. It costs two, it is the only one that fails, and the single enclave of the fleet goes on with the jobs
-// that waited.
+// Attack: a job kills each enclave that it meets. It costs two, it is the only one that fails, and
+// the single enclave of the fleet goes on with the jobs that waited.
 func TestPoisonJobFailsAlone(t *testing.T) {
 	w := newWard(t, 4)
 	w.gather, w.hold = 4, make(chan struct{})
@@ -173,7 +176,8 @@ func TestDeathsSurviveARestart(t *testing.T) {
 	}
 }
 
-// Each durable write of a poison job fails once, and once fails although it has happened. It costs two enclaves all the same, and its neighbour is done.
+// Each durable write of a poison job fails once, and once fails although it has happened. It costs
+// two enclaves all the same, and its neighbour is done.
 func TestFaultsAroundADeath(t *testing.T) {
 	for _, step := range []string{"start", "died", "fail", "audit"} {
 		for _, after := range []bool{false, true} {
@@ -245,7 +249,8 @@ func TestJobThatWedgesEnclaves(t *testing.T) {
 	r.mustDone(t, r.submit(t, "t", image, "x"), "x")
 }
 
-// The operator stops the enclave, having said so: that is no death, however often; and it gets no new jobs meanwhile.
+// The operator stops the enclave, having said so: that is no death, however often; and it gets no
+// new jobs meanwhile.
 func TestAnnouncedStopIsNoDeath(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	release := make(chan struct{})
@@ -279,7 +284,8 @@ func TestAnnouncedStopIsNoDeath(t *testing.T) {
 	}
 }
 
-// A broken connection to an enclave that lives is no death, and neither is one that ends while the parent drains.
+// A broken connection to an enclave that lives is no death, and neither is one that ends while the
+// parent drains.
 func TestWhatIsNoDeath(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	e.Handle(enclavetest.Die(true))
@@ -308,8 +314,9 @@ func TestWhatIsNoDeath(t *testing.T) {
 	}
 }
 
-// The enclave was restarted before the job came, which the parent does not know yet: its pooled connection is dead, and what it knows of the boot id is out
-// of date. A job that must run alone is not charged with that.
+// The enclave was restarted before the job came, which the parent does not know yet: its pooled
+// connection is dead, and what it knows of the boot id is out of date. A job that must run alone is
+// not charged with that.
 func TestSuspectIsNotChargedWithAnEarlierDeath(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	o := options()
@@ -327,7 +334,8 @@ func TestSuspectIsNotChargedWithAnEarlierDeath(t *testing.T) {
 	}
 }
 
-// Attack: a tenant has many jobs that must run alone. Another tenant's jobs take turns with them on the one enclave.
+// Attack: a tenant has many jobs that must run alone. Another tenant's jobs take turns with them on
+// the one enclave.
 func TestJobsThatRunAloneTakeTurns(t *testing.T) {
 	e := enclavetest.New(t, image)
 	e.Capacity = 4
@@ -339,7 +347,8 @@ func TestJobsThatRunAloneTakeTurns(t *testing.T) {
 			return err
 		}
 		order <- b[0]
-		// The parent looks at its queue after each probe: another job would be placed here in the meantime.
+		// The parent looks at its queue after each probe: another job would be placed here in the
+		// meantime.
 		for from := e.Describes.Load(); e.Describes.Load() < from+4; time.Sleep(time.Millisecond) {
 			if b[0] == 'S' && e.Running.Load() != 1 {
 				together.Store(true)

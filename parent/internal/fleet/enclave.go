@@ -13,9 +13,11 @@ import (
 )
 
 const (
-	dialTime    = 5 * time.Second
-	idleKeep    = 30 * time.Second // an older pooled connection is closed rather than trusted to live
-	maxCapacity = 64               // whatever an enclave says: each job costs two goroutines and three files here
+	dialTime = 5 * time.Second
+	// an older pooled connection is closed rather than trusted to live
+	idleKeep = 30 * time.Second
+	// whatever an enclave says: each job costs two goroutines and three files here
+	maxCapacity = 64
 )
 
 var errDown = errors.New("enclave is taken out")
@@ -28,10 +30,11 @@ type enclave struct {
 	now           chan struct{} // asks the watcher to ask at once; one pending wish is enough
 
 	mu    sync.Mutex
-	up    bool                       // guarded by mu, as all below
-	known bool                       // it has been described at least once
-	desc  message.Description        // the last one
-	heard time.Time                  // when the question that desc answers was asked; zero once another went unanswered
+	up    bool                // guarded by mu, as all below
+	known bool                // it has been described at least once
+	desc  message.Description // the last one
+	// when the question that desc answers was asked; zero once another went unanswered
+	heard time.Time
 	asked time.Time                  // when the last question that has come to an end was asked
 	jobs  int                        // of ours, running
 	freed time.Time                  // when the last of ours ended
@@ -43,7 +46,8 @@ type enclave struct {
 	dial  func(context.Context, string) (net.Conn, error)
 }
 
-// link is a connection for one exchange at a time, to the process of an enclave that has this boot id.
+// link is a connection for one exchange at a time, to the process of an enclave that has this boot
+// id.
 type link struct {
 	conn   *message.Conn
 	boot   [16]byte
@@ -69,11 +73,12 @@ func (e *enclave) room(image digest.Digest) int {
 	return e.capacity() - e.jobs
 }
 
-// burden returns how many jobs must end before a job of that image can run alone, and whether the enclave can be kept free for it. quarantined
-// says that one runs alone there now.
+// burden returns how many jobs must end before a job of that image can run alone, and whether the
+// enclave can be kept free for it. quarantined says that one runs alone there now.
 //
-// Jobs that we gave up may still run there, after a timeout, a lost connection or a restart of ours: the enclave counts them. Until it has said
-// so since our last job ended, at least one is assumed, and it is asked.
+// Jobs that we gave up may still run there, after a timeout, a lost connection or a restart of
+// ours: the enclave counts them. Until it has said so since our last job ended, at least one is
+// assumed, and it is asked.
 func (e *enclave) burden(image digest.Digest) (jobs int, ok, quarantined bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -140,8 +145,9 @@ func (e *enclave) askedSince(t time.Time) bool {
 	return e.asked.After(t)
 }
 
-// fit reports whether the enclave has the image. It is certain that it has not only when it said so to a question asked
-// after t: an enclave that is replaced has another image from one moment to the next.
+// fit reports whether the enclave has the image. It is certain that it has not only when it said so
+// to a question asked after t: an enclave that is replaced has another image from one moment to the
+// next.
 func (e *enclave) fit(image digest.Digest, t time.Time) Fit {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -154,7 +160,8 @@ func (e *enclave) fit(image digest.Digest, t time.Time) Fit {
 	return Unknown
 }
 
-// setUp notes the answer to a question asked at that time, and reports whether the enclave was out before.
+// setUp notes the answer to a question asked at that time, and reports whether the enclave was out
+// before.
 func (e *enclave) setUp(d message.Description, at time.Time) (recovered bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -167,8 +174,8 @@ func (e *enclave) setUp(d message.Description, at time.Time) (recovered bool) {
 	return recovered
 }
 
-// setDown takes the enclave out and closes its connections, so that jobs on it fail now and run elsewhere. It reports
-// whether the enclave was in before.
+// setDown takes the enclave out and closes its connections, so that jobs on it fail now and run
+// elsewhere. It reports whether the enclave was in before.
 func (e *enclave) setDown() (was bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -187,8 +194,9 @@ func (e *enclave) closeIdle() {
 	e.idle = nil
 }
 
-// lease returns a connection for one exchange. The caller gives it back with keep or drop. The process that a new one leads to is asked for its
-// boot id over that very connection: what the watcher knows may be of the process before.
+// lease returns a connection for one exchange. The caller gives it back with keep or drop. The
+// process that a new one leads to is asked for its boot id over that very connection: what the
+// watcher knows may be of the process before.
 func (e *enclave) lease(ctx context.Context, fresh bool) (*link, error) {
 	if l := e.fromPool(fresh); l != nil {
 		return l, nil

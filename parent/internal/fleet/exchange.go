@@ -36,8 +36,8 @@ type answer struct {
 	receipt []byte
 }
 
-// exchange runs one job over one connection. Everything the enclave sends is drained into the spool while the job file is
-// sent, so that full buffers cannot stop both sides.
+// exchange runs one job over one connection. Everything the enclave sends is drained into the spool
+// while the job file is sent, so that full buffers cannot stop both sides.
 type exchange struct {
 	conn   *message.Conn
 	idle   time.Duration
@@ -47,8 +47,8 @@ type exchange struct {
 	heard  atomic.Bool // the enclave has sent something
 }
 
-// run returns the enclave's answer; clean says that the connection can carry another exchange. Without an answer the error
-// says why: errSpool when it was our side, spool.ErrFull inside.
+// run returns the enclave's answer; clean says that the connection can carry another exchange.
+// Without an answer the error says why: errSpool when it was our side, spool.ErrFull inside.
 func (x *exchange) run() (a answer, clean bool, err error) {
 	x.touch()
 	sent := make(chan error, 1)
@@ -157,9 +157,10 @@ type trial struct {
 	ended time.Time
 }
 
-// attempt runs the job on the enclave, over a pooled connection if there is one. A pooled connection that turns out dead
-// before the enclave has said anything is no fault of the enclave if it lives still: a fresh one is tried at once. A job that must run alone
-// gets a fresh one: it must not be charged with a death that went before it.
+// attempt runs the job on the enclave, over a pooled connection if there is one. A pooled
+// connection that turns out dead before the enclave has said anything is no fault of the enclave if
+// it lives still: a fresh one is tried at once. A job that must run alone gets a fresh one: it must
+// not be charged with a death that went before it.
 func (f *Fleet) attempt(ctx context.Context, e *enclave, job spool.Job) (answer, trial, error) {
 	a, t, err := f.once(ctx, e, job.ID, job.Suspect())
 	if err != nil && t.link != nil && t.link.pooled && !t.heard && ctx.Err() == nil && !errors.Is(err, errSpool) && f.fateOf(ctx, e, t) == alive {

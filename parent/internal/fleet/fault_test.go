@@ -51,7 +51,8 @@ func TestAttemptsAreBounded(t *testing.T) {
 	}
 }
 
-// An enclave that says done without a result, or before it can have seen the whole job, has not done it.
+// An enclave that says done without a result, or before it can have seen the whole job, has not
+// done it.
 func TestDoneThatCannotBe(t *testing.T) {
 	for name, h := range map[string]enclavetest.Handler{
 		"without a result": func(j *enclavetest.Job) error {
@@ -101,7 +102,8 @@ func TestBusyDoesNotCount(t *testing.T) {
 	}
 }
 
-// A wedged enclave is noticed within 10 s with the real timings, its jobs run elsewhere, and it is used again when it answers.
+// A wedged enclave is noticed within 10 s with the real timings, its jobs run elsewhere, and it is
+// used again when it answers.
 func TestWedgedEnclave(t *testing.T) {
 	a, b := enclavetest.New(t, image), enclavetest.New(t, image)
 	a.Capacity = 9

@@ -1,8 +1,10 @@
-// Package fleet runs queued jobs on enclaves: tenants in turn, as many at once as each enclave takes, on one whose
-// measurements fit. New, then Run; Submit for each job that the spool has accepted.
+// Package fleet runs queued jobs on enclaves: tenants in turn, as many at once as each enclave
+// takes, on one whose measurements fit. New, then Run; Submit for each job that the spool has
+// accepted.
 //
-// It follows SPEC 2.2 from the parent's side. What an enclave says about itself is used to schedule and for nothing else:
-// only the owner, with an attestation document, can tell which enclave answered.
+// It follows SPEC 2.2 from the parent's side. What an enclave says about itself is used to schedule
+// and for nothing else: only the owner, with an attestation document, can tell which enclave
+// answered.
 package fleet
 
 import (
@@ -18,8 +20,9 @@ import (
 	"anchorhold/protocol/digest"
 )
 
-// Enclave names one enclave. Replace is run without a shell when it has stopped answering. While StopFile exists, if it is named, the operator is
-// stopping the enclave: it gets no new jobs, and its end is not held against those that run on it.
+// Enclave names one enclave. Replace is run without a shell when it has stopped answering. While
+// StopFile exists, if it is named, the operator is stopping the enclave: it gets no new jobs, and
+// its end is not held against those that run on it.
 type Enclave struct {
 	Name     string
 	Address  string
@@ -71,10 +74,11 @@ type Fleet struct {
 	wake     chan struct{}
 	draining context.Context // done when Run begins to end; set by Run before it starts jobs
 
-	mu       sync.Mutex
-	queue    queue                    // guarded by mu
-	running  int                      // guarded by mu
-	asked    chan struct{}            // closed, and replaced, when an enclave was asked; guarded by mu
+	mu      sync.Mutex
+	queue   queue // guarded by mu
+	running int   // guarded by mu
+	// closed, and replaced, when an enclave was asked; guarded by mu
+	asked    chan struct{}
 	policies map[digest.Digest][]byte // by digest; guarded by mu
 }
 
@@ -113,8 +117,9 @@ func (f *Fleet) kick() {
 	}
 }
 
-// Run probes enclaves and runs jobs until ctx is done. Then no job is started; those that run have the drain time to end
-// and are queued for the next start otherwise. It returns when nothing of it runs any more.
+// Run probes enclaves and runs jobs until ctx is done. Then no job is started; those that run have
+// the drain time to end and are queued for the next start otherwise. It returns when nothing of it
+// runs any more.
 func (f *Fleet) Run(ctx context.Context) {
 	f.draining = ctx
 	var probes, jobs sync.WaitGroup
@@ -159,7 +164,8 @@ func (f *Fleet) next(start func(*item, *enclave)) bool {
 	now := time.Now()
 	var where *enclave
 	var end code.Code
-	kept := map[*enclave]bool{} // for jobs that must run alone, by those that come after them in this round
+	// for jobs that must run alone, by those that come after them in this round
+	kept := map[*enclave]bool{}
 	f.mu.Lock()
 	it := f.queue.pop(func(it *item) bool {
 		if now.Before(it.notBefore) {
@@ -200,7 +206,8 @@ func (f *Fleet) hopeless(it *item, now time.Time) code.Code {
 	return ""
 }
 
-// place returns the enclave with the most room for the image, of those that are not kept free, or nil.
+// place returns the enclave with the most room for the image, of those that are not kept free, or
+// nil.
 func (f *Fleet) place(image digest.Digest, kept map[*enclave]bool) *enclave {
 	var best *enclave
 	most := 0
@@ -212,8 +219,9 @@ func (f *Fleet) place(image digest.Digest, kept map[*enclave]bool) *enclave {
 	return best
 }
 
-// placeAlone returns an enclave of the image without jobs. When there is none it returns nil, and adds the one with the fewest jobs to kept: jobs whose
-// turn comes later are not placed there, so that it empties. One enclave of an image at a time is used in this way, the others go on as ever.
+// placeAlone returns an enclave of the image without jobs. When there is none it returns nil, and
+// adds the one with the fewest jobs to kept: jobs whose turn comes later are not placed there, so
+// that it empties. One enclave of an image at a time is used in this way, the others go on as ever.
 func (f *Fleet) placeAlone(image digest.Digest, kept map[*enclave]bool) *enclave {
 	var best *enclave
 	fewest := 0
@@ -243,8 +251,8 @@ const (
 	Yes
 )
 
-// Fits reports whether an enclave has this PCR0, be it taken out for now. No means that every enclave has said something
-// else to a question asked after since.
+// Fits reports whether an enclave has this PCR0, be it taken out for now. No means that every
+// enclave has said something else to a question asked after since.
 func (f *Fleet) Fits(image digest.Digest, since time.Time) Fit {
 	fit := No
 	for _, e := range f.enclaves {
@@ -258,7 +266,8 @@ func (f *Fleet) Fits(image digest.Digest, since time.Time) Fit {
 	return fit
 }
 
-// Ask is Fits after every enclave was asked anew, unless one fits by what is known. It waits as long as a question may take.
+// Ask is Fits after every enclave was asked anew, unless one fits by what is known. It waits as
+// long as a question may take.
 func (f *Fleet) Ask(ctx context.Context, image digest.Digest) Fit {
 	begun := time.Now()
 	if fit := f.Fits(image, begun); fit == Yes {

@@ -85,7 +85,8 @@ func TestPrefersImage(t *testing.T) {
 	}
 }
 
-// An enclave is replaced by one with another image. Jobs for it are not refused on the strength of what the old one said.
+// An enclave is replaced by one with another image. Jobs for it are not refused on the strength of
+// what the old one said.
 func TestImageChanges(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	o := options()
@@ -131,8 +132,8 @@ func TestReceiptLog(t *testing.T) {
 	}
 }
 
-// An enclave that signs a batch for each of many small jobs forgets those that are not fetched in time: the parent must not wait for the
-// next question after each few.
+// An enclave that signs a batch for each of many small jobs forgets those that are not fetched in
+// time: the parent must not wait for the next question after each few.
 func TestReceiptLogKeepsUp(t *testing.T) {
 	e := enclavetest.New(t, image).Start(t)
 	for range 1500 {

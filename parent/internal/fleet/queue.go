@@ -24,16 +24,17 @@ func itemOf(j spool.Job) *item {
 // alone reports whether the job must have an enclave to itself.
 func (it *item) alone() bool { return it.deaths > 0 }
 
-// queue is one line for each tenant, served in turn: a tenant with a thousand jobs delays another's by one. It is not safe
-// for concurrent use.
+// queue is one line for each tenant, served in turn: a tenant with a thousand jobs delays another's
+// by one. It is not safe for concurrent use.
 type queue struct {
 	lines map[string][]*item
 	turn  []string // tenants with a line; the first is next
 	alone int      // items that must run alone
 }
 
-// push adds an item to the end of its tenant's line; one that must run alone goes to the front: it has waited once already, and the enclave
-// that is kept free for it should not be kept free for long.
+// push adds an item to the end of its tenant's line; one that must run alone goes to the front: it
+// has waited once already, and the enclave that is kept free for it should not be kept free for
+// long.
 func (q *queue) push(it *item) {
 	if q.lines == nil {
 		q.lines = map[string][]*item{}
@@ -50,8 +51,9 @@ func (q *queue) push(it *item) {
 	q.lines[it.tenant] = append(line, it)
 }
 
-// pop removes and returns the first item that take accepts, tenants in turn and each tenant's items in order, or nil. The
-// tenant served goes to the end; those passed over keep their place, for they have got nothing.
+// pop removes and returns the first item that take accepts, tenants in turn and each tenant's items
+// in order, or nil. The tenant served goes to the end; those passed over keep their place, for they
+// have got nothing.
 func (q *queue) pop(take func(*item) bool) *item {
 	for t, tenant := range q.turn {
 		line := q.lines[tenant]

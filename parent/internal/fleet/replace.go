@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// replacer runs the replace command of an enclave that does not answer, one at a time and ever more rarely: a command that
-// does not help must not be run in a tight loop. The watcher's goroutine owns it, save done.
+// replacer runs the replace command of an enclave that does not answer, one at a time and ever more
+// rarely: a command that does not help must not be run in a tight loop. The watcher's goroutine
+// owns it, save done.
 type replacer struct {
 	f    *Fleet
 	e    *enclave
@@ -56,7 +57,8 @@ func (r *replacer) execute(ctx context.Context) {
 	cmd := exec.CommandContext(ctx, r.e.replace[0], r.e.replace[1:]...)
 	cmd.Env = append(os.Environ(), "ANCHORHOLD_ENCLAVE="+r.e.name)
 	ownGroup(cmd)
-	// What the command prints is not ours to log, and a pipe would keep Wait from returning while a child holds it.
+	// What the command prints is not ours to log, and a pipe would keep Wait from returning while a
+	// child holds it.
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = nil, nil, nil
 	r.f.opts.Log.Warn("replace command starts", "enclave", r.e.name)
 	outcome := "ok"

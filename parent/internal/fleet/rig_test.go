@@ -82,7 +82,8 @@ func start(t *testing.T, dir string, so spool.Options, o fleet.Options, enclaves
 	return r
 }
 
-// submit queues a job of the tenant and returns its id. The body need not be a job file: the fake does not look.
+// submit queues a job of the tenant and returns its id. The body need not be a job file: the fake
+// does not look.
 func (r *rig) submit(t *testing.T, tenant string, image digest.Digest, body string) string {
 	t.Helper()
 	j := r.accept(t, tenant, image, body)

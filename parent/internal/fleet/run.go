@@ -9,10 +9,12 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// persistWait is the first pause before a record that could not be written is tried again; it doubles up to a minute.
+// persistWait is the first pause before a record that could not be written is tried again; it
+// doubles up to a minute.
 const persistWait = time.Second
 
-// run takes one job through one attempt and decides what comes of it. ctx ends when the drain time has passed.
+// run takes one job through one attempt and decides what comes of it. ctx ends when the drain time
+// has passed.
 func (f *Fleet) run(ctx context.Context, e *enclave, it *item) {
 	defer func() {
 		e.release()
@@ -39,7 +41,8 @@ func (f *Fleet) run(ctx context.Context, e *enclave, it *item) {
 	case err == nil:
 		f.fail(ctx, job, a.code, a.receipt)
 	case ctx.Err() != nil:
-		// We gave up, not the enclave: the attempt does not count, and the next start takes the job up.
+		// We gave up, not the enclave: the attempt does not count, and the next start takes the job
+		// up.
 		f.retry(ctx, it, "shutdown", false)
 	case limit.Err() != nil:
 		f.lost(e, it, "timeout")
@@ -52,8 +55,8 @@ func (f *Fleet) run(ctx context.Context, e *enclave, it *item) {
 	}
 }
 
-// unanswered handles an attempt that ended without the enclave's word. Whatever part of a result arrived is gone, and
-// nobody has seen it, so that the job may run again.
+// unanswered handles an attempt that ended without the enclave's word. Whatever part of a result
+// arrived is gone, and nobody has seen it, so that the job may run again.
 func (f *Fleet) unanswered(ctx context.Context, e *enclave, it *item, job spool.Job, t trial, err error) {
 	reason := "lost"
 	switch {
@@ -63,7 +66,8 @@ func (f *Fleet) unanswered(ctx context.Context, e *enclave, it *item, job spool.
 		reason = "protocol"
 	}
 	if reason == "lost" && t.link == nil {
-		// Nothing was sent. The enclave may have died with other jobs a moment ago, which is no fault of this one.
+		// Nothing was sent. The enclave may have died with other jobs a moment ago, which is no
+		// fault of this one.
 		e.hurry()
 		f.retry(ctx, it, "unreachable", false)
 		return
@@ -90,7 +94,8 @@ func (f *Fleet) unanswered(ctx context.Context, e *enclave, it *item, job spool.
 	f.retry(ctx, it, reason, true)
 }
 
-// again reports whether an answer should be asked for once more: the enclave or KMS had no room just then.
+// again reports whether an answer should be asked for once more: the enclave or KMS had no room
+// just then.
 func (f *Fleet) again(c code.Code, job spool.Job) bool {
 	return c == code.Busy || (c == code.KMSThrottled && job.Attempts < f.opts.Attempts)
 }
@@ -150,8 +155,8 @@ func (f *Fleet) lost(e *enclave, it *item, reason string) {
 	f.opts.Log.Warn("no answer to a job", "job", it.id, "enclave", e.name, "reason", reason)
 }
 
-// persist repeats act until it is done or cannot be, and reports which. While the disk is full a job's end waits here; the
-// record still says running, so that a restart takes the job up again.
+// persist repeats act until it is done or cannot be, and reports which. While the disk is full a
+// job's end waits here; the record still says running, so that a restart takes the job up again.
 func (f *Fleet) persist(ctx context.Context, id string, act func() error) bool {
 	for wait := persistWait; ; wait = min(2*wait, time.Minute) {
 		err := act()

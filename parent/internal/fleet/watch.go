@@ -16,7 +16,8 @@ const (
 	longestGap = 10 * time.Minute
 )
 
-// watcher asks one enclave over a connection of its own how it is, and fetches its receipt log. One goroutine owns it.
+// watcher asks one enclave over a connection of its own how it is, and fetches its receipt log. One
+// goroutine owns it.
 type watcher struct {
 	f        *Fleet
 	e        *enclave
@@ -40,7 +41,8 @@ func (f *Fleet) watch(ctx context.Context, e *enclave) {
 		if err == nil {
 			w.fails = 0
 			if w.behind {
-				pause = w.f.opts.ProbeAgain // the enclave forgets the oldest batches when it has too many
+				// the enclave forgets the oldest batches when it has too many
+				pause = w.f.opts.ProbeAgain
 			}
 		} else if ctx.Err() == nil {
 			w.failed(ctx)
@@ -57,7 +59,8 @@ func (f *Fleet) watch(ctx context.Context, e *enclave) {
 	}
 }
 
-// failed notes a describe without an answer. One may be an accident of the connection; two take the enclave out.
+// failed notes a describe without an answer. One may be an accident of the connection; two take the
+// enclave out.
 func (w *watcher) failed(ctx context.Context) {
 	w.close()
 	w.fails++
@@ -130,8 +133,8 @@ func describe(conn *message.Conn) (message.Description, error) {
 	return d, nil
 }
 
-// fetchLog stores the batches signed since the last time, or notes that there are more. The enclave keeps the last ones only, and in memory:
-// what is not fetched in time is gone.
+// fetchLog stores the batches signed since the last time, or notes that there are more. The enclave
+// keeps the last ones only, and in memory: what is not fetched in time is gone.
 func (w *watcher) fetchLog(d message.Description) error {
 	w.behind = false
 	store, boot := w.f.opts.Spool, hex.EncodeToString(d.Boot[:])

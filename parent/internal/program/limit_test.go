@@ -19,7 +19,8 @@ import (
 	"anchorhold/parent/internal/program"
 )
 
-// startParent runs the program for the tenants a and b, whose tokens are their names, and returns its address.
+// startParent runs the program for the tenants a and b, whose tokens are their names, and returns
+// its address.
 func startParent(t *testing.T, limits string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -72,8 +73,9 @@ func ask(c net.Conn, path, token string) (int, string) {
 	return res.StatusCode, string(b)
 }
 
-// Attack: strangers hold connections open with half a header, and read neither /healthz nor /metrics; one tenant has idle connections, and uploads
-// that do not go on. The other tenant, the health check and the scraper are served all the same.
+// Attack: strangers hold connections open with half a header, and read neither /healthz nor
+// /metrics; one tenant has idle connections, and uploads that do not go on. The other tenant, the
+// health check and the scraper are served all the same.
 func TestConnectionsAreShared(t *testing.T) {
 	const strangers, each = 6, 5
 	addr := startParent(t, fmt.Sprintf("{connections: %d, unauthenticated-connections: %d, uploads: 100}", strangers+2*each, strangers))
@@ -92,7 +94,8 @@ func TestConnectionsAreShared(t *testing.T) {
 	want("/v1/jobs", "b", http.StatusOK)
 	want("/v1/jobs", "nobody", http.StatusUnauthorized)
 	for range 3 * each {
-		// A connection becomes idle for the server a moment after the client has its answer: the share may be in use until then.
+		// A connection becomes idle for the server a moment after the client has its answer: the
+		// share may be in use until then.
 		for end := time.Now().Add(20 * time.Second); ; {
 			got, body := ask(dial(t, addr), "/v1/jobs", "a")
 			if got == http.StatusOK {

@@ -122,8 +122,8 @@ func (p *parts) close() error {
 	return errors.Join(errs...)
 }
 
-// run serves until ctx is done or a listener fails. It stops in this order: take nothing new and answer who waits, let jobs
-// end, and only then the relay and credentials that those jobs need.
+// run serves until ctx is done or a listener fails. It stops in this order: take nothing new and
+// answer who waits, let jobs end, and only then the relay and credentials that those jobs need.
 func (p *parts) run(ctx context.Context, ready func(url string)) (err error) {
 	defer func() { err = errors.Join(err, p.close()) }()
 	ctx, stop := context.WithCancelCause(ctx)
@@ -226,7 +226,8 @@ func listenWeb(c *config.Config, pool *admit.Pool) (net.Listener, error) {
 	}), nil
 }
 
-// each is a tenant's share of the spool: all for the only one; else half, and always room for one job with its result.
+// each is a tenant's share of the spool: all for the only one; else half, and always room for one
+// job with its result.
 func each(c *config.Config) int64 {
 	if len(c.Tenants) < 2 {
 		return int64(c.Limits.SpoolBytes)

@@ -1,5 +1,5 @@
-// Package program is anchorhold-parent without its process: Run reads the configuration, starts every part, and stops them
-// in order.
+// Package program is anchorhold-parent without its process: Run reads the configuration, starts
+// every part, and stops them in order.
 package program
 
 import (
@@ -21,12 +21,13 @@ const (
 	exitUsage  = 2
 )
 
-// gcPercent lets garbage grow to several times what lives: that is a few megabytes, and at the default the collector would be most of what
-// a small job costs.
+// gcPercent lets garbage grow to several times what lives: that is a few megabytes, and at the
+// default the collector would be most of what a small job costs.
 const gcPercent = 400
 
-// Run runs the parent until ctx is done and returns the exit code. It prints one line to stdout, "ready URL", once it
-// serves. Faults of the configuration go to stderr as text, everything later as JSON lines with fixed words and codes.
+// Run runs the parent until ctx is done and returns the exit code. It prints one line to stdout,
+// "ready URL", once it serves. Faults of the configuration go to stderr as text, everything later
+// as JSON lines with fixed words and codes.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags := flag.NewFlagSet("anchorhold-parent", flag.ContinueOnError)
 	flags.SetOutput(stderr)

@@ -16,8 +16,9 @@ import (
 	"testing"
 )
 
-// Attack: clients send what is no request, or more of one than there is room for, and keep the connection open. Each is answered with a refusal or
-// nothing, and its connection is closed without waiting for the client.
+// Attack: clients send what is no request, or more of one than there is room for, and keep the
+// connection open. Each is answered with a refusal or nothing, and its connection is closed without
+// waiting for the client.
 func TestWhatIsNoRequestEndsItsConnection(t *testing.T) {
 	addr := startParent(t, "{connections: 24, unauthenticated-connections: 8}")
 	const start = "GET /healthz HTTP/1.1\r\nHost: h\r\n"
@@ -52,7 +53,8 @@ func TestWhatIsNoRequestEndsItsConnection(t *testing.T) {
 	}
 }
 
-// Attack: a client asks to speak HTTP/2, in which one connection has many requests at once. It is answered in HTTP/1.1.
+// Attack: a client asks to speak HTTP/2, in which one connection has many requests at once. It is
+// answered in HTTP/1.1.
 func TestNoUpgrade(t *testing.T) {
 	c := dial(t, startParent(t, "{connections: 24, unauthenticated-connections: 8}"))
 	io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n")
@@ -88,7 +90,8 @@ func TestNoHTTP2OverTLS(t *testing.T) {
 	}
 }
 
-// Attack: a tenant sends requests without end over one connection and reads none of the answers. Another tenant is served.
+// Attack: a tenant sends requests without end over one connection and reads none of the answers.
+// Another tenant is served.
 func TestRequestsWithoutReading(t *testing.T) {
 	addr := startParent(t, "{connections: 10, unauthenticated-connections: 4, tenant-connections: 3}")
 	for range 3 {

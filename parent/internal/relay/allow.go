@@ -4,8 +4,8 @@ import "regexp"
 
 const tlsPort = 443
 
-// kmsHost is the name that AWS gives KMS in a Region; the enclave derives it from a key ARN. The whole name is matched: a
-// suffix would let kms.us-east-1.amazonaws.com.example.net through.
+// kmsHost is the name that AWS gives KMS in a Region; the enclave derives it from a key ARN. The
+// whole name is matched: a suffix would let kms.us-east-1.amazonaws.com.example.net through.
 var kmsHost = regexp.MustCompile(`^kms\.([a-z]{2}(?:-[a-z]+)+-[0-9]{1,2})\.amazonaws\.com(?:\.cn)?$`)
 
 // Allow says which hosts a Relay connects to. The zero Allow permits KMS of every Region.

@@ -1,8 +1,9 @@
-// Package relay carries the TLS bytes of an enclave to AWS KMS and nowhere else. The enclave speaks SPEC 2.2 connect; TLS ends
-// inside it, so the relay sees ciphertext only and could at most refuse service.
+// Package relay carries the TLS bytes of an enclave to AWS KMS and nowhere else. The enclave speaks
+// SPEC 2.2 connect; TLS ends inside it, so the relay sees ciphertext only and could at most refuse
+// service.
 //
-// The list of hosts protects the parent's network from an enclave that runs something else than it should. It does not
-// protect the enclave, which checks names and roots itself.
+// The list of hosts protects the parent's network from an enclave that runs something else than it
+// should. It does not protect the enclave, which checks names and roots itself.
 package relay
 
 import (
@@ -110,7 +111,8 @@ func (r *Relay) dial(ctx context.Context, ask message.Connect) (net.Conn, code.C
 	return far, ""
 }
 
-// carry copies both ways until both have ended, one has failed, or nothing has moved for the idle time.
+// carry copies both ways until both have ended, one has failed, or nothing has moved for the idle
+// time.
 func (r *Relay) carry(ctx context.Context, near, far net.Conn) {
 	r.opts.Metrics.RelayOpen.Inc()
 	defer r.opts.Metrics.RelayOpen.Dec()
@@ -129,7 +131,8 @@ func (r *Relay) bytes(direction string, n int) {
 	r.opts.Metrics.RelayBytes.WithLabelValues(direction).Add(float64(n))
 }
 
-// pair is two connections with one idle deadline: a long answer must not time out the silent direction.
+// pair is two connections with one idle deadline: a long answer must not time out the silent
+// direction.
 type pair struct {
 	idle      time.Duration
 	near, far net.Conn

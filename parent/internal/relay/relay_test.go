@@ -101,7 +101,8 @@ func ask(t *testing.T, c *message.Conn, host string, port uint16) message.Messag
 
 const testHost = "kms.us-east-1.anchorhold.test"
 
-// The attack: an enclave that is not what it should be uses the relay to reach the operator's network.
+// The attack: an enclave that is not what it should be uses the relay to reach the operator's
+// network.
 func TestRefusesOtherHosts(t *testing.T) {
 	target := server(t, func(*net.TCPConn) { t.Error("the relay connected") })
 	addr := start(t, relay.Options{Allow: relay.Allow{Region: "us-east-1", Hosts: []string{"extra.example"}, Dial: map[string]string{testHost + ":443": target}}})
@@ -185,7 +186,8 @@ func TestIdleConnectionEnds(t *testing.T) {
 	}
 }
 
-// The attack: connections that say nothing use up the relay. They are bounded, and a free slot serves the next.
+// The attack: connections that say nothing use up the relay. They are bounded, and a free slot
+// serves the next.
 func TestBoundedConnections(t *testing.T) {
 	target := server(t, func(c *net.TCPConn) { io.Copy(c, c) })
 	addr := start(t, relay.Options{Connections: 1, Allow: relay.Allow{Dial: map[string]string{testHost + ":443": target}}})

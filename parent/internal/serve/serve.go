@@ -1,5 +1,6 @@
-// Package serve accepts connections of enclaves, a bounded number at once, and waits for all of them when it ends. Relay
-// and credentials use it. It says nothing about who connects: on vsock nobody can.
+// Package serve accepts connections of enclaves, a bounded number at once, and waits for all of
+// them when it ends. Relay and credentials use it. It says nothing about who connects: on vsock
+// nobody can.
 package serve
 
 import (
@@ -10,11 +11,13 @@ import (
 	"time"
 )
 
-// Accept may fail while descriptors are short; waiting a little leaves the processor to those who will free some.
+// Accept may fail while descriptors are short; waiting a little leaves the processor to those who
+// will free some.
 const acceptPause = 50 * time.Millisecond
 
-// Connections accepts on l until ctx is done, then closes l and all connections and returns when every handle has. At most
-// limit handles run at once: further connections wait in the kernel's queue, which is bounded too. handle closes nothing.
+// Connections accepts on l until ctx is done, then closes l and all connections and returns when
+// every handle has. At most limit handles run at once: further connections wait in the kernel's
+// queue, which is bounded too. handle closes nothing.
 func Connections(ctx context.Context, l net.Listener, limit int, handle func(context.Context, net.Conn)) error {
 	var all sync.WaitGroup
 	defer all.Wait()

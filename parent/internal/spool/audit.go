@@ -33,7 +33,8 @@ type entry struct {
 	Job     *Job      `json:"-"` // whose fields fill the rest
 }
 
-// audit appends JSON lines to one file per UTC day. Files of past days are not opened again and may be archived.
+// audit appends JSON lines to one file per UTC day. Files of past days are not opened again and may
+// be archived.
 type audit struct {
 	dir           string
 	now           func() time.Time
@@ -50,8 +51,9 @@ func newAudit(dir string, now func() time.Time, before, after func(string) error
 
 const stepAudit = "audit"
 
-// writeAll makes the entries of a group durable with one sync, answers those acts that fail or have nothing further to do, and returns the
-// others. The error that an act gets is ErrAudit: it must not be done.
+// writeAll makes the entries of a group durable with one sync, answers those acts that fail or have
+// nothing further to do, and returns the others. The error that an act gets is ErrAudit: it must
+// not be done.
 func (a *audit) writeAll(group []*act) (further []*act) {
 	var lines []byte
 	var written []*act

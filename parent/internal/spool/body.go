@@ -29,13 +29,15 @@ const grain = 1 << 20
 // flushGrain is how much is left for the sync at the end, in which the client waits for the disk.
 const flushGrain = 8 << 20
 
-// piece is how much is written to a file at once. In the frames of an enclave, 16 KiB each, the same bytes take the kernel three times as long.
+// piece is how much is written to a file at once. In the frames of an enclave, 16 KiB each, the
+// same bytes take the kernel three times as long.
 const piece = 256 << 10
 
 // pieces hold sealed bytes only.
 var pieces = sync.Pool{New: func() any { return new([piece]byte) }}
 
-// body is being written: in memory while it may lie in the database, else to a file. One goroutine owns it.
+// body is being written: in memory while it may lie in the database, else to a file. One goroutine
+// owns it.
 type body struct {
 	s        *Spool
 	usage    share
@@ -50,7 +52,8 @@ type body struct {
 	err      error // first failure; later writes repeat it
 }
 
-// newBody starts a body of the tenant for which reserve bytes are taken at once. slack bytes more are already reserved elsewhere.
+// newBody starts a body of the tenant for which reserve bytes are taken at once. slack bytes more
+// are already reserved elsewhere.
 func (s *Spool) newBody(tenant string, reserve, slack int64) (*body, error) {
 	usage := s.usage.of(tenant)
 	if err := usage.take(reserve); err != nil {
@@ -167,8 +170,8 @@ func (b *body) write(p []byte) error {
 	return nil
 }
 
-// place makes a file durable under its final name. The caller then names the body in the database, in the transaction in which it also calls
-// keep, and calls settle, or abort.
+// place makes a file durable under its final name. The caller then names the body in the database,
+// in the transaction in which it also calls keep, and calls settle, or abort.
 func (b *body) place(id, kind string) error {
 	if b.err != nil || b.f == nil {
 		return b.err
@@ -180,8 +183,8 @@ func (b *body) place(id, kind string) error {
 		return err
 	}
 	return b.s.fault("rename", func() error {
-		// Renamed before the record is written: a record without a body would be a lost job, a body without a record
-		// is removed by Open.
+		// Renamed before the record is written: a record without a body would be a lost job, a body
+		// without a record is removed by Open.
 		to := b.s.path(bodies, id+"."+kind)
 		if err := os.Rename(b.f.Name(), to); err != nil {
 			return err
@@ -198,7 +201,8 @@ func (b *body) keep(tx *bbolt.Tx, id, kind string) error {
 	return tx.Bucket(bucketBodies).Put([]byte(id+"."+kind), b.mem)
 }
 
-// settle leaves exactly the body's size reserved, less what others have reserved for it, and closes the file.
+// settle leaves exactly the body's size reserved, less what others have reserved for it, and closes
+// the file.
 func (b *body) settle() {
 	own := max(b.size-b.slack, 0)
 	b.usage.give(b.reserved - own)
@@ -227,7 +231,8 @@ func (b *body) close() {
 	}
 }
 
-// take removes a body from the database in the transaction in which no record needs it any more, and reports whether it was there.
+// take removes a body from the database in the transaction in which no record needs it any more,
+// and reports whether it was there.
 func take(tx *bbolt.Tx, id, kind string) (bool, error) {
 	bodies, key := tx.Bucket(bucketBodies), []byte(id+"."+kind)
 	if bodies.Get(key) == nil {
@@ -236,7 +241,8 @@ func take(tx *bbolt.Tx, id, kind string) (bool, error) {
 	return true, bodies.Delete(key)
 }
 
-// remove deletes a file that no record needs. That it is absent already is fine: a crash may have come between.
+// remove deletes a file that no record needs. That it is absent already is fine: a crash may have
+// come between.
 func (s *Spool) remove(id, kind string) {
 	err := s.fault("remove", func() error { return os.Remove(s.path(bodies, id+"."+kind)) })
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -11,15 +11,17 @@ import (
 const (
 	// maxGroup is how many acts share one sync of the audit log, and one transaction.
 	maxGroup = 256
-	// pace is the least time from one group to the next. A disk that syncs faster would be given groups of one act each, and what each sync costs
-	// the processor would be most of what a small job costs. An act that comes after a pause does not wait.
+	// pace is the least time from one group to the next. A disk that syncs faster would be given
+	// groups of one act each, and what each sync costs the processor would be most of what a small
+	// job costs. An act that comes after a pause does not wait.
 	pace = time.Millisecond
 )
 
 var errClosed = errors.New("spool is closed")
 
-// act is one change on its way: its audit entry, then its transaction. Acts that come together share the syncs, which are what a small job
-// costs; each is answered for itself when its own part is durable.
+// act is one change on its way: its audit entry, then its transaction. Acts that come together
+// share the syncs, which are what a small job costs; each is answered for itself when its own part
+// is durable.
 type act struct {
 	step  string                // names the transaction in faults
 	entry *entry                // nil: not audited
@@ -28,13 +30,15 @@ type act struct {
 	done  chan error            // has room for the answer
 }
 
-// do returns when entry and transaction are durable, in this order: the entry is written before the act. f sees the transaction of
-// several acts; when it fails, nothing of it is kept and the others do not notice.
+// do returns when entry and transaction are durable, in this order: the entry is written before the
+// act. f sees the transaction of several acts; when it fails, nothing of it is kept and the others
+// do not notice.
 func (s *Spool) do(step string, e *entry, f func(*bbolt.Tx) error) error {
 	return s.wait(&act{step: step, entry: e, f: f, done: make(chan error, 1)})
 }
 
-// record is do for a change of which the entry's job is the new record, unless keep, asked after the transaction, says otherwise.
+// record is do for a change of which the entry's job is the new record, unless keep, asked after
+// the transaction, says otherwise.
 func (s *Spool) record(step string, e *entry, f func(*bbolt.Tx) error, keep func() bool) error {
 	return s.wait(&act{step: step, entry: e, f: f, keep: keep, done: make(chan error, 1)})
 }
@@ -60,7 +64,8 @@ func (s *Spool) wait(a *act) error {
 	}
 }
 
-// start runs the two stages: while a transaction is being synced, the entries of the next are written.
+// start runs the two stages: while a transaction is being synced, the entries of the next are
+// written.
 func (s *Spool) start() {
 	s.acts, s.audited = make(chan *act, maxGroup), make(chan []*act, 4)
 	s.closing, s.stopped = make(chan struct{}), make(chan struct{})

@@ -31,9 +31,9 @@ func (f *faultOnce) fault(step string, done bool) error {
 	return errFault
 }
 
-// Each side effect fails once, and once fails although it has happened. Whatever the call said, after a crash at that point:
-// an accepted job is there with its body, a result is whole or absent, and repeating the call gets it done. Bodies are files, or lie in the
-// database.
+// Each side effect fails once, and once fails although it has happened. Whatever the call said,
+// after a crash at that point: an accepted job is there with its body, a result is whole or absent,
+// and repeating the call gets it done. Bodies are files, or lie in the database.
 func TestFaultsInPairs(t *testing.T) {
 	for inline, steps := range map[int64][]string{
 		0:    {"create", "write", "sync", "rename", "audit", "accept", "start", "done", "remove"},
@@ -208,7 +208,8 @@ func TestLog(t *testing.T) {
 	}
 }
 
-// A job that ran when the process ended is queued again, and the attempt counts, whether or not saying so failed at first.
+// A job that ran when the process ended is queued again, and the attempt counts, whether or not
+// saying so failed at first.
 func TestRunningAtACrash(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		dir := t.TempDir()
@@ -237,7 +238,8 @@ func TestRunningAtACrash(t *testing.T) {
 	}
 }
 
-// Neither a restart nor a crash of the parent is a death, nor does it take one away; and saying that an enclave died may fail, or fail after it has happened.
+// Neither a restart nor a crash of the parent is a death, nor does it take one away; and saying
+// that an enclave died may fail, or fail after it has happened.
 func TestDeathsAreDurable(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		dir := t.TempDir()
@@ -269,7 +271,8 @@ func TestDeathsAreDurable(t *testing.T) {
 			if err != nil || got.Deaths != 1 || got.DeathHost != "h" || !got.Suspect() || got.State != spool.Queued {
 				t.Errorf("got %d deaths in %q, %s, %v, want 1 in h and queued after a restart", got.Deaths, got.DeathHost, got.State, err)
 			}
-			// Those of crashes of the parent count, that of the death does not, nor does it take one of them away when it is repeated.
+			// Those of crashes of the parent count, that of the death does not, nor does it take
+			// one of them away when it is repeated.
 			if want := 3 + crashes; got.Attempts != want {
 				t.Errorf("got %d attempts, want %d", got.Attempts, want)
 			}

@@ -9,7 +9,8 @@ import (
 	"anchorhold/parent/internal/spool"
 )
 
-// A small body lies in the database from the moment that its record does, and goes with it; a larger one is a file.
+// A small body lies in the database from the moment that its record does, and goes with it; a
+// larger one is a file.
 func TestInlineBodies(t *testing.T) {
 	c := &clock{}
 	dir := t.TempDir()
@@ -53,7 +54,8 @@ func TestInlineBodies(t *testing.T) {
 	}
 }
 
-// Acts that share a transaction fail each for itself: a fault of one, or a state that does not allow it, leaves the others be.
+// Acts that share a transaction fail each for itself: a fault of one, or a state that does not
+// allow it, leaves the others be.
 func TestGroupedActsFailAlone(t *testing.T) {
 	var mu sync.Mutex
 	broken := 0

@@ -16,7 +16,8 @@ import (
 // State is where a job stands.
 type State string
 
-// A job is queued until an enclave takes it, running until it answers, then done or failed for good.
+// A job is queued until an enclave takes it, running until it answers, then done or failed for
+// good.
 const (
 	Queued  State = "queued"
 	Running State = "running"
@@ -34,7 +35,8 @@ const (
 	Poison code.Code = "poison"
 )
 
-// Meta is what the headers of a job file say. Nothing of it is authenticated: it serves to schedule.
+// Meta is what the headers of a job file say. Nothing of it is authenticated: it serves to
+// schedule.
 type Meta struct {
 	Tenant    string        `json:"tenant"`
 	Pipeline  string        `json:"pipeline"`
@@ -44,8 +46,9 @@ type Meta struct {
 	Input     digest.Stream `json:"input_sha256"` // of the message, as in receipts
 }
 
-// identity is the key under which the same job is found again: tenant, message id, input digest, and header digest. Without
-// the last, who wraps a message anew would get a result that is sealed under a nonce it does not have.
+// identity is the key under which the same job is found again: tenant, message id, input digest,
+// and header digest. Without the last, who wraps a message anew would get a result that is sealed
+// under a nonce it does not have.
 func (m Meta) identity() []byte {
 	h := sha256.New()
 	fmt.Fprintf(h, "%d:%s", len(m.Tenant), m.Tenant) // the length, or a name could run into the id
@@ -79,10 +82,12 @@ type Job struct {
 // Ended reports whether the job will not change any more.
 func (j Job) Ended() bool { return j.State == Done || j.State == Failed }
 
-// Suspect reports whether an enclave has died while the job ran. It must not run again together with other jobs.
+// Suspect reports whether an enclave has died while the job ran. It must not run again together
+// with other jobs.
 func (j Job) Suspect() bool { return j.Deaths > 0 }
 
-// final reports whether the same job posted again is this one: a job that failed is run anew, but not one that costs two enclaves each time.
+// final reports whether the same job posted again is this one: a job that failed is run anew, but
+// not one that costs two enclaves each time.
 func (j Job) final() bool { return j.State == Failed && j.Code == Poison }
 
 // HasCrosswalk reports whether there is a sealed crosswalk beside the result.

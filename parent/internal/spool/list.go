@@ -11,8 +11,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Position is a place in the list of a tenant's jobs that have not ended, which is ordered by acceptance: bytes that only this package reads. The
-// empty one is before the first job.
+// Position is a place in the list of a tenant's jobs that have not ended, which is ordered by
+// acceptance: bytes that only this package reads. The empty one is before the first job.
 type Position string
 
 func positionOf(j Job) Position {
@@ -27,8 +27,8 @@ type Page struct {
 	Steps int      // index entries visited: at most one more than the limit
 }
 
-// Keys of bucketOpen: the tenant's length and name, then the position. Only a tenant's own entries have its prefix: with the length in
-// front, no name is the start of another's key.
+// Keys of bucketOpen: the tenant's length and name, then the position. Only a tenant's own entries
+// have its prefix: with the length in front, no name is the start of another's key.
 func openPrefix(tenant string) []byte {
 	return append(binary.BigEndian.AppendUint16(nil, uint16(len(tenant))), tenant...)
 }
@@ -37,8 +37,8 @@ func openKey(tenant string, p Position) []byte {
 	return append(openPrefix(tenant), p...)
 }
 
-// List returns up to limit of the tenant's jobs that have not ended, those accepted after the position, oldest first. What it reads is bounded by
-// limit, whatever the spool holds.
+// List returns up to limit of the tenant's jobs that have not ended, those accepted after the
+// position, oldest first. What it reads is bounded by limit, whatever the spool holds.
 func (s *Spool) List(tenant string, after Position, limit int) (Page, error) {
 	var p Page
 	prefix := openPrefix(tenant)
@@ -102,8 +102,9 @@ func unindexOpen(tx *bbolt.Tx, j Job) error {
 	return tx.Bucket(bucketOpen).Delete(openKey(j.Tenant, positionOf(j)))
 }
 
-// repairIndex makes bucketOpen that of the keys in want, in one transaction. Spools of earlier versions have none, and an earlier version that was run
-// in between leaves one that is out of date.
+// repairIndex makes bucketOpen that of the keys in want, in one transaction. Spools of earlier
+// versions have none, and an earlier version that was run in between leaves one that is out of
+// date.
 func (s *Spool) repairIndex(want map[string]bool) error {
 	same := true
 	if err := s.db.View(func(tx *bbolt.Tx) error {
@@ -147,7 +148,8 @@ const secretBytes = 32
 
 var secretKey = []byte("secret")
 
-// Secret returns 32 random bytes that were made with the spool and stay: the key of the cursors that clients are given.
+// Secret returns 32 random bytes that were made with the spool and stay: the key of the cursors
+// that clients are given.
 func (s *Spool) Secret() [secretBytes]byte { return s.secret }
 
 // loadSecret reads or makes the secret.

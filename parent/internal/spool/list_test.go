@@ -16,7 +16,8 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// pages lists the tenant's open jobs in pages and returns the ids, and the most steps that a page took.
+// pages lists the tenant's open jobs in pages and returns the ids, and the most steps that a page
+// took.
 func pages(t *testing.T, s *spool.Spool, tenant string, limit int) (ids []string, steps int) {
 	t.Helper()
 	for after := spool.Position(""); ; {
@@ -41,7 +42,8 @@ func pages(t *testing.T, s *spool.Spool, tenant string, limit int) (ids []string
 	}
 }
 
-// fill writes jobs into the database of a closed spool, as an earlier version did: without an index.
+// fill writes jobs into the database of a closed spool, as an earlier version did: without an
+// index.
 func fill(t *testing.T, dir string, jobs []spool.Job) {
 	t.Helper()
 	db, err := bbolt.Open(filepath.Join(dir, "state.db"), 0o600, nil)
@@ -86,7 +88,8 @@ func job(n int, tenant string, state spool.State) spool.Job {
 	return j
 }
 
-// A page costs what it holds, among 100,000 jobs of others and of the tenant's own that have ended, and however many of its own are open.
+// A page costs what it holds, among 100,000 jobs of others and of the tenant's own that have ended,
+// and however many of its own are open.
 func TestWorkPerPageIsBoundedByThePage(t *testing.T) {
 	dir := t.TempDir()
 	open(t, spool.Options{Dir: dir}).Close()
@@ -188,8 +191,8 @@ func TestListKeepsTenantsApart(t *testing.T) {
 	}
 }
 
-// A spool of an earlier version, and one that an earlier version has been at in between, get their index when they are opened; doing so may fail, or
-// fail after it has happened.
+// A spool of an earlier version, and one that an earlier version has been at in between, get their
+// index when they are opened; doing so may fail, or fail after it has happened.
 func TestIndexIsBuiltAtOpen(t *testing.T) {
 	for _, after := range []bool{false, true} {
 		dir := t.TempDir()

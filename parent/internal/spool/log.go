@@ -13,7 +13,8 @@ import (
 // ErrGap says that batches do not follow on each other.
 var ErrGap = errors.New("batches do not follow on each other")
 
-// Batch is one signed batch of receipts, as the enclave sent it. The document says what holds; the rest is for finding it.
+// Batch is one signed batch of receipts, as the enclave sent it. The document says what holds; the
+// rest is for finding it.
 type Batch struct {
 	Sequence uint64    `json:"sequence"` // of this spool, from 0, without gaps
 	Enclave  string    `json:"enclave"`
@@ -46,9 +47,11 @@ func next(tx *bbolt.Tx, enclave, boot string) uint64 {
 	return binary.BigEndian.Uint64(b)
 }
 
-// Append stores batches of one enclave's boot, durably and all or none. Batches that are stored already are left out, because an
-// Append that failed may have happened; a gap among them is ErrGap. missed is how many lie between those stored before and the first:
-// the enclave has forgotten them, and without those that follow the log would end there. Their numbers show the gap to everybody.
+// Append stores batches of one enclave's boot, durably and all or none. Batches that are stored
+// already are left out, because an Append that failed may have happened; a gap among them is
+// ErrGap. missed is how many lie between those stored before and the first: the enclave has
+// forgotten them, and without those that follow the log would end there. Their numbers show the gap
+// to everybody.
 func (s *Spool) Append(enclave, boot string, batches []Batch) (missed uint64, err error) {
 	err = s.do("log", nil, func(tx *bbolt.Tx) error {
 		missed = 0

@@ -50,12 +50,14 @@ func (s *Spool) Input(id string) (Body, error) {
 	return s.body(id, kindInput)
 }
 
-// OpenResult opens the sealed result of a job that is done, after an audit entry. It stays readable when the job expires meanwhile.
+// OpenResult opens the sealed result of a job that is done, after an audit entry. It stays readable
+// when the job expires meanwhile.
 func (s *Spool) OpenResult(id string) (Body, error) {
 	return s.open(id, kindOutput, func(j Job) bool { return j.State == Done })
 }
 
-// OpenCrosswalk opens the sealed crosswalk likewise. The error is ErrNotFound for a job without one.
+// OpenCrosswalk opens the sealed crosswalk likewise. The error is ErrNotFound for a job without
+// one.
 func (s *Spool) OpenCrosswalk(id string) (Body, error) {
 	return s.open(id, kindCrosswalk, func(j Job) bool { return j.State == Done && j.HasCrosswalk() })
 }

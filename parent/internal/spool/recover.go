@@ -11,8 +11,9 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// recover repairs what a crash left: partial bodies and bodies that no record needs are removed, jobs that were running
-// are queued again, reservations are counted anew. It runs before anything else.
+// recover repairs what a crash left: partial bodies and bodies that no record needs are removed,
+// jobs that were running are queued again, reservations are counted anew. It runs before anything
+// else.
 func (s *Spool) recover() error {
 	err := s.db.Update(func(tx *bbolt.Tx) error {
 		for _, name := range [][]byte{bucketJobs, bucketIdentity, bucketReceipts, bucketLog, bucketNext, bucketBodies, bucketOpen, bucketSettings} {
@@ -85,7 +86,8 @@ func (s *Spool) clear(dir string, keep func(name string) bool) error {
 	return syncDir(s.path(dir))
 }
 
-// Sweep forgets jobs whose retention has passed, their results and receipts with them. Run it now and then.
+// Sweep forgets jobs whose retention has passed, their results and receipts with them. Run it now
+// and then.
 func (s *Spool) Sweep() error {
 	now := s.opts.Now()
 	var old []Job
@@ -112,7 +114,8 @@ func (s *Spool) Sweep() error {
 	return nil
 }
 
-// sweepGroup is how many jobs expire at once and share their syncs: one by one they might not keep up with those that come.
+// sweepGroup is how many jobs expire at once and share their syncs: one by one they might not keep
+// up with those that come.
 const sweepGroup = 64
 
 func (s *Spool) expire(j Job) error {

@@ -6,8 +6,8 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Result receives what an enclave sends for a job. One goroutine owns it; it ends with Commit or Abort, and Abort after
-// Commit does nothing.
+// Result receives what an enclave sends for a job. One goroutine owns it; it ends with Commit or
+// Abort, and Abort after Commit does nothing.
 type Result struct {
 	s         *Spool
 	job       Job
@@ -15,7 +15,8 @@ type Result struct {
 	crosswalk *body // nil until the first byte
 }
 
-// NewResult starts to receive the result of a job that runs. The room for it was reserved when the job was accepted.
+// NewResult starts to receive the result of a job that runs. The room for it was reserved when the
+// job was accepted.
 func (s *Spool) NewResult(id string) (*Result, error) {
 	j, err := s.Get(id)
 	if err != nil {
@@ -67,12 +68,14 @@ func (r *Result) Abort() {
 	}
 }
 
-// Commit ends the job with this result and its receipt file. Everything is durable when it returns, and the job can be
-// fetched until it expires. After an error the job still runs, as far as the spool knows.
+// Commit ends the job with this result and its receipt file. Everything is durable when it returns,
+// and the job can be fetched until it expires. After an error the job still runs, as far as the
+// spool knows.
 func (r *Result) Commit(receipt []byte) error {
 	s, id := r.s, r.job.ID
 	defer r.Abort()
-	// Written before any of it is placed: a body that was put in place must be taken back when anything fails.
+	// Written before any of it is placed: a body that was put in place must be taken back when
+	// anything fails.
 	err := r.output.place(id, kindOutput)
 	if err == nil && r.crosswalk != nil {
 		err = r.crosswalk.place(id, kindCrosswalk)
@@ -95,7 +98,8 @@ func (r *Result) Commit(receipt []byte) error {
 		r.crosswalk.settle()
 	}
 	r.output, r.crosswalk = nil, nil
-	// Held so far: the input, the room, and what the result took beyond the room. From now on: the result.
+	// Held so far: the input, the room, and what the result took beyond the room. From now on: the
+	// result.
 	s.usage.of(j.Tenant).give(j.InputBytes + room + max(size-room, 0) - size)
 	s.over(j, file)
 	return nil

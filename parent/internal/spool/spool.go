@@ -1,10 +1,12 @@
-// Package spool keeps jobs, sealed results, receipts and the receipt log on disk. What a call has accepted when it returns
-// survives a crash at any later point; what it refuses leaves no trace but an audit entry.
+// Package spool keeps jobs, sealed results, receipts and the receipt log on disk. What a call has
+// accepted when it returns survives a crash at any later point; what it refuses leaves no trace but
+// an audit entry.
 //
-// State is a bbolt database, bodies are files beside it, but for small ones. A file is written aside, synced, renamed into place and its
-// folder synced before the database names it; Open removes what no record names and queues what was running again. Changes that come
-// together share one sync of the audit log and one transaction (commit.go).
-// The spool sees sealed bytes only and proves nothing about them.
+// State is a bbolt database, bodies are files beside it, but for small ones. A file is written
+// aside, synced, renamed into place and its folder synced before the database names it; Open
+// removes what no record names and queues what was running again. Changes that come together share
+// one sync of the audit log and one transaction (commit.go). The spool sees sealed bytes only and
+// proves nothing about them.
 package spool
 
 import (
@@ -39,7 +41,8 @@ var (
 	bucketLog      = []byte("log")      // sequence: Batch
 	bucketNext     = []byte("next")     // enclave and boot: number of the next batch
 	bucketBodies   = []byte("bodies")   // id.kind: a body that is no file
-	bucketOpen     = []byte("open")     // openKey: nothing; the jobs that have not ended, by tenant and age
+	// openKey: nothing; the jobs that have not ended, by tenant and age
+	bucketOpen     = []byte("open")
 	bucketSettings = []byte("settings") // secretKey: the secret
 )
 
@@ -52,11 +55,13 @@ type Options struct {
 	Retention time.Duration    // How long ended jobs are kept.
 	Now       func() time.Time // nil: time.Now
 	Log       *slog.Logger     // nil: none
-	// Inline is the size up to which a body lies in the database and is synced with the record that names it, which saves small jobs
-	// most of their syncs. Zero: every body is a file. It may change from one start to the next.
+	// Inline is the size up to which a body lies in the database and is synced with the record that
+	// names it, which saves small jobs most of their syncs. Zero: every body is a file. It may
+	// change from one start to the next.
 	Inline int64
-	// Fault, when set, is called around each side effect, named by step, with done false before and true after it; an
-	// error it returns is taken for the effect's own. For tests: "failed" and "failed but happened".
+	// Fault, when set, is called around each side effect, named by step, with done false before and
+	// true after it; an error it returns is taken for the effect's own. For tests: "failed" and
+	// "failed but happened".
 	Fault func(step string, done bool) error
 }
 
@@ -81,7 +86,8 @@ type Spool struct {
 	active  map[string]int      // jobs of a tenant that wait or run; guarded by mu
 }
 
-// Open opens or creates the spool in opts.Dir and repairs what a crash left. It fails when another process has it open.
+// Open opens or creates the spool in opts.Dir and repairs what a crash left. It fails when another
+// process has it open.
 func Open(opts Options) (*Spool, error) {
 	if opts.Now == nil {
 		opts.Now = time.Now

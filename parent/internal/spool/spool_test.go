@@ -265,7 +265,8 @@ func TestBounds(t *testing.T) {
 	}
 }
 
-// A tenant takes its share of the spool and no more, by lengths that it declares, bodies of unknown length, jobs and results.
+// A tenant takes its share of the spool and no more, by lengths that it declares, bodies of unknown
+// length, jobs and results.
 func TestTenantsHaveShares(t *testing.T) {
 	dir := t.TempDir()
 	s := open(t, spool.Options{Dir: dir, MaxBytes: 1000, EachBytes: 500, MaxQueued: 100})

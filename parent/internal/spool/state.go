@@ -75,8 +75,9 @@ func (s *Spool) unwait(id string, w *waiting) {
 	}
 }
 
-// Start marks a job as running on the enclave and counts the attempt. It is durable, and audited, when it returns: the
-// caller may then send the job. A job that is running already is accepted, because a Start that failed may have happened.
+// Start marks a job as running on the enclave and counts the attempt. It is durable, and audited,
+// when it returns: the caller may then send the job. A job that is running already is accepted,
+// because a Start that failed may have happened.
 func (s *Spool) Start(id, enclave string) (Job, error) {
 	return s.change(id, "start", func(j *Job) error {
 		if j.Ended() {
@@ -96,7 +97,8 @@ func (j *Job) uncount() {
 	}
 }
 
-// Requeue puts a running job back. An attempt that the enclave refused for lack of room does not count.
+// Requeue puts a running job back. An attempt that the enclave refused for lack of room does not
+// count.
 func (s *Spool) Requeue(id string, counts bool) (Job, error) {
 	return s.change(id, "requeue", func(j *Job) error {
 		if j.Ended() {
@@ -110,8 +112,9 @@ func (s *Spool) Requeue(id string, counts bool) (Job, error) {
 	})
 }
 
-// Died queues a running job again after the enclave that it ran on has died, the deaths-th that did in this boot of the host. The number is
-// absolute, so that repeating a call that failed but happened counts nothing twice. The attempt is not counted.
+// Died queues a running job again after the enclave that it ran on has died, the deaths-th that did
+// in this boot of the host. The number is absolute, so that repeating a call that failed but
+// happened counts nothing twice. The attempt is not counted.
 func (s *Spool) Died(id string, deaths int, host string) (Job, error) {
 	return s.change(id, "died", func(j *Job) error {
 		if j.Ended() {
@@ -159,8 +162,9 @@ func (s *Spool) change(id, act string, f func(*Job) error) (Job, error) {
 	return j, nil
 }
 
-// end writes the last record of a job, with its receipt and what put adds, and drops the input if it lies in the database; file says that it
-// does not. When the transaction fails, the record decides whether it has happened all the same.
+// end writes the last record of a job, with its receipt and what put adds, and drops the input if
+// it lies in the database; file says that it does not. When the transaction fails, the record
+// decides whether it has happened all the same.
 func (s *Spool) end(id, act string, receipt []byte, f func(*Job), put func(*bbolt.Tx) error) (j Job, file bool, err error) {
 	if j, err = s.Get(id); err != nil {
 		return Job{}, false, err

@@ -6,13 +6,15 @@ import (
 	"go.etcd.io/bbolt"
 )
 
-// Upload receives a job file. One goroutine owns it; it ends with Commit or Abort, and Abort after Commit does nothing.
+// Upload receives a job file. One goroutine owns it; it ends with Commit or Abort, and Abort after
+// Commit does nothing.
 type Upload struct {
 	b *body
 }
 
-// NewUpload starts an upload of size bytes, or of unknown size when size is negative, for the tenant that Commit names too. It returns
-// ErrFull when the spool, or the tenant's share of it, has no room for it and its result.
+// NewUpload starts an upload of size bytes, or of unknown size when size is negative, for the
+// tenant that Commit names too. It returns ErrFull when the spool, or the tenant's share of it, has
+// no room for it and its result.
 func (s *Spool) NewUpload(tenant string, size int64) (*Upload, error) {
 	reserve := max(size, 0)
 	if reserve > s.usage.each/2 {
@@ -39,9 +41,10 @@ func (u *Upload) Abort() {
 	}
 }
 
-// Commit makes the upload a queued job and returns it, durable, with created true. When the same job is there already and
-// has not failed, or has failed with Poison, it returns that one and drops the upload; another failed job is run anew under
-// a new id. The errors ErrFull and ErrTooMany may be tested for.
+// Commit makes the upload a queued job and returns it, durable, with created true. When the same
+// job is there already and has not failed, or has failed with Poison, it returns that one and drops
+// the upload; another failed job is run anew under a new id. The errors ErrFull and ErrTooMany may
+// be tested for.
 func (u *Upload) Commit(m Meta) (job Job, created bool, err error) {
 	defer u.Abort()
 	s := u.b.s
@@ -107,7 +110,8 @@ func (u *Upload) store(job Job) (Job, bool, error) {
 		return other, false, err
 	}
 	if err != nil {
-		// The commit may have happened all the same. The record decides: a body must not be taken from under it.
+		// The commit may have happened all the same. The record decides: a body must not be taken
+		// from under it.
 		if _, gone := s.Get(job.ID); gone != nil {
 			u.remove(job.ID)
 			return Job{}, false, err
@@ -164,7 +168,8 @@ func (s *Spool) leave(tenant string) {
 	s.active[tenant]--
 }
 
-// Room reports whether the tenant may have another job, so that a client is told before it sends the body.
+// Room reports whether the tenant may have another job, so that a client is told before it sends
+// the body.
 func (s *Spool) Room(tenant string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

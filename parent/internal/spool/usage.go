@@ -2,14 +2,17 @@ package spool
 
 import "sync"
 
-// usage counts the bytes of bodies, with what is reserved for those still being written. Reserving first means that a
-// spool that is full refuses the next job instead of losing the result of one that has run.
+// usage counts the bytes of bodies, with what is reserved for those still being written. Reserving
+// first means that a spool that is full refuses the next job instead of losing the result of one
+// that has run.
 type usage struct {
 	mu    sync.Mutex
 	bytes int64            // guarded by mu
 	held  map[string]int64 // of bytes, by tenant; guarded by mu
 	max   int64
-	each  int64 // most of one tenant: lengths that it declares and never sends must leave room for another's jobs
+	// most of one tenant: lengths that it declares and never sends must leave room for another's
+	// jobs
+	each int64
 }
 
 func newUsage(most, each int64) *usage {

@@ -1,8 +1,9 @@
-// Package telemetry counts what the parent does, for Prometheus. OPERATING.md says what each metric means and what to do
-// about it.
+// Package telemetry counts what the parent does, for Prometheus. OPERATING.md says what each metric
+// means and what to do about it.
 //
-// Every label comes from a bounded set: tenants and enclaves of the configuration, routes of the API, codes of SPEC 9.
-// No label or value comes from a job's content or a peer's free text: a metric is read by more people than a job.
+// Every label comes from a bounded set: tenants and enclaves of the configuration, routes of the
+// API, codes of SPEC 9. No label or value comes from a job's content or a peer's free text: a
+// metric is read by more people than a job.
 package telemetry
 
 import (
@@ -53,7 +54,8 @@ type Metrics struct {
 	ConnectionsRefused *prometheus.CounterVec // tenant
 }
 
-// New returns metrics on a registry of their own. spoolBytes and spoolLimit are read at each scrape.
+// New returns metrics on a registry of their own. spoolBytes and spoolLimit are read at each
+// scrape.
 func New(spoolBytes, spoolLimit func() float64) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry()}
 	m.registry.MustRegister(collectors.NewGoCollector(),
@@ -104,11 +106,12 @@ func (m *Metrics) edges() {
 	m.RequestSeconds = m.histogram("http_request_seconds", "Time to answer, bodies included.", seconds, "route")
 }
 
-// Names returns the full names of all metrics of this package, so that a test can hold OPERATING.md to them.
+// Names returns the full names of all metrics of this package, so that a test can hold OPERATING.md
+// to them.
 func (m *Metrics) Names() []string { return m.names }
 
-// Handler serves the metrics. They are gathered into memory first: clients that read slowly would else hold the few places for gathering, and
-// keep the scraper from its answer.
+// Handler serves the metrics. They are gathered into memory first: clients that read slowly would
+// else hold the few places for gathering, and keep the scraper from its answer.
 func (m *Metrics) Handler() http.Handler {
 	gather := promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

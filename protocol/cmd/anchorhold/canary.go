@@ -169,8 +169,8 @@ func (a *app) canaryClients(ctx context.Context, f canaryFlags, arn string) (cli
 	return client, caller, err
 }
 
-// openedByEnclave has the parent run the job and returns the document that signs its receipt. A receipt of an earlier run says nothing about
-// the key policy of today.
+// openedByEnclave has the parent run the job and returns the document that signs its receipt. A
+// receipt of an earlier run says nothing about the key policy of today.
 func (a *app) openedByEnclave(ctx context.Context, f canaryFlags, path string, header digest.Digest) (document []byte, err error) {
 	roots, err := readRoots(f.root)
 	if err != nil {

@@ -131,7 +131,8 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// Somebody interrupts a seal whose input gives nothing, and does not end either: it must end at once, and leave nothing.
+// Somebody interrupts a seal whose input gives nothing, and does not end either: it must end at
+// once, and leave nothing.
 func TestInterruptedWhileInputStalls(t *testing.T) {
 	d := newDesk(t)
 	if code, out := d.owner(t.Context(), nil, "keygen", "--out", "@me"); code != exitFine {

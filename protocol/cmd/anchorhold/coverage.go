@@ -88,10 +88,11 @@ func (a *app) coverage() *cobra.Command {
 
 // pipelineCoverage is what the rules of one pipeline cover.
 type pipelineCoverage struct {
-	Pipeline    string           `json:"pipeline"`
-	Preset      string           `json:"preset,omitempty"`
-	Extends     string           `json:"extends,omitempty"`
-	Additions   []string         `json:"additions,omitempty"` // lines that the rules add to what they extend
+	Pipeline string `json:"pipeline"`
+	Preset   string `json:"preset,omitempty"`
+	Extends  string `json:"extends,omitempty"`
+	// lines that the rules add to what they extend
+	Additions   []string         `json:"additions,omitempty"`
 	Requires    string           `json:"requires,omitempty"`
 	Warnings    []string         `json:"warnings,omitempty"`
 	DefaultDeny bool             `json:"default_deny"` // what no rule names is dropped

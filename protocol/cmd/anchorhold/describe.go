@@ -133,7 +133,8 @@ func describeMessage(h *envelope.Header) fields {
 		f.add(fmt.Sprintf("data key %d", i+1), "%s %s, %d bytes", k.Provider, k.Info, len(k.Ciphertext))
 	}
 	for _, name := range slices.Sorted(maps.Keys(h.Context)) {
-		// The sender chose the name: it must not pass for one of ours, nor take the place of one in the JSON.
+		// The sender chose the name: it must not pass for one of ours, nor take the place of one in
+		// the JSON.
 		f.add("context "+name, "%s", h.Context[name])
 	}
 	if _, err := envelope.ParseContext(h.Context); err != nil {
@@ -186,7 +187,8 @@ func describePolicy(p *policy.Policy) fields {
 	return f
 }
 
-// demands says what the rules of a pipeline want beside a job, so that nobody takes every preset for Safe Harbor.
+// demands says what the rules of a pipeline want beside a job, so that nobody takes every preset
+// for Safe Harbor.
 func demands(rules []byte) string {
 	e, err := engines.Compile(rules)
 	if err != nil {

@@ -18,7 +18,8 @@ const (
 	exitUnproven = 5
 )
 
-// errRejected says that a result is verified and written, and lacks records that the enclave rejected.
+// errRejected says that a result is verified and written, and lacks records that the enclave
+// rejected.
 var errRejected = errors.New("records were rejected")
 
 // errUnproven says that the canary found no way open, and that some attempts prove nothing.

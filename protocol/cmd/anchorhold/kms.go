@@ -56,7 +56,8 @@ func newKMS(ctx context.Context, arn string, rules endpoint.Rules) (*awsKMS, err
 	return &awsKMS{client}, nil
 }
 
-// DataKey makes one data key. The answer must name the key that was asked: another one would be outside its key policy.
+// DataKey makes one data key. The answer must name the key that was asked: another one would be
+// outside its key policy.
 func (k *awsKMS) DataKey(ctx context.Context, arn string, encryptionContext map[string]string) (*sealing.DataKey, error) {
 	out, err := k.client.GenerateDataKey(ctx, &kms.GenerateDataKeyInput{
 		KeyId: aws.String(arn), KeySpec: types.DataKeySpecAes256, EncryptionContext: encryptionContext,

@@ -1,6 +1,7 @@
-// Command anchorhold is the tool of a data owner and of a reviewer: it seals health records to a pinned enclave image, submits them,
-// verifies receipts and opens results. It trusts AWS KMS, the Nitro hypervisor and the measurements that it is given; it
-// trusts nothing that the parent instance says.
+// Command anchorhold is the tool of a data owner and of a reviewer: it seals health records to a
+// pinned enclave image, submits them, verifies receipts and opens results. It trusts AWS KMS, the
+// Nitro hypervisor and the measurements that it is given; it trusts nothing that the parent
+// instance says.
 package main
 
 import (

@@ -88,7 +88,8 @@ func (f openFlags) check() error {
 // keys are the private keys that the flags name; nil where there is none.
 type keys struct{ result, crosswalk *result.PrivateKey }
 
-// openResult verifies, opens and prints. It returns errRejected when all is well but records are missing.
+// openResult verifies, opens and prints. It returns errRejected when all is well but records are
+// missing.
 func (a *app) openResult(ctx context.Context, f openFlags) error {
 	if err := f.check(); err != nil {
 		return err
@@ -138,8 +139,8 @@ func (f openFlags) readKeys() (k keys, err error) {
 	return k, nil
 }
 
-// write decrypts into folder and file, each of which appears whole or not at all, and neither before both are. It returns a nil report
-// when the crosswalk alone was wanted.
+// write decrypts into folder and file, each of which appears whole or not at all, and neither
+// before both are. It returns a nil report when the crosswalk alone was wanted.
 func (f openFlags) write(accepted *opening.Accepted, k keys) (report *opening.Report, err error) {
 	var folder *outfile.Folder
 	if k.result != nil {
@@ -169,7 +170,8 @@ func (f openFlags) write(accepted *opening.Accepted, k keys) (report *opening.Re
 	return report, nil
 }
 
-// writeCrosswalk decrypts the crosswalk into a file that is to be committed: of its own, or in the folder.
+// writeCrosswalk decrypts the crosswalk into a file that is to be committed: of its own, or in the
+// folder.
 func (f openFlags) writeCrosswalk(accepted *opening.Accepted, key *result.PrivateKey, folder *outfile.Folder) (unfinished, error) {
 	if f.crosswalkOut == "" {
 		inside, err := folder.File("crosswalk.ndjson")
@@ -254,7 +256,8 @@ func (a *app) evidence(ctx context.Context, f openFlags) (e opening.Evidence, cl
 	return e, func() { sealed.Close(); other.Close() }, nil
 }
 
-// interruptible is a file whose reading ends with ctx, so that an interrupted open removes what it has written.
+// interruptible is a file whose reading ends with ctx, so that an interrupted open removes what it
+// has written.
 type interruptible struct {
 	ctx context.Context
 	*os.File

@@ -70,9 +70,11 @@ func bytesText(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
 }
 
-// safe makes a peer's text printable: a terminal obeys escape sequences, and a person believes turned-around text.
+// safe makes a peer's text printable: a terminal obeys escape sequences, and a person believes
+// turned-around text.
 func safe(s string) string {
-	if !utf8.ValidString(s) { // single bytes are control characters too, where a terminal is not set to UTF-8
+	// single bytes are control characters too, where a terminal is not set to UTF-8
+	if !utf8.ValidString(s) {
 		return strconv.QuoteToASCII(s)
 	}
 	for _, r := range s {
@@ -83,8 +85,8 @@ func safe(s string) string {
 	return s
 }
 
-// harmless does the same for text of ours that may have a peer's in it, such as the names of files in an error. Lines after the
-// first are indented: none of them can pass for a line of ours.
+// harmless does the same for text of ours that may have a peer's in it, such as the names of files
+// in an error. Lines after the first are indented: none of them can pass for a line of ours.
 func harmless(s string) string {
 	var b strings.Builder
 	for _, r := range s {

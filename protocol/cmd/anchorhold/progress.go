@@ -7,7 +7,8 @@ import (
 	"github.com/jedib0t/go-pretty/v6/progress"
 )
 
-// bars shows one bar for each stage on a terminal, and nothing elsewhere. Its methods are safe for concurrent use.
+// bars shows one bar for each stage on a terminal, and nothing elsewhere. Its methods are safe for
+// concurrent use.
 type bars struct {
 	w        progress.Writer // nil: not a terminal
 	rendered chan struct{}   // closed when Render has returned
@@ -71,7 +72,8 @@ func (b *bars) clear() {
 	b.stopped = true
 	b.mu.Unlock()
 	if !stopped {
-		time.Sleep(120 * time.Millisecond) // one last frame, so that a finished bar is not left half-way
+		// one last frame, so that a finished bar is not left half-way
+		time.Sleep(120 * time.Millisecond)
 		b.w.Stop()
 	}
 	<-b.rendered

@@ -36,7 +36,8 @@ func openPTY(t *testing.T) (screen, terminal *os.File) {
 	return screen, terminal
 }
 
-// A person at a terminal sees in colour what goes, what changes and what a rule adds; a file gets the same text without.
+// A person at a terminal sees in colour what goes, what changes and what a rule adds; a file gets
+// the same text without.
 func TestDiffIsInColourOnATerminalOnly(t *testing.T) {
 	dir := t.TempDir()
 	records, config := filepath.Join(dir, "Patient.ndjson"), filepath.Join(dir, "configuration.json")

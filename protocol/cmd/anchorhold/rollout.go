@@ -41,7 +41,8 @@ func (a *app) rollout() *cobra.Command {
 	return cmd
 }
 
-// rolloutFlags say what changes; plan and status take the same, so that status trusts no file that plan wrote.
+// rolloutFlags say what changes; plan and status take the same, so that status trusts no file that
+// plan wrote.
 type rolloutFlags struct {
 	keyPolicyFlags
 	oldPins, newPins, policy string

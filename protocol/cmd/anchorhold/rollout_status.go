@@ -15,8 +15,9 @@ import (
 
 // rolloutState is what status finds.
 type rolloutState struct {
-	Key      string            `json:"key"`
-	At       string            `json:"at"`             // the step whose policy the key has; empty: none
+	Key string `json:"key"`
+	// the step whose policy the key has; empty: none
+	At       string            `json:"at"`
 	Next     *rollout.Step     `json:"next,omitempty"` // nil: the roll-out is done
 	Open     []rollout.OpenJob `json:"open_jobs"`
 	Findings []keylint.Finding `json:"findings"`

@@ -45,7 +45,8 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitFine
 	}
-	if !errors.Is(err, errRejected) && !errors.Is(err, errFindings) && !errors.Is(err, errUnproven) { // the command has said so already
+	// the command has said so already
+	if !errors.Is(err, errRejected) && !errors.Is(err, errFindings) && !errors.Is(err, errUnproven) {
 		fmt.Fprintf(stderr, "anchorhold: %s\n", harmless(err.Error()))
 	}
 	if cli.IsUsage(err) {

@@ -18,8 +18,8 @@ func TestMain(m *testing.M) {
 	testscript.Main(withDeskKMS{m}, map[string]func(){"anchorhold": main})
 }
 
-// deskKMS is the KMS of tests that run commands in this process. There is one for all, since Go reads
-// HTTPS_PROXY once.
+// deskKMS is the KMS of tests that run commands in this process. There is one for all, since Go
+// reads HTTPS_PROXY once.
 var deskKMS *standin.Front
 
 type withDeskKMS struct{ *testing.M }

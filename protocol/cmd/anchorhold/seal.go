@@ -210,7 +210,8 @@ func contentType(asked string, paths []string) (string, error) {
 	return envelope.ContentMessage, nil
 }
 
-// crosswalkHead is how each line of a crosswalk begins (SPEC 5.3). The enclave reads all of it; here a mistaken file is to show early.
+// crosswalkHead is how each line of a crosswalk begins (SPEC 5.3). The enclave reads all of it;
+// here a mistaken file is to show early.
 const crosswalkHead = `{"kind":"`
 
 // openEarlier opens an earlier crosswalk, or returns nil for no name. The caller closes it.

@@ -9,7 +9,8 @@ import (
 	"testing"
 )
 
-// A parent that has no room, then does not know the token: a person learns of both in words, of each once.
+// A parent that has no room, then does not know the token: a person learns of both in words, of
+// each once.
 func TestSubmitSaysWhyItWaits(t *testing.T) {
 	d := newDesk(t)
 	for _, args := range [][]string{

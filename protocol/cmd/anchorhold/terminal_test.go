@@ -14,8 +14,8 @@ import (
 	"anchorhold/protocol/envelope"
 )
 
-// Names of files come from whoever made an export. A terminal obeys escape sequences, and a person believes a line
-// that a name with a line end makes up, or text that runs backwards.
+// Names of files come from whoever made an export. A terminal obeys escape sequences, and a person
+// believes a line that a name with a line end makes up, or text that runs backwards.
 func TestNamesDoNotCommandTheTerminal(t *testing.T) {
 	dir := t.TempDir()
 	name := filepath.Join(dir, "a\x1b[2Jb\u202ec\u009bd\nverified.ndjson")

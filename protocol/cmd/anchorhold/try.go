@@ -36,7 +36,8 @@ dateShiftScope is file or folder, each file or folder is a job, named as it is.
 
 --diff shows, value by value, what was there, what stays, and the rule that did it.`
 
-// tryKey makes surrogates, IVs and noise. It is no secret and no job's: trying twice shows the same.
+// tryKey makes surrogates, IVs and noise. It is no secret and no job's: trying twice shows the
+// same.
 var tryKey = sha256.Sum256([]byte("anchorhold try: not for real records"))
 
 // tryRecord is the longest record that is tried; a Bundle is one.

@@ -43,7 +43,8 @@ func (t *traced) NewWorker(j *stream.Job) (stream.Worker, error) {
 	}
 	tracer, ok := w.(stream.Tracer)
 	if !ok {
-		return nil, fmt.Errorf("%T tells nothing of its records", w) // unreachable: all kinds of rules do
+		// unreachable: all kinds of rules do
+		return nil, fmt.Errorf("%T tells nothing of its records", w)
 	}
 	one := &tracedWorker{tracer, t}
 	if b, ok := w.(stream.BundleWorker); ok {
@@ -106,7 +107,8 @@ func oneDocument(b []byte) (lines []byte, whole bool) {
 	}
 	v := jsontext.Value(bytes.Clone(b))
 	if v.Compact() != nil {
-		return bytes.TrimSuffix(b, []byte{'\n'}), false // the engine says what is wrong, line by line
+		// the engine says what is wrong, line by line
+		return bytes.TrimSuffix(b, []byte{'\n'}), false
 	}
 	return v, true
 }
@@ -124,7 +126,8 @@ func leaves(b []byte) []leaf {
 	for {
 		holder, n := d.StackIndex(d.StackDepth())
 		switch kind := d.PeekKind(); {
-		case kind == '{', kind == '[', kind == '}', kind == ']', holder == '{' && n%2 == 0: // a name
+		case kind == '{', kind == '[', kind == '}', kind == ']', holder == '{' && n%2 == 0:
+			// a name
 			if _, err := d.ReadToken(); err != nil {
 				return list
 			}
@@ -193,7 +196,8 @@ func recordLines(in []byte) []int64 {
 	return list
 }
 
-// printRecord prints one record: - for what is gone, ~ for what is another, + for what is new, and nothing for what is as before.
+// printRecord prints one record: - for what is gone, ~ for what is another, + for what is new, and
+// nothing for what is as before.
 func (a *app) printRecord(r *tracedPiece, after []byte, rules []stream.Rule, deny bool) {
 	units := unitsOf(r.touches)
 	pointers := leaves(r.in)
@@ -249,7 +253,8 @@ func (a *app) printUntouched(r *tracedPiece, l leaf, rules []stream.Rule, deny b
 // isType reports whether the leaf says what type a resource has: that stays.
 func (l leaf) isType() bool { return strings.HasSuffix(l.pointer, "/resourceType") }
 
-// ruleText names a rule: by its number where the author numbers them, by the element where they name one each.
+// ruleText names a rule: by its number where the author numbers them, by the element where they
+// name one each.
 func ruleText(rule int, rules []stream.Rule, deny bool) string {
 	switch {
 	case rule < 0 && deny:
@@ -262,7 +267,8 @@ func ruleText(rule int, rules []stream.Rule, deny bool) string {
 	return fmt.Sprintf("%s (rule %d: %s)", rules[rule].Method, rule+1, rules[rule].Path)
 }
 
-// holder is the pointer of the value that a rule was applied to, which the leaf is or lies in first.
+// holder is the pointer of the value that a rule was applied to, which the leaf is or lies in
+// first.
 func holder(l leaf, in stream.Span, b []byte) string {
 	if l.start == in.Start || len(b) == 0 {
 		return l.pointer
@@ -290,7 +296,8 @@ func holder(l leaf, in stream.Span, b []byte) string {
 	return p
 }
 
-// unitsOf are the touches that say what became of a value: those of groups only say whether their parts' count.
+// unitsOf are the touches that say what became of a value: those of groups only say whether their
+// parts' count.
 func unitsOf(all []stream.Touch) []stream.Touch {
 	var units []stream.Touch
 	for _, t := range all {

@@ -28,8 +28,8 @@ func rejectedAt(r stream.Reject) rejected {
 	return at
 }
 
-// whyRejected runs the rejected records of a job once more, with a worker that says where and why. A report has only codes:
-// it leaves the enclave.
+// whyRejected runs the rejected records of a job once more, with a worker that says where and why.
+// A report has only codes: it leaves the enclave.
 func (t *trial) whyRejected(ctx context.Context, o stream.Options, in []byte, report *stream.Report) (map[rejected]stream.Touch, error) {
 	if len(report.Rejects) == 0 {
 		return nil, nil
@@ -52,7 +52,8 @@ func (t *trial) whyRejected(ctx context.Context, o stream.Options, in []byte, re
 	return whyRejected(run, again, lines), nil
 }
 
-// whyRejected collects the reasons that a run gave. lines are the numbers of the lines of in; nil means 1, 2 and so on.
+// whyRejected collects the reasons that a run gave. lines are the numbers of the lines of in; nil
+// means 1, 2 and so on.
 func whyRejected(run *traced, in []byte, lines []int64) map[rejected]stream.Touch {
 	reasons := map[rejected]stream.Touch{}
 	seen := recordLines(in)

@@ -45,7 +45,8 @@ images:
     pcr2: "1111"
 `
 
-// Real documents are genuine at their own time, none of them is fresh, and none of them is of an image that we pinned.
+// Real documents are genuine at their own time, none of them is fresh, and none of them is of an
+// image that we pinned.
 func TestRealDocuments(t *testing.T) {
 	pins := filepath.Join(t.TempDir(), "pins.yaml")
 	content := strings.ReplaceAll(foreignPins, `"1111"`, strings.Repeat("11", 48))

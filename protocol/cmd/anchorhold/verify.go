@@ -124,18 +124,19 @@ func (f verifyFlags) check(file bool) error {
 
 // verdict is the outcome for one file.
 type verdict struct {
-	File      string            `json:"file"`
-	Kind      string            `json:"kind"`
-	Verdict   string            `json:"verdict"`
-	Genuine   bool              `json:"genuine"`
-	AWS       bool              `json:"aws"`
-	Live      bool              `json:"live"`
-	At        *time.Time        `json:"at,omitempty"` // with --at: the verdict is as of then
-	Debug     bool              `json:"debug"`
-	Appraised bool              `json:"appraised"`
-	NotAWS    bool              `json:"not_aws_policy,omitempty"` // the policy replaces AWS's endpoint or roots
-	Checks    []check           `json:"checks"`
-	Says      map[string]string `json:"says,omitempty"`
+	File      string     `json:"file"`
+	Kind      string     `json:"kind"`
+	Verdict   string     `json:"verdict"`
+	Genuine   bool       `json:"genuine"`
+	AWS       bool       `json:"aws"`
+	Live      bool       `json:"live"`
+	At        *time.Time `json:"at,omitempty"` // with --at: the verdict is as of then
+	Debug     bool       `json:"debug"`
+	Appraised bool       `json:"appraised"`
+	// the policy replaces AWS's endpoint or roots
+	NotAWS bool              `json:"not_aws_policy,omitempty"`
+	Checks []check           `json:"checks"`
+	Says   map[string]string `json:"says,omitempty"`
 
 	says fields
 	err  error
@@ -287,7 +288,8 @@ func (a *app) appraiseDocument(f verifyFlags, doc *verify.Attested, nonce []byte
 	return nil
 }
 
-// withoutPins checks nonce and age alone. It never says "acceptable": some genuine enclave is not the right one.
+// withoutPins checks nonce and age alone. It never says "acceptable": some genuine enclave is not
+// the right one.
 func (v *verdict) withoutPins(f verifyFlags, d *attest.Document, nonce []byte, age time.Duration) {
 	switch {
 	case nonce != nil && string(nonce) != string(d.Nonce):

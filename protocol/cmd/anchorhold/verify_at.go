@@ -8,8 +8,8 @@ import (
 
 const atDay = "2006-01-02"
 
-// judgedAt returns the time that a file is judged at: now, or what --at says. A day stands for its last moment, because pins
-// expire with a day's end.
+// judgedAt returns the time that a file is judged at: now, or what --at says. A day stands for its
+// last moment, because pins expire with a day's end.
 func (f verifyFlags) judgedAt(now time.Time) (time.Time, error) {
 	if f.at == "" {
 		return now, nil

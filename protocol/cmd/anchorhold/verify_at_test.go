@@ -7,7 +7,8 @@ import (
 	"time"
 )
 
-// A reviewer who reads the evidence months later: the pins have expired since, and they had not when the job was done.
+// A reviewer who reads the evidence months later: the pins have expired since, and they had not
+// when the job was done.
 func TestVerifyAtAPastDate(t *testing.T) {
 	d := newDesk(t)
 	for _, args := range [][]string{
@@ -40,7 +41,8 @@ func TestVerifyAtAPastDate(t *testing.T) {
 		text string
 	}{
 		{"", exitRefused, "pins have expired"},
-		{done.AddDate(0, 0, 30).Format(day), exitFine, "judged as of " + done.AddDate(0, 0, 30).Format(day) + "T23:59:59"}, // their last day
+		// their last day
+		{done.AddDate(0, 0, 30).Format(day), exitFine, "judged as of " + done.AddDate(0, 0, 30).Format(day) + "T23:59:59"},
 		{done.AddDate(0, 0, 31).Format(day), exitRefused, "pins have expired"},
 		{done.Add(time.Minute).Format(time.RFC3339), exitFine, "not now"},
 		{done.AddDate(0, 0, -1).Format(day), exitRefused, "document is from the future"},

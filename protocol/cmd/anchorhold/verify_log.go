@@ -8,7 +8,8 @@ import (
 	"anchorhold/protocol/internal/batchlog"
 )
 
-// readLog reads the pages of a parent's log and verifies them as one. An error of reading is no refusal.
+// readLog reads the pages of a parent's log and verifies them as one. An error of reading is no
+// refusal.
 func readLog(f verifyFlags) (*batchlog.Log, error) {
 	roots, err := readRoots(f.root)
 	if err != nil {

@@ -17,8 +17,9 @@ import (
 	"anchorhold/protocol/verify"
 )
 
-// AWS's hypervisor signs for an enclave under a test policy as for any other. Such a document with AWS's own root cannot be made here, so
-// the judgement behind the root is asked alone: it must not find it acceptable because the pins and the policy that came with it fit.
+// AWS's hypervisor signs for an enclave under a test policy as for any other. Such a document with
+// AWS's own root cannot be made here, so the judgement behind the root is asked alone: it must not
+// find it acceptable because the pins and the policy that came with it fit.
 func TestGenuineEnclaveUnderATestPolicy(t *testing.T) {
 	kms := httptest.NewTLSServer(nil)
 	defer kms.Close()

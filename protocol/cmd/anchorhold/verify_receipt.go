@@ -10,7 +10,8 @@ import (
 	"anchorhold/protocol/receipt"
 )
 
-// verifyReceipt judges a receipt: as far as open does when job and result are given, else its document, path and leaf.
+// verifyReceipt judges a receipt: as far as open does when job and result are given, else its
+// document, path and leaf.
 func (a *app) verifyReceipt(ctx context.Context, f verifyFlags, path string, file *receipt.File, v *verdict) error {
 	roots, err := readRoots(f.root)
 	if err != nil {

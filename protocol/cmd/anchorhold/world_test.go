@@ -124,8 +124,8 @@ func extractMessage(ts *testscript.TestScript, _ bool, args []string) {
 	write(ts, args[1], b[len(b)-r.Len():])
 }
 
-// makeMessage writes a message with the context of another one, but for the entries given: esdk LIKE OUT key=value…; an empty
-// value removes the entry, arn= sets the key.
+// makeMessage writes a message with the context of another one, but for the entries given: esdk
+// LIKE OUT key=value…; an empty value removes the entry, arn= sets the key.
 func makeMessage(ts *testscript.TestScript, _ bool, args []string) {
 	like, err := envelope.ReadHeader(bytes.NewReader(read(ts, args[0])), inspectLimits)
 	ts.Check(err)

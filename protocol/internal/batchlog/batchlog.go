@@ -1,8 +1,10 @@
-// Package batchlog checks the log of signed receipt batches that a parent shows (GET /v1/log): Parse reads its pages, Log.Verify
-// holds every batch to its document and every boot to one history.
+// Package batchlog checks the log of signed receipt batches that a parent shows (GET /v1/log):
+// Parse reads its pages, Log.Verify holds every batch to its document and every boot to one
+// history.
 //
-// The parent writes the log and may leave out its end: what passes here proves order and the absence of gaps and forks among the
-// batches shown, not that the last ones were shown. Whose images signed them: see appraise.
+// The parent writes the log and may leave out its end: what passes here proves order and the
+// absence of gaps and forks among the batches shown, not that the last ones were shown. Whose
+// images signed them: see appraise.
 package batchlog
 
 import (
@@ -22,16 +24,19 @@ import (
 
 const (
 	maxDocument = 0x3000 // NSM response limit, nsm-api
-	// MaxBatches bounds all pages together: at 12 KiB a document they still fit in a reviewer's memory.
+	// MaxBatches bounds all pages together: at 12 KiB a document they still fit in a reviewer's
+	// memory.
 	MaxBatches = 100_000
 )
 
 // Refusals besides those of attest and receipt.
 var (
 	ErrMalformed = errors.New("malformed log")
-	// ErrClaim says that the parent's words beside a document are not those that the document signs.
+	// ErrClaim says that the parent's words beside a document are not those that the document
+	// signs.
 	ErrClaim = errors.New("the log says of a batch what its document does not")
-	// ErrOther says that the log of a receipt's boot is signed by another enclave: any image may claim any boot.
+	// ErrOther says that the log of a receipt's boot is signed by another enclave: any image may
+	// claim any boot.
 	ErrOther = errors.New("the log is not of the enclave that signs the receipt")
 	// ErrMissing says that the log shows no batch with the receipt in it.
 	ErrMissing = errors.New("the log does not hold the receipt's batch")
@@ -45,7 +50,8 @@ type Batch struct {
 	Leaves   []digest.Digest // leaf hashes, 1 to receipt.MaxBatch
 }
 
-// page is what the parent answers. Members that are not named here are for finding things and are ignored.
+// page is what the parent answers. Members that are not named here are for finding things and are
+// ignored.
 type page struct {
 	Batches []struct {
 		Boot     string   `json:"boot"`
@@ -102,9 +108,10 @@ type Chain struct {
 	Unknown  int              // number of documents with fields that attest does not know
 }
 
-// Verify checks each document at its own time, the leaves under it, and the chain of each boot: consecutive numbers, no gap between
-// those shown, no fork. Batches of several boots may be mixed; each boot's must stand in order. The error names the entry, and is one
-// of this package, of attest, or of receipt.
+// Verify checks each document at its own time, the leaves under it, and the chain of each boot:
+// consecutive numbers, no gap between those shown, no fork. Batches of several boots may be mixed;
+// each boot's must stand in order. The error names the entry, and is one of this package, of
+// attest, or of receipt.
 func Verify(batches []Batch, roots *x509.CertPool) (*Log, error) {
 	if len(batches) == 0 {
 		return nil, fmt.Errorf("%w: it holds no batch", ErrMalformed)
@@ -149,8 +156,9 @@ func Verify(batches []Batch, roots *x509.CertPool) (*Log, error) {
 	return log, nil
 }
 
-// Holds checks that the log shows the batch that signs a verified receipt, and is of the same enclave. Errors: ErrMissing, ErrOther, or
-// audit.ErrFork when log and receipt are of two histories of one boot.
+// Holds checks that the log shows the batch that signs a verified receipt, and is of the same
+// enclave. Errors: ErrMissing, ErrOther, or audit.ErrFork when log and receipt are of two histories
+// of one boot.
 func (l *Log) Holds(v *audit.Verified) error {
 	shown := l.documents[v.UserData.Boot]
 	if err := audit.CheckFork(append(slices.Clip(shown), v.Attested)...); err != nil {
@@ -166,8 +174,8 @@ func (l *Log) Holds(v *audit.Verified) error {
 	return fmt.Errorf("%w: batch %d of boot %x", ErrMissing, number, v.UserData.Boot)
 }
 
-// sameEnclave compares what the hypervisor says of itself, not what the program made it sign. A chain is of one enclave, so one document
-// stands for it.
+// sameEnclave compares what the hypervisor says of itself, not what the program made it sign. A
+// chain is of one enclave, so one document stands for it.
 func sameEnclave(a, b *verify.Attested) error {
 	x, y := a.Document(), b.Document()
 	same := x.ModuleID == y.ModuleID

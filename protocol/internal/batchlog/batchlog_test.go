@@ -36,7 +36,8 @@ func newEnclave(ca *testca.CA, boot byte) *enclave {
 	return &enclave{ca: ca, nsm: softnsm.New(softnsm.Config{CA: ca, Image: image}), boot: [16]byte{boot}}
 }
 
-// batch signs failures with these codes and returns the log's entry and the receipt file of the first.
+// batch signs failures with these codes and returns the log's entry and the receipt file of the
+// first.
 func (e *enclave) batch(t testing.TB, leaves ...string) (batchlog.Batch, *receipt.File) {
 	t.Helper()
 	var encoded [][]byte
@@ -148,7 +149,8 @@ func TestForkBetweenLogAndReceipt(t *testing.T) {
 	}
 }
 
-// A parent may start any image on AWS, and that may sign any user data: a boot's true batches, and then what never was.
+// A parent may start any image on AWS, and that may sign any user data: a boot's true batches, and
+// then what never was.
 func TestLogOfAnImpostor(t *testing.T) {
 	ca := testca.New(time.Now)
 	e := newEnclave(ca, 1)

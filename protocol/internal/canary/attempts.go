@@ -16,8 +16,9 @@ import (
 // otherRegion is where a replica is tried.
 const otherRegion = "eu-central-1"
 
-// lockout lets nobody change it again, so KMS never takes it unless told to, which nothing here does: who may put a policy gets an error of
-// the policy, who may not is denied. A replica under a policy that KMS took would be a way to the key of the canary's own making.
+// lockout lets nobody change it again, so KMS never takes it unless told to, which nothing here
+// does: who may put a policy gets an error of the policy, who may not is denied. A replica under a
+// policy that KMS took would be a way to the key of the canary's own making.
 const lockout = `{"Version":"2012-10-17","Statement":[{"Sid":"canary","Effect":"Deny","Principal":"*","Action":"*","Resource":"*"}]}`
 
 // opening are plain attempts to decrypt.
@@ -79,7 +80,8 @@ func (t *Target) derive(ctx context.Context) error {
 	return plain(out.SharedSecret, nil)
 }
 
-// grant asks whether the role could give itself Decrypt. It must not try: a grant that could not be ended would stay, and open.
+// grant asks whether the role could give itself Decrypt. It must not try: a grant that could not be
+// ended would stay, and open.
 func (t *Target) grant(ctx context.Context) error {
 	_, err := t.Client.CreateGrant(ctx, &kms.CreateGrantInput{
 		KeyId: &t.Key, GranteePrincipal: &t.Role, RetiringPrincipal: &t.Role, Operations: []types.GrantOperation{types.GrantOperationDecrypt}, DryRun: aws.Bool(true),

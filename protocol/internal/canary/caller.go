@@ -15,8 +15,9 @@ type Identifier interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
-// CheckCaller asks STS whose the credentials are and returns the ARN, which must be that of the role or
-// of a session of it. With other credentials every refusal would be for want of being the role.
+// CheckCaller asks STS whose the credentials are and returns the ARN, which must be that of the
+// role or of a session of it. With other credentials every refusal would be for want of being the
+// role.
 func CheckCaller(ctx context.Context, source Identifier, role string) (arn string, err error) {
 	out, err := source.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {

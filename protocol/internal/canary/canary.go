@@ -1,15 +1,17 @@
-// Package canary tries, with the credentials of the parent's role, every way to a data key that leads
-// around attestation, and says whether the key policy refuses each. The main calls are [CheckCaller] and
-// [Target.Attempts].
+// Package canary tries, with the credentials of the parent's role, every way to a data key that
+// leads around attestation, and says whether the key policy refuses each. The main calls are
+// [CheckCaller] and [Target.Attempts].
 //
-// Refusals prove something only if the enclave does open the ciphertext, which the caller shows in the
-// same run; if the credentials are the role's; and if AWS names the key policy as what refuses. A
-// refusal for want of an IAM permission would end with that permission, which whoever administers the
-// role can give: such an attempt is inconclusive, and so is one whose reason is not known.
+// Refusals prove something only if the enclave does open the ciphertext, which the caller shows in
+// the same run; if the credentials are the role's; and if AWS names the key policy as what refuses.
+// A refusal for want of an IAM permission would end with that permission, which whoever administers
+// the role can give: such an attempt is inconclusive, and so is one whose reason is not known.
 //
-// No attempt changes anything, also where it succeeds: a grant is asked for by a dry run, and the policies that come with PutKeyPolicy and
-// ReplicateKey would lock their author out, which KMS never accepts. What cannot be tried without harm is not tried: disabling the key,
-// scheduling its deletion, importing or deleting material, revoking grants. The linter judges these from the policy.
+// No attempt changes anything, also where it succeeds: a grant is asked for by a dry run, and the
+// policies that come with PutKeyPolicy and ReplicateKey would lock their author out, which KMS
+// never accepts. What cannot be tried without harm is not tried: disabling the key, scheduling its
+// deletion, importing or deleting material, revoking grants. The linter judges these from the
+// policy.
 package canary
 
 import (
@@ -30,9 +32,11 @@ type Target struct {
 	Ciphertext []byte            // a data key that the enclave opens
 	Context    map[string]string // its encryption context
 	Role       string            // ARN of the parent's role: a grant is tried for it
-	OwnKey     string            // ARN of a key that the role may encrypt under; empty: re-encryption goes to Key
-	Document   []byte            // a genuine attestation document of the enclave, without a public key
-	Refused    [][]byte          // further documents that must not open, each with a public key
+	// ARN of a key that the role may encrypt under; empty: re-encryption goes to Key
+	OwnKey string
+	// a genuine attestation document of the enclave, without a public key
+	Document []byte
+	Refused  [][]byte // further documents that must not open, each with a public key
 }
 
 // Verdict says how an attempt ended.
@@ -40,10 +44,12 @@ type Verdict string
 
 // Verdicts.
 const (
-	Refused      Verdict = "refused"      // as it should be
-	Inconclusive Verdict = "inconclusive" // refused, and not known to be by the key policy: proves nothing
-	Odd          Verdict = "odd"          // refused for another reason than expected: the next attempt may succeed
-	Open         Verdict = "OPEN"         // it succeeded: alarm
+	Refused Verdict = "refused" // as it should be
+	// refused, and not known to be by the key policy: proves nothing
+	Inconclusive Verdict = "inconclusive"
+	// refused for another reason than expected: the next attempt may succeed
+	Odd  Verdict = "odd"
+	Open Verdict = "OPEN" // it succeeded: alarm
 )
 
 // order are the verdicts, worst last.
@@ -51,11 +57,12 @@ var order = []Verdict{Refused, Inconclusive, Odd, Open}
 
 // An Outcome is one attempt and how it ended.
 type Outcome struct {
-	Attempt string   `json:"attempt"`
-	Verdict Verdict  `json:"verdict"`
-	Code    string   `json:"code,omitempty"` // KMS's exception
-	By      string   `json:"by,omitempty"`   // whose policy refused, when the code is AccessDeniedException
-	Want    []string `json:"want"`
+	Attempt string  `json:"attempt"`
+	Verdict Verdict `json:"verdict"`
+	Code    string  `json:"code,omitempty"` // KMS's exception
+	// whose policy refused, when the code is AccessDeniedException
+	By   string   `json:"by,omitempty"`
+	Want []string `json:"want"`
 }
 
 // An attempt is one request; it returns nil when KMS granted it.
@@ -65,7 +72,8 @@ type attempt struct {
 	do   func(context.Context) error
 }
 
-// granted are answers that KMS gives to who is authorized, in place of doing it: to a dry run, and to a policy that locks its author out.
+// granted are answers that KMS gives to who is authorized, in place of doing it: to a dry run, and
+// to a policy that locks its author out.
 var granted = []string{"DryRunOperationException", "MalformedPolicyDocumentException"}
 
 const accessDenied = "AccessDeniedException"
@@ -73,11 +81,13 @@ const accessDenied = "AccessDeniedException"
 var (
 	// denied is what the key policy does.
 	denied = []string{accessDenied}
-	// unproven is what KMS says to documents that it does not accept; AWS does not document the code.
+	// unproven is what KMS says to documents that it does not accept; AWS does not document the
+	// code.
 	unproven = []string{accessDenied, "ValidationException", "InvalidParameterException"}
 )
 
-// Attempts makes all attempts, one after the other, and returns how each ended. The error is that of ctx.
+// Attempts makes all attempts, one after the other, and returns how each ended. The error is that
+// of ctx.
 func (t *Target) Attempts(ctx context.Context) ([]Outcome, error) {
 	documents, err := t.documents(time.Now())
 	if err != nil {

@@ -37,7 +37,8 @@ func genuine(t *testing.T, ca *testca.CA) []byte {
 	return res.Attestation.Document
 }
 
-// The forged document is as good as it can be: all is right but the signature. Otherwise its refusal would say nothing about signatures.
+// The forged document is as good as it can be: all is right but the signature. Otherwise its
+// refusal would say nothing about signatures.
 func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	ca := testca.New(time.Now)
 	document := genuine(t, ca)
@@ -82,7 +83,8 @@ func TestForgedDocumentFailsByItsSignatureOnly(t *testing.T) {
 	}
 }
 
-// A scripted KMS gives every request the same answer; ACTION in it becomes the action of the request.
+// A scripted KMS gives every request the same answer; ACTION in it becomes the action of the
+// request.
 type scripted struct {
 	status int
 	body   string
@@ -158,8 +160,8 @@ func target(answer scripted, document []byte) *canary.Target {
 	}
 }
 
-// Whatever KMS grants, the canary leaves everything as it is: it asks for no operation that changes the key, for a grant by a dry run only, and
-// sends no policy that KMS would take.
+// Whatever KMS grants, the canary leaves everything as it is: it asks for no operation that changes
+// the key, for a grant by a dry run only, and sends no policy that KMS would take.
 func TestNothingIsChanged(t *testing.T) {
 	asked := map[string]int{}
 	answer := scripted{status: 200, body: `{"GrantId":"g","GrantToken":"t","Plaintext":"AAAA"}`, asked: func(operation string, body []byte) {
@@ -199,7 +201,8 @@ func TestNothingIsChanged(t *testing.T) {
 	}
 }
 
-// A fresh document that the caller brings must be refused by the policy; of an old one KMS may say so itself. One without a key proves nothing.
+// A fresh document that the caller brings must be refused by the policy; of an old one KMS may say
+// so itself. One without a key proves nothing.
 func TestBroughtDocuments(t *testing.T) {
 	ca := testca.New(func() time.Time { return time.Now().Add(-2 * time.Hour) })
 	made := func(i measure.Image, age time.Duration, key []byte) []byte {

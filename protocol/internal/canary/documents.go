@@ -20,11 +20,13 @@ import (
 // recipientBits is the size of RSA key that KMS wants.
 const recipientBits = 2048
 
-// maxAge is how old a document may be for its refusal to be the policy's doing. AWS publishes no number; ours are made for each call.
+// maxAge is how old a document may be for its refusal to be the policy's doing. AWS publishes no
+// number; ours are made for each call.
 const maxAge = 5 * time.Minute
 
-// documents are attempts with attestation documents that prove nothing: the genuine one, which holds no public key; the same with a public key
-// of the adversary's put in, under the old signature, under another, and signed anew below a root of the adversary's; and those that the
+// documents are attempts with attestation documents that prove nothing: the genuine one, which
+// holds no public key; the same with a public key of the adversary's put in, under the old
+// signature, under another, and signed anew below a root of the adversary's; and those that the
 // caller brings.
 func (t *Target) documents(now time.Time) ([]attempt, error) {
 	key, err := rsa.GenerateKey(rand.Reader, recipientBits)
@@ -69,7 +71,8 @@ func (t *Target) shows(name string, want []string, document []byte) attempt {
 	}}
 }
 
-// brought names what a document of the caller's is, and what refuses it: the policy, or where it is old KMS itself, perhaps.
+// brought names what a document of the caller's is, and what refuses it: the policy, or where it is
+// old KMS itself, perhaps.
 func (t *Target) brought(document []byte, now time.Time) (attempt, error) {
 	d, err := attest.Parse(document)
 	if err != nil {

@@ -13,7 +13,8 @@ import (
 	"github.com/fxamacker/cbor/v2"
 )
 
-// signAnew signs a document's payload with a key below a root of the adversary's: all of it is right but whom it leads to.
+// signAnew signs a document's payload with a key below a root of the adversary's: all of it is
+// right but whom it leads to.
 func signAnew(document []byte, now time.Time) ([]byte, error) {
 	d, err := takeApart(document)
 	if err != nil {
@@ -52,10 +53,12 @@ func signAnew(document []byte, now time.Time) ([]byte, error) {
 	if d.parts[3], err = cbor.Marshal(signature); err != nil {
 		return nil, err
 	}
-	return cbor.Marshal(d.parts) // not put: the payload would be written anew, in another order than was signed
+	// not put: the payload would be written anew, in another order than was signed
+	return cbor.Marshal(d.parts)
 }
 
-// certificate makes one of the shape that documents have, signed by the parent or, without one, by itself.
+// certificate makes one of the shape that documents have, signed by the parent or, without one, by
+// itself.
 func certificate(name string, ca bool, now time.Time, parent *x509.Certificate, signer *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
 	if err != nil {

@@ -15,7 +15,8 @@ import (
 	"anchorhold/protocol/verify"
 )
 
-// Documents of a newer module, tagged or not, are forged as well as today's: only the signature, or the root, is wrong.
+// Documents of a newer module, tagged or not, are forged as well as today's: only the signature, or
+// the root, is wrong.
 func TestForgedDocumentOfANewerModule(t *testing.T) {
 	ca := testca.New(time.Now)
 	nsm := softnsm.New(softnsm.Config{CA: ca, Image: measure.DevImage([]byte("program"), []byte("policy")), Newer: true})

@@ -11,9 +11,9 @@ const (
 	byUnknown   = "unknown"
 )
 
-// refusers are the reasons that AWS states, without the action (IAM User Guide, "Troubleshoot access
-// denied error messages"), and who refuses with them. Of several policies that refuse AWS names one.
-// Only the key policy's refusal proves anything about the key.
+// refusers are the reasons that AWS states, without the action (IAM User Guide, "Troubleshoot
+// access denied error messages"), and who refuses with them. Of several policies that refuse AWS
+// names one. Only the key policy's refusal proves anything about the key.
 var refusers = map[string]string{
 	"with an explicit deny in a resource-based policy":            byKeyPolicy,
 	"because no resource-based policy allows the ACTION action":   byKeyPolicy,
@@ -31,14 +31,14 @@ var refusers = map[string]string{
 	"because no VPC endpoint policy allows the ACTION action":     "VPC endpoint policy",
 }
 
-// acrossAccounts is how KMS refuses callers of other accounts. AWS's documentation lacks it; it is seen
-// in public reports. Each cause that it names is the key's: that the key exists in this Region the
-// enclave has shown, as it opened with it.
+// acrossAccounts is how KMS refuses callers of other accounts. AWS's documentation lacks it; it is
+// seen in public reports. Each cause that it names is the key's: that the key exists in this Region
+// the enclave has shown, as it opened with it.
 const acrossAccounts = "because the resource does not exist in this Region, no resource-based policies allow access, " +
 	"or a resource-based policy explicitly denies access"
 
-// refuser reads who refused an action on the key. A text that it does not know, or about another action
-// or resource, is unknown.
+// refuser reads who refused an action on the key. A text that it does not know, or about another
+// action or resource, is unknown.
 func refuser(message, action, key string) string {
 	_, rest, ok := strings.Cut(message, " is not authorized to perform: "+action+" on ")
 	if !ok || !strings.HasPrefix(message, "User: ") {
@@ -62,8 +62,8 @@ func refuser(message, action, key string) string {
 	return byUnknown
 }
 
-// action is what KMS authorizes an attempt as. ReEncrypt is authorized twice, and what it would open is
-// the source.
+// action is what KMS authorizes an attempt as. ReEncrypt is authorized twice, and what it would
+// open is the source.
 func (a attempt) action() string {
 	operation, _, _ := strings.Cut(a.name, " ")
 	if operation == "ReEncrypt" {

@@ -27,8 +27,8 @@ func refusal(rest string) scripted {
 	return scripted{status: 400, body: string(body)}
 }
 
-// Attack: credentials that IAM allows nothing, or a policy elsewhere that denies: KMS refuses all, and
-// the key may be open. Only a refusal by the key policy counts.
+// Attack: credentials that IAM allows nothing, or a policy elsewhere that denies: KMS refuses all,
+// and the key may be open. Only a refusal by the key policy counts.
 func TestReasonsDecide(t *testing.T) {
 	document := genuine(t, testca.New(time.Now))
 	on := "on resource: " + targetKey + " "

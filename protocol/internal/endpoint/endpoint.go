@@ -4,8 +4,8 @@
 // The SDK takes an endpoint from many places (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_KMS, the shared
 // configuration file) and uses it as it is, plain HTTP included. A data key that such an endpoint
 // makes is known to it. So an endpoint must be https, and the host of the key's Region, its FIPS or
-// dual-stack host, or a VPC endpoint that the user named. Only for a policy that is NOT AWS may it be
-// anything. What is used is reported, and a client uses nothing else.
+// dual-stack host, or a VPC endpoint that the user named. Only for a policy that is NOT AWS may it
+// be anything. What is used is reported, and a client uses nothing else.
 package endpoint
 
 import (
@@ -41,7 +41,8 @@ type Rules struct {
 	Report func(string) // is called with each endpoint that is used; nil: nobody is
 }
 
-// dualStack are the DNS suffixes of hosts with IPv4 and IPv6, by partition (AWS SDKs, partitions.json).
+// dualStack are the DNS suffixes of hosts with IPv4 and IPv6, by partition (AWS SDKs,
+// partitions.json).
 var dualStack = map[string]string{"aws": "api.aws", "aws-cn": "api.amazonwebservices.com.cn", "aws-us-gov": "api.aws"}
 
 // vpcName is the first label of a VPC endpoint's host, which may end in an Availability Zone.

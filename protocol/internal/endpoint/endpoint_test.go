@@ -32,8 +32,8 @@ func clean(t *testing.T) {
 	t.Setenv("AWS_EC2_METADATA_DISABLED", "true")
 }
 
-// use returns the endpoints that clients for KMS and STS use, as they report them and as the clients
-// have them.
+// use returns the endpoints that clients for KMS and STS use, as they report them and as the
+// clients have them.
 func use(t *testing.T, arn string, rules endpoint.Rules) (reported []string, kms, sts string, err error) {
 	t.Helper()
 	key, err := policy.ParseKeyARN(arn)
@@ -85,8 +85,8 @@ func TestEndpointsOfAWS(t *testing.T) {
 	}
 }
 
-// Attack: an endpoint from the environment or the shared configuration file that is not AWS's, or is
-// not encrypted. A KMS of the adversary's makes data keys that it knows.
+// Attack: an endpoint from the environment or the shared configuration file that is not AWS's, or
+// is not encrypted. A KMS of the adversary's makes data keys that it knows.
 func TestOtherEndpointsAreRefused(t *testing.T) {
 	for name, value := range map[string]string{
 		"plain HTTP":        "http://kms.us-east-1.amazonaws.com",

@@ -15,8 +15,8 @@ import (
 // bundle is the resource type whose entries are the records (SPEC 3.5).
 const bundle = "Bundle"
 
-// survey reads one resource to its end and returns its type and how many records it holds: the entries of a Bundle, else itself. It holds
-// no more of it than one string.
+// survey reads one resource to its end and returns its type and how many records it holds: the
+// entries of a Bundle, else itself. It holds no more of it than one string.
 func survey(r io.Reader) (kind string, records uint64, err error) {
 	bad := refuse("output is not one FHIR resource")
 	d := jsontext.NewDecoder(r)
@@ -65,7 +65,8 @@ func survey(r io.Reader) (kind string, records uint64, err error) {
 	return kind, entries, nil
 }
 
-// messageWriter writes one resource, which may be larger than memory, to a file that gets the name of its type.
+// messageWriter writes one resource, which may be larger than memory, to a file that gets the name
+// of its type.
 type messageWriter struct {
 	f    *os.File
 	w    *bufio.Writer
@@ -88,7 +89,8 @@ func (m *messageWriter) Write(p []byte) (int, error) {
 	return m.w.Write(p)
 }
 
-// close surveys what was written, makes it durable, and names it. A rejected resource leaves no file.
+// close surveys what was written, makes it durable, and names it. A rejected resource leaves no
+// file.
 func (m *messageWriter) close() ([]File, error) {
 	if err := m.w.Flush(); err != nil {
 		return nil, err

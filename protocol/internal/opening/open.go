@@ -15,9 +15,9 @@ import (
 // maxReport bounds the report: 10,000 rejects of SPEC 5.1 take less than a megabyte.
 const maxReport = 16 << 20
 
-// Open decrypts the accepted result into the folder: <Type>.ndjson for each resource type, or <Type>.json for the one resource or Bundle
-// of a job of application/fhir+json, and report.json. The caller commits
-// the folder only when err is nil. Errors of the content are ErrRefused.
+// Open decrypts the accepted result into the folder: <Type>.ndjson for each resource type, or
+// <Type>.json for the one resource or Bundle of a job of application/fhir+json, and report.json.
+// The caller commits the folder only when err is nil. Errors of the content are ErrRefused.
 func (a *Accepted) Open(key *result.PrivateKey, folder *outfile.Folder) (*Report, error) {
 	if !bytes.Equal(key.PublicKey(), a.e.Job.Header.ReplyKey) {
 		return nil, refuse("the private key is not the one whose public key the job names")
@@ -71,7 +71,8 @@ func (a *Accepted) writer(folder *outfile.Folder) (writer, error) {
 		return newMessageWriter(folder)
 	}
 	split := newTypeWriter(folder)
-	// Surrogates are longer than most identifiers: a record may grow sixfold. Anything beyond is not ours.
+	// Surrogates are longer than most identifiers: a record may grow sixfold. Anything beyond is
+	// not ours.
 	split.lines = &records.Splitter{Max: int(min(a.policy.Limits.RecordBytes, 1<<30))*8 + 1<<20, Line: split.line}
 	return split, nil
 }
@@ -93,8 +94,8 @@ func (a *Accepted) OpenCrosswalk(key *result.PrivateKey, out io.Writer) error {
 	})
 }
 
-// stream decrypts one sealed stream and hashes it a second time on the way: the file that was checked could have been
-// exchanged since.
+// stream decrypts one sealed stream and hashes it a second time on the way: the file that was
+// checked could have been exchanged since.
 func (a *Accepted) stream(sealed io.ReadSeeker, s result.Stream, key *result.PrivateKey, want digest.Stream, each func(result.SegmentType, []byte) error) error {
 	if _, err := sealed.Seek(0, io.SeekStart); err != nil {
 		return err

@@ -1,8 +1,8 @@
-// Package opening verifies what a parent brought back for a job (design: receipt first, then the result), and only then opens
-// it into one file per resource type.
+// Package opening verifies what a parent brought back for a job (design: receipt first, then the
+// result), and only then opens it into one file per resource type.
 //
-// Evidence.Check takes everything that stands outside the sealed result; Accepted.Open decrypts. HPKE does not say who
-// sealed a result, the receipt does: there is no way to Open without a Check.
+// Evidence.Check takes everything that stands outside the sealed result; Accepted.Open decrypts.
+// HPKE does not say who sealed a result, the receipt does: there is no way to Open without a Check.
 package opening
 
 import (
@@ -75,7 +75,8 @@ type Evidence struct {
 	Policy []byte // compiled, as pinned
 	Pins   *appraise.Pins
 	Roots  *x509.CertPool
-	// AllowNotAWS accepts a policy with test endpoints. Danger: its results prove nothing about AWS.
+	// AllowNotAWS accepts a policy with test endpoints. Danger: its results prove nothing about
+	// AWS.
 	AllowNotAWS bool
 	Now         time.Time
 }
@@ -87,8 +88,9 @@ type Accepted struct {
 	policy  *policy.Policy
 }
 
-// Check verifies everything outside the sealed result. The error is ErrRefused around the reason, or a *audit.Refusal in its
-// tree, which lists the checks that passed before; an error of reading the files is returned as it is.
+// Check verifies everything outside the sealed result. The error is ErrRefused around the reason,
+// or a *audit.Refusal in its tree, which lists the checks that passed before; an error of reading
+// the files is returned as it is.
 func (e Evidence) Check() (*Accepted, error) {
 	pol, err := policy.Parse(e.Policy)
 	if err != nil {
@@ -109,7 +111,8 @@ func (e Evidence) Check() (*Accepted, error) {
 	if err != nil {
 		return nil, refuse("receipt: %w", err)
 	}
-	// The chain lives three hours: it is judged at the document's own time, and that time against the job's below.
+	// The chain lives three hours: it is judged at the document's own time, and that time against
+	// the job's below.
 	verified, err := audit.Verify(file, e.Roots, time.Time{})
 	if err != nil {
 		return nil, refuse("receipt: %w", err)

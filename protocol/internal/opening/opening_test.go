@@ -137,7 +137,8 @@ func TestLargeResult(t *testing.T) {
 	}
 }
 
-// A record of short identifiers grows sixfold: surrogates are longer than what they replace. A result of it must open.
+// A record of short identifiers grows sixfold: surrogates are longer than what they replace. A
+// result of it must open.
 func TestRecordsMayGrow(t *testing.T) {
 	small := standin.PolicyYAML + "limits:\n  record-bytes: 1048576\n"
 	long := `{"resourceType":"Patient","id":"` + strings.Repeat("x", 6<<20) + `"}`
@@ -147,7 +148,8 @@ func TestRecordsMayGrow(t *testing.T) {
 	}
 }
 
-// exchanged gives other bytes once it has been read: a file that is replaced between verification and opening.
+// exchanged gives other bytes once it has been read: a file that is replaced between verification
+// and opening.
 type exchanged struct {
 	first, then *bytes.Reader
 	seeks       int
@@ -166,7 +168,8 @@ func (e *exchanged) Seek(offset int64, whence int) (int64, error) {
 	return e.then.Seek(offset, whence)
 }
 
-// The parent knows the reply key: it can seal records of its own for this very job, and exchange the file while we work.
+// The parent knows the reply key: it can seal records of its own for this very job, and exchange
+// the file while we work.
 func TestResultExchangedAfterCheck(t *testing.T) {
 	w := newWorld(t, standin.Honest, patient+"\n")
 	var forged bytes.Buffer
@@ -249,7 +252,8 @@ func TestCrosswalkKeptBack(t *testing.T) {
 	}
 }
 
-// A clock of the owner's that is some seconds ahead of the hypervisor's must not refuse an honest receipt.
+// A clock of the owner's that is some seconds ahead of the hypervisor's must not refuse an honest
+// receipt.
 func TestClockSkew(t *testing.T) {
 	w := newWorld(t, standin.Honest, patient+"\n")
 	w.evidence.Job.Header.SealedAt += 20_000

@@ -105,7 +105,8 @@ func (r *Report) ByLetter() []LetterCounts {
 	return slices.DeleteFunc(sums[:], func(s LetterCounts) bool { return s.Letter == "" })
 }
 
-// parseReport reads the report and compares it with the records in hand and with the receipt's bucketed counts.
+// parseReport reads the report and compares it with the records in hand and with the receipt's
+// bucketed counts.
 func parseReport(b []byte, files []File, leaf *receipt.Leaf) (*Report, error) {
 	var r Report
 	if err := json.Unmarshal(b, &r); err != nil {

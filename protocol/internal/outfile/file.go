@@ -1,8 +1,8 @@
 // Package outfile writes files and folders that are either complete or not there.
 //
-// Create and CreateFolder write beside the destination under a hidden name; Commit makes the bytes durable and gives
-// them their name. Nothing is ever overwritten. A process that is killed may leave the hidden name behind, never a
-// half-written destination.
+// Create and CreateFolder write beside the destination under a hidden name; Commit makes the bytes
+// durable and gives them their name. Nothing is ever overwritten. A process that is killed may
+// leave the hidden name behind, never a half-written destination.
 package outfile
 
 import (
@@ -40,7 +40,8 @@ func Create(path string, mode fs.FileMode) (*File, error) {
 	return &File{File: f, path: path}, nil
 }
 
-// Free returns ErrExists when something has the name path already, so that a command can say so before it works for an hour.
+// Free returns ErrExists when something has the name path already, so that a command can say so
+// before it works for an hour.
 func Free(path string) error {
 	switch _, err := os.Lstat(path); {
 	case err == nil:
@@ -52,7 +53,8 @@ func Free(path string) error {
 	}
 }
 
-// Commit makes the file durable and gives it its name, unless something else has taken that name meanwhile (ErrExists).
+// Commit makes the file durable and gives it its name, unless something else has taken that name
+// meanwhile (ErrExists).
 func (f *File) Commit() error {
 	if f.done {
 		return fs.ErrClosed
@@ -77,7 +79,8 @@ func (f *File) Abort() {
 	os.Remove(f.Name())
 }
 
-// publish links rather than renames: rename would silently replace a file that appeared after Create looked.
+// publish links rather than renames: rename would silently replace a file that appeared after
+// Create looked.
 func publish(temporary, path string) error {
 	err := os.Link(temporary, path)
 	switch {

@@ -15,8 +15,8 @@ type Folder struct {
 	done            bool
 }
 
-// CreateFolder starts the folder path, which must not exist or be empty (else ErrExists). Only its owner may read it.
-// The caller must call Commit or Abort.
+// CreateFolder starts the folder path, which must not exist or be empty (else ErrExists). Only its
+// owner may read it. The caller must call Commit or Abort.
 func CreateFolder(path string) (*Folder, error) {
 	path = filepath.Clean(path)
 	if err := FreeFolder(path); err != nil {
@@ -29,12 +29,14 @@ func CreateFolder(path string) (*Folder, error) {
 	return &Folder{path: path, temporary: temporary}, nil
 }
 
-// FreeFolder returns ErrExists unless path does not exist or is an empty folder that can be replaced.
+// FreeFolder returns ErrExists unless path does not exist or is an empty folder that can be
+// replaced.
 func FreeFolder(path string) error {
 	if base := filepath.Base(path); base == "." || base == ".." || base == string(filepath.Separator) {
 		return fmt.Errorf("%s cannot be created: name a folder", path)
 	}
-	// A link to an empty folder is not one: the folder would be written where the link is, not where it leads.
+	// A link to an empty folder is not one: the folder would be written where the link is, not
+	// where it leads.
 	if info, err := os.Lstat(path); err == nil && !info.IsDir() {
 		return fmt.Errorf("%s is no folder: %w", path, ErrExists)
 	}
@@ -50,7 +52,8 @@ func FreeFolder(path string) error {
 	return nil
 }
 
-// File creates a new file in the folder. The name is one path element: it may come from a peer's records.
+// File creates a new file in the folder. The name is one path element: it may come from a peer's
+// records.
 func (d *Folder) File(name string) (*os.File, error) {
 	if name == "" || name[0] == '.' || filepath.Base(name) != name {
 		return nil, fmt.Errorf("not a file name")
@@ -67,7 +70,8 @@ func (d *Folder) Commit() error {
 	if err := SyncFolder(d.temporary); err != nil {
 		return err
 	}
-	// Rmdir takes an empty folder and nothing else, so that what came in between is not lost. Remove would also take a file or a link.
+	// Rmdir takes an empty folder and nothing else, so that what came in between is not lost.
+	// Remove would also take a file or a link.
 	if err := syscall.Rmdir(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%s %w", d.path, ErrExists)
 	}

@@ -161,7 +161,8 @@ func TestFolderNeedsAName(t *testing.T) {
 	}
 }
 
-// What takes the folder's name while it is written is somebody else's: a file, or a link, which Remove would have deleted.
+// What takes the folder's name while it is written is somebody else's: a file, or a link, which
+// Remove would have deleted.
 func TestFolderReplacesNoFileAndNoLink(t *testing.T) {
 	for name, take := range map[string]func(path string) error{
 		"file": func(path string) error { return os.WriteFile(path, []byte("mine"), 0o600) },

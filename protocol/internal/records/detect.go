@@ -12,7 +12,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// maxFirstLine bounds what is read to recognise a file; a longer first line is taken for a record, and the enclave judges it.
+// maxFirstLine bounds what is read to recognise a file; a longer first line is taken for a record,
+// and the enclave judges it.
 const maxFirstLine = 8 << 20
 
 var (
@@ -21,8 +22,8 @@ var (
 	typeFirst = []byte(`{"resourceType":"`)
 )
 
-// beginsWithResource says whether a file's first line that is not blank is a JSON object with a string resourceType. An empty file
-// counts as one: there is nothing in it to protect or to lose.
+// beginsWithResource says whether a file's first line that is not blank is a JSON object with a
+// string resourceType. An empty file counts as one: there is nothing in it to protect or to lose.
 func beginsWithResource(path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -61,14 +62,15 @@ func firstLine(r io.Reader) (line []byte, whole bool, err error) {
 	}
 }
 
-// isResource says whether a line is an object with a string member resourceType; it stops reading there.
+// isResource says whether a line is an object with a string member resourceType; it stops reading
+// there.
 func isResource(line []byte) bool {
 	_, ok := TypeOf(line)
 	return ok
 }
 
-// TypeOf returns the resourceType of a record: the first string member of that name at the top. The rest of the
-// record may be anything.
+// TypeOf returns the resourceType of a record: the first string member of that name at the top. The
+// rest of the record may be anything.
 func TypeOf(line []byte) (string, bool) {
 	// The common case needs no parser: the type comes first and has no escapes.
 	if rest, ok := bytes.CutPrefix(line, typeFirst); ok {
@@ -109,7 +111,8 @@ func isPlain(b []byte) bool {
 	return true
 }
 
-// withoutBOM returns r without the byte order mark that it may begin with. An error of r shows when it is read.
+// withoutBOM returns r without the byte order mark that it may begin with. An error of r shows when
+// it is read.
 func withoutBOM(r io.Reader) *bufio.Reader {
 	in, ok := r.(*bufio.Reader)
 	if !ok {
@@ -121,7 +124,8 @@ func withoutBOM(r io.Reader) *bufio.Reader {
 	return in
 }
 
-// unpack returns r, through gzip when the bytes say so. The name of a file proves nothing about its content.
+// unpack returns r, through gzip when the bytes say so. The name of a file proves nothing about its
+// content.
 func unpack(r io.Reader) (io.Reader, error) {
 	in := bufio.NewReaderSize(r, 64<<10)
 	head, err := in.Peek(len(gzipMagic))

@@ -10,8 +10,9 @@ var ErrLineTooLong = errors.New("a line is too long")
 
 // Splitter cuts a stream that arrives in pieces into lines. It holds at most one line.
 type Splitter struct {
-	Max  int                // bytes of one line, without its end
-	Line func([]byte) error // gets each line without its end, blank ones included; valid until it returns
+	Max int // bytes of one line, without its end
+	// gets each line without its end, blank ones included; valid until it returns
+	Line func([]byte) error
 	part []byte
 }
 

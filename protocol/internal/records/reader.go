@@ -15,7 +15,8 @@ type Limits struct {
 	Records int64 // lines that are not blank
 }
 
-// Part tells where one source lies in the stream, so that a line number of the report leads back to a file.
+// Part tells where one source lies in the stream, so that a line number of the report leads back to
+// a file.
 type Part struct {
 	Path      string `json:"path"`
 	FirstLine int64  `json:"first_line"` // 1-based, in the stream
@@ -27,8 +28,8 @@ type Part struct {
 // ErrTooLarge says that the stream is over one of its limits.
 var ErrTooLarge = errors.New("more than the policy allows in one job")
 
-// Reader streams sources one after the other, with a line end between them where a file lacks its last one.
-// It is not safe for concurrent use. Close it.
+// Reader streams sources one after the other, with a line end between them where a file lacks its
+// last one. It is not safe for concurrent use. Close it.
 type Reader struct {
 	ctx     context.Context // ends waiting for a source that stalls
 	sources []Source
@@ -43,8 +44,8 @@ type Reader struct {
 	err     error
 }
 
-// NewReader returns a reader of the sources; stdin is read where a source is Stdin. When ctx ends, so does a Read that waits for
-// standard input or a pipe.
+// NewReader returns a reader of the sources; stdin is read where a source is Stdin. When ctx ends,
+// so does a Read that waits for standard input or a pipe.
 func NewReader(ctx context.Context, sources []Source, stdin io.Reader, limits Limits) *Reader {
 	return &Reader{ctx: ctx, sources: sources, stdin: stdin, limits: limits}
 }
@@ -65,7 +66,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// read fills p from the present source, or opens the next one. It returns 0, nil only when there is more to come.
+// read fills p from the present source, or opens the next one. It returns 0, nil only when there is
+// more to come.
 func (r *Reader) read(p []byte) (int, error) {
 	for {
 		if r.in == nil {

@@ -92,7 +92,8 @@ func TestFolderIsSortedJoinedAndFiltered(t *testing.T) {
 	}
 }
 
-// Exports are put together by joining compressed files: all members count, and one that is cut off is an error.
+// Exports are put together by joining compressed files: all members count, and one that is cut off
+// is an error.
 func TestJoinedGzip(t *testing.T) {
 	dir := folder(t, map[string]string{"A.ndjson": string(packed([]byte(alice+"\n"))) + string(packed([]byte(bob+"\r\n")))})
 	if got, _, _ := stream(t, dir); got != alice+"\n"+bob+"\r\n" {
@@ -107,11 +108,13 @@ func TestJoinedGzip(t *testing.T) {
 	}
 }
 
-// Tools of Windows begin a file with a byte order mark. JSON has none: the enclave would reject the first record of each file.
+// Tools of Windows begin a file with a byte order mark. JSON has none: the enclave would reject the
+// first record of each file.
 func TestByteOrderMarksGo(t *testing.T) {
 	dir := folder(t, map[string]string{"A.ndjson": "\ufeff" + alice + "\n", "B.ndjson.gz": "\ufeff" + bob, "C.ndjson": "\ufeff", "D.ndjson": alice + "\n\ufeff\n"})
 	got, r, _ := stream(t, dir)
-	want := alice + "\n" + bob + "\n" + alice + "\n\ufeff\n" // in the middle of a file it is a fault of its own
+	// in the middle of a file it is a fault of its own
+	want := alice + "\n" + bob + "\n" + alice + "\n\ufeff\n"
 	if got != want {
 		t.Errorf("stream: got %q, want %q", got, want)
 	}

@@ -1,8 +1,10 @@
-// Package records reads a data owner's export, folders and files of NDJSON, as one stream of records.
+// Package records reads a data owner's export, folders and files of NDJSON, as one stream of
+// records.
 //
-// Find names the sources, NewReader streams them. Nothing is held in memory but a buffer; gzip is opened on the way and
-// bounded, so that a small file that unpacks to terabytes ends in an error. The package checks no record: that is the
-// enclave's work, which counts bad ones by line number in this stream.
+// Find names the sources, NewReader streams them. Nothing is held in memory but a buffer; gzip is
+// opened on the way and bounded, so that a small file that unpacks to terabytes ends in an error.
+// The package checks no record: that is the enclave's work, which counts bad ones by line number in
+// this stream.
 package records
 
 import (
@@ -18,7 +20,8 @@ const Stdin = "-"
 // Source is one input of the stream.
 type Source struct {
 	Path string
-	// Named says that the caller asked for this very file: it is read whatever its first line looks like.
+	// Named says that the caller asked for this very file: it is read whatever its first line looks
+	// like.
 	Named bool
 }
 
@@ -28,9 +31,10 @@ type Skipped struct {
 	Reason string `json:"reason"`
 }
 
-// Find turns paths into sources. A folder gives its *.ndjson and *.ndjson.gz files in order of name, not those of folders
-// inside it. Files in a folder that do not begin with a FHIR resource, such as the log of a bulk export, are skipped and
-// reported. A file named by itself is always taken, and "-" is standard input.
+// Find turns paths into sources. A folder gives its *.ndjson and *.ndjson.gz files in order of
+// name, not those of folders inside it. Files in a folder that do not begin with a FHIR resource,
+// such as the log of a bulk export, are skipped and reported. A file named by itself is always
+// taken, and "-" is standard input.
 func Find(paths []string) ([]Source, []Skipped, error) {
 	var found []Source
 	var skipped []Skipped
@@ -64,7 +68,8 @@ func Find(paths []string) ([]Source, []Skipped, error) {
 	return found, skipped, nil
 }
 
-// findFolder lists one folder. A folder without any record file is an error: most likely it is the wrong one.
+// findFolder lists one folder. A folder without any record file is an error: most likely it is the
+// wrong one.
 func findFolder(folder string) ([]Source, []Skipped, error) {
 	entries, err := os.ReadDir(folder) // sorted by name
 	if err != nil {
@@ -101,7 +106,8 @@ func findFolder(folder string) ([]Source, []Skipped, error) {
 	return found, skipped, nil
 }
 
-// noDuplicates refuses a file that is given twice, say by its folder and by name: its records would count twice.
+// noDuplicates refuses a file that is given twice, say by its folder and by name: its records would
+// count twice.
 func noDuplicates(sources []Source) error {
 	var seen []os.FileInfo
 	for _, s := range sources {

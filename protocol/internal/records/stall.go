@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// unstalled reads a stream that may have nothing to give for hours, such as a terminal or a pipe: its Read ends with ctx, while a
-// read of the stream itself cannot be broken off.
+// unstalled reads a stream that may have nothing to give for hours, such as a terminal or a pipe:
+// its Read ends with ctx, while a read of the stream itself cannot be broken off.
 type unstalled struct {
 	ctx context.Context
 	r   io.Reader
@@ -17,8 +17,8 @@ func newUnstalled(ctx context.Context, r io.Reader) *unstalled {
 	return &unstalled{ctx: ctx, r: r, buf: make([]byte, 64<<10)}
 }
 
-// Read returns ctx's error as soon as there is one. The read that was under way is left behind with its buffer: it ends with the
-// stream, or with the program.
+// Read returns ctx's error as soon as there is one. The read that was under way is left behind with
+// its buffer: it ends with the stream, or with the program.
 func (u *unstalled) Read(p []byte) (int, error) {
 	if err := u.ctx.Err(); err != nil {
 		return 0, err

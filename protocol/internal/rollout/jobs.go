@@ -20,17 +20,19 @@ const jobSuffix = ".ahjob"
 // wide are limits for files of any policy.
 var wide = envelope.Limits{MaxKeys: 1 << 10, MaxFrameLength: 1<<32 - 1}
 
-// An OpenJob is a sealed job whose result has not been fetched and whose last day has not passed, or one that only the parent knows of.
+// An OpenJob is a sealed job whose result has not been fetched and whose last day has not passed,
+// or one that only the parent knows of.
 type OpenJob struct {
 	File     string        `json:"file,omitempty"` // empty: not in a folder that was named
 	Image    digest.Digest `json:"image"`
 	NotAfter string        `json:"not_after,omitempty"`
-	Header   digest.Digest `json:"header"`           // of the job file
-	Parent   string        `json:"parent,omitempty"` // queued or running, as the parent says; empty: it says nothing of the job
+	Header   digest.Digest `json:"header"` // of the job file
+	// queued or running, as the parent says; empty: it says nothing of the job
+	Parent string `json:"parent,omitempty"`
 }
 
-// Join adds to the open jobs of folders what a parent says of the jobs of images that go. The parent's word makes a job open and never ends
-// one: it may leave out what it likes.
+// Join adds to the open jobs of folders what a parent says of the jobs of images that go. The
+// parent's word makes a job open and never ends one: it may leave out what it likes.
 func Join(files []OpenJob, pending []submit.Pending, stays []digest.Digest) []OpenJob {
 	list := slices.Clone(files)
 	for _, p := range pending {
@@ -45,10 +47,12 @@ func Join(files []OpenJob, pending []submit.Pending, stays []digest.Digest) []Op
 	return list
 }
 
-// OpenJobs lists the open jobs of a folder that were sealed for other images than those named: they would be lost with their images. A job
-// has ended when its result and receipt lie beside it. A file that is no job is an error: it could be one that was cut.
+// OpenJobs lists the open jobs of a folder that were sealed for other images than those named: they
+// would be lost with their images. A job has ended when its result and receipt lie beside it. A
+// file that is no job is an error: it could be one that was cut.
 func OpenJobs(dir string, stays []digest.Digest, now time.Time) ([]OpenJob, error) {
-	entries, err := os.ReadDir(dir) // fails for a folder that is not there: its jobs would count as ended
+	// fails for a folder that is not there: its jobs would count as ended
+	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
-// Package rollout plans the change of a key policy from the images of old pins to those of new ones, so that no sealed job is lost and none is
-// opened by another image than it was sealed for. The main calls are [New], which gives the steps, and [Locate], which tells where a live key
+// Package rollout plans the change of a key policy from the images of old pins to those of new
+// ones, so that no sealed job is lost and none is opened by another image than it was sealed for.
+// The main calls are [New], which gives the steps, and [Locate], which tells where a live key
 // stands.
 //
-// It proposes: the owner applies each policy. That an enclave of the new image runs is for the canary job to show, and what a parent says of
-// its jobs is added to what the owner's job files say, never believed in their place.
+// It proposes: the owner applies each policy. That an enclave of the new image runs is for the
+// canary job to show, and what a parent says of its jobs is added to what the owner's job files
+// say, never believed in their place.
 package rollout
 
 import (
@@ -42,12 +44,14 @@ var files = map[string]string{Start: "0-start.json", Add: "1-add.json", Switch: 
 
 // A Change is what to roll out.
 type Change struct {
-	Old, New  *appraise.Pins
-	Roles     ownerkey.Plan // its images are not used
-	DrainDays uint64        // how long a job may wait for its last day: the old policy's not-after-days
+	Old, New *appraise.Pins
+	Roles    ownerkey.Plan // its images are not used
+	// how long a job may wait for its last day: the old policy's not-after-days
+	DrainDays uint64
 }
 
-// New returns the steps. The error says which policy would not be safe, or that there is nothing to change.
+// New returns the steps. The error says which policy would not be safe, or that there is nothing to
+// change.
 func New(c Change) ([]Step, error) {
 	added, removed := difference(c.New, c.Old), difference(c.Old, c.New)
 	if len(added) == 0 && len(removed) == 0 {

@@ -63,7 +63,8 @@ func may(t *testing.T, s rollout.Step, action, principal, attested, context stri
 	}}).Allowed
 }
 
-// At each step: who opens (o), who is sealed for (s). Nothing is sealed that the step after next does not open; no image ever opens another's.
+// At each step: who opens (o), who is sealed for (s). Nothing is sealed that the step after next
+// does not open; no image ever opens another's.
 func TestStepsLoseNothingAndCrossNothing(t *testing.T) {
 	for name, c := range map[string]struct {
 		before, after []string
@@ -181,8 +182,8 @@ func TestFolderWithABrokenJob(t *testing.T) {
 	}
 }
 
-// Attack: a parent that says of jobs what suits it. What it lists is open, what it leaves out stays open by its file, and what it lists of an image
-// that stays is nobody's concern.
+// Attack: a parent that says of jobs what suits it. What it lists is open, what it leaves out stays
+// open by its file, and what it lists of an image that stays is nobody's concern.
 func TestJoin(t *testing.T) {
 	header := func(name string) digest.Digest { return digest.Sum([]byte("header " + name)) }
 	stays := []digest.Digest{image("new").PCR0}
@@ -192,7 +193,8 @@ func TestJoin(t *testing.T) {
 		{ID: "1", Status: "running", Image: old, Header: header("b")},
 		{ID: "2", Status: "queued", Image: old, Header: header("elsewhere")},
 		{ID: "3", Status: "queued", Image: stays[0], Header: header("new")},
-		{ID: "4", Status: "queued", Image: stays[0], Header: header("a")}, // of another image than its file says
+		// of another image than its file says
+		{ID: "4", Status: "queued", Image: stays[0], Header: header("a")},
 	}
 	want := []rollout.OpenJob{
 		{File: "a.ahjob", Image: old, Header: header("a"), Parent: "queued"},

@@ -10,7 +10,8 @@ import (
 	"anchorhold/protocol/internal/records"
 )
 
-// BenchmarkSeal seals 64 MiB from a file. The baseline is the same file read by the record reader alone.
+// BenchmarkSeal seals 64 MiB from a file. The baseline is the same file read by the record reader
+// alone.
 func BenchmarkSeal(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "a.ndjson")
 	record := `{"resourceType":"Observation","id":"x","note":"` + strings.Repeat("n", 900) + `"}` + "\n"

@@ -33,8 +33,9 @@ type parameterValue struct {
 	File   *string `yaml:"file"`
 }
 
-// ParseParameters reads the author's YAML: `anchorhold: parameters/v1`, then `values`, a map from name to one of `text`,
-// `base64` or `file`. readFile gets the paths as written. No error holds a value: they are secrets.
+// ParseParameters reads the author's YAML: `anchorhold: parameters/v1`, then `values`, a map from
+// name to one of `text`, `base64` or `file`. readFile gets the paths as written. No error holds a
+// value: they are secrets.
 func ParseParameters(src []byte, readFile func(string) ([]byte, error)) (map[string][]byte, error) {
 	var file struct {
 		Kind   string                    `yaml:"anchorhold"`
@@ -82,7 +83,8 @@ func (v parameterValue) bytes(readFile func(string) ([]byte, error)) ([]byte, er
 	return nil, errors.New("expected exactly one of text, base64 and file")
 }
 
-// sealParameters makes the parameters message: a data key of its own, the same image, tenant, pipeline and reply.
+// sealParameters makes the parameters message: a data key of its own, the same image, tenant,
+// pipeline and reply.
 func (a *Approved) sealParameters(ctx context.Context, kms KeyMaker) ([]byte, error) {
 	plain, err := canonical.Marshal(parameters{Label: parametersLabel, Values: a.plan.Parameters})
 	if err != nil {

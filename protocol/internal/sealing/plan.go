@@ -1,9 +1,9 @@
-// Package sealing makes job files on the data owner's side: Plan.Check compares what is asked with pins and policy before any key
-// exists, Approved.Seal then encrypts records (SPEC 3 and 4). Wrap makes a job file around a message of an official AWS
-// Encryption SDK.
+// Package sealing makes job files on the data owner's side: Plan.Check compares what is asked with
+// pins and policy before any key exists, Approved.Seal then encrypts records (SPEC 3 and 4). Wrap
+// makes a job file around a message of an official AWS Encryption SDK.
 //
-// The checks protect the owner from a wrong or stale image. They protect nobody from the parent: that is the key policy's
-// work, which sees the same encryption context.
+// The checks protect the owner from a wrong or stale image. They protect nobody from the parent:
+// that is the key policy's work, which sees the same encryption context.
 package sealing
 
 import (
@@ -29,12 +29,14 @@ var ErrRefused = errors.New("refused")
 // ErrUnclear says that the caller must choose: policy or pins leave more than one possibility.
 var ErrUnclear = errors.New("unclear")
 
-// defaultDays is how long a job can be decrypted unless the owner says otherwise or the policy permits less.
+// defaultDays is how long a job can be decrypted unless the owner says otherwise or the policy
+// permits less.
 const defaultDays = 7
 
 const day = "2006-01-02"
 
-// Plan says what is to be sealed for whom. Names left empty are filled in where policy or pins hold exactly one.
+// Plan says what is to be sealed for whom. Names left empty are filled in where policy or pins hold
+// exactly one.
 type Plan struct {
 	Policy []byte         // compiled
 	Pins   *appraise.Pins // the images that the owner accepts
@@ -47,14 +49,16 @@ type Plan struct {
 	Reply     []byte // public key that the result is sealed to
 	Crosswalk []byte // public key of the crosswalk stream, or nil
 
-	// Earlier is the crosswalk of an earlier job, of EarlierSize bytes, whose surrogates are to stay; nil or of no bytes: none.
+	// Earlier is the crosswalk of an earlier job, of EarlierSize bytes, whose surrogates are to
+	// stay; nil or of no bytes: none.
 	Earlier     io.Reader
 	EarlierSize int64
 
 	NotAfter      string // YYYY-MM-DD; empty: the policy's longest, at most 7 days
 	ReferenceDate string // YYYY-MM-DD; empty: today, where the policy does not fix it
 
-	FrameLength uint32            // of the envelope; zero: the package's default, at most the policy's
+	// of the envelope; zero: the package's default, at most the policy's
+	FrameLength uint32
 	Parameters  map[string][]byte // sealed as the parameters message; nil: none
 	Now         time.Time
 }
@@ -75,7 +79,8 @@ type Approved struct {
 // NotAWS reports whether the policy replaces AWS's endpoint or roots: the caller must say so.
 func (a *Approved) NotAWS() bool { return a.notAWS }
 
-// Check compares the plan with pins and policy. Errors: ErrRefused, ErrUnclear, or the fault of the input.
+// Check compares the plan with pins and policy. Errors: ErrRefused, ErrUnclear, or the fault of the
+// input.
 func (p Plan) Check() (*Approved, error) {
 	pol, err := policy.Parse(p.Policy)
 	if err != nil {
@@ -117,8 +122,8 @@ func (a *Approved) chooseImage() error {
 	return CheckImage(pins, a.Image, a.plan.Policy)
 }
 
-// CheckImage recomputes PCR2 from the policy where the layout permits it (SPEC 10.1): pins of another policy's image would
-// approve other rules than those in hand.
+// CheckImage recomputes PCR2 from the policy where the layout permits it (SPEC 10.1): pins of
+// another policy's image would approve other rules than those in hand.
 func CheckImage(pins *appraise.Pins, image appraise.Image, compiled []byte) error {
 	if image.PCR0.IsZero() || image.PCR1.IsZero() || image.PCR2.IsZero() {
 		return fmt.Errorf("%w: image %q is pinned to a debug enclave (a zero PCR)", ErrRefused, image.Name)

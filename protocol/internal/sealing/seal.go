@@ -20,8 +20,8 @@ const provider = "aws-kms"
 // DataKey is a fresh data key in both forms. Plaintext is cleared by who uses it.
 type DataKey struct{ Plaintext, Ciphertext []byte }
 
-// KeyMaker asks KMS for a data key under the key arn and the whole encryption context. It returns a 32-byte plaintext,
-// or an error, and must have checked that the answer comes from that very key.
+// KeyMaker asks KMS for a data key under the key arn and the whole encryption context. It returns a
+// 32-byte plaintext, or an error, and must have checked that the answer comes from that very key.
 type KeyMaker interface {
 	DataKey(ctx context.Context, arn string, context map[string]string) (*DataKey, error)
 }
@@ -31,12 +31,14 @@ type Sealed struct {
 	Context   map[string]string // as KMS and the message authenticate it
 	MessageID [32]byte
 	Header    digest.Digest
-	Size      int64    // bytes of the job file
-	OtherKeys []string // of a wrapped message: encrypted data keys that are not under a KMS key of the tenant's
+	Size      int64 // bytes of the job file
+	// of a wrapped message: encrypted data keys that are not under a KMS key of the tenant's
+	OtherKeys []string
 }
 
-// Seal encrypts what records gives and writes the whole job file to out. On any error what was written is of no use.
-// The data key is cleared before Seal returns; copies that the KMS client made while parsing are the garbage collector's.
+// Seal encrypts what records gives and writes the whole job file to out. On any error what was
+// written is of no use. The data key is cleared before Seal returns; copies that the KMS client
+// made while parsing are the garbage collector's.
 func (a *Approved) Seal(ctx context.Context, kms KeyMaker, records io.Reader, out io.Writer) (*Sealed, error) {
 	job := a.Job
 	header := jobfile.Header{ReplyKey: a.plan.Reply, CrosswalkKey: a.plan.Crosswalk, SealedAt: uint64(a.plan.Now.UnixMilli())}
@@ -93,7 +95,8 @@ func (a *Approved) encrypt(ctx context.Context, kms KeyMaker, encryptionContext 
 	return w.Close()
 }
 
-// exactly gives left bytes of r: as many as the context says, whatever becomes of the file meanwhile.
+// exactly gives left bytes of r: as many as the context says, whatever becomes of the file
+// meanwhile.
 type exactly struct {
 	r    io.Reader
 	left int64
@@ -127,7 +130,8 @@ func (l *limitWriter) Write(p []byte) (int, error) {
 	return l.w.Write(p)
 }
 
-// idOffset is where the message id stands: behind version and suite (AWS Encryption SDK message format, version 2).
+// idOffset is where the message id stands: behind version and suite (AWS Encryption SDK message
+// format, version 2).
 const idOffset = 3
 
 // headKeeper keeps the first bytes of a message, which hold its id.

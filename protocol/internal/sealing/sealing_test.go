@@ -145,15 +145,17 @@ func TestRefusedPlans(t *testing.T) {
 		change func(p *sealing.Plan)
 		want   error
 	}{
-		"no pins":               {func(p *sealing.Plan) { p.Pins = nil }, sealing.ErrRefused},
-		"empty pins":            {func(p *sealing.Plan) { p.Pins = &appraise.Pins{} }, sealing.ErrRefused},
-		"expired pins":          {func(p *sealing.Plan) { p.Now = now.Add(time.Minute) }, sealing.ErrRefused}, // one minute past their last day
+		"no pins":    {func(p *sealing.Plan) { p.Pins = nil }, sealing.ErrRefused},
+		"empty pins": {func(p *sealing.Plan) { p.Pins = &appraise.Pins{} }, sealing.ErrRefused},
+		// one minute past their last day
+		"expired pins":          {func(p *sealing.Plan) { p.Now = now.Add(time.Minute) }, sealing.ErrRefused},
 		"zero pcr1":             {func(p *sealing.Plan) { clear(p.Pins.Images[0].PCR1[:]) }, sealing.ErrRefused},
 		"image of other policy": {func(p *sealing.Plan) { p.Pins.Images[0].PCR2[0] ^= 1 }, sealing.ErrRefused},
 		"foreign key": {func(p *sealing.Plan) {
 			p.Key = "arn:aws:kms:us-east-1:999999999999:key/00000000-0000-4000-8000-000000000001"
 		}, sealing.ErrRefused},
-		"day too far":      {func(p *sealing.Plan) { p.NotAfter = "2026-06-07" }, sealing.ErrRefused}, // 32 days
+		// 32 days
+		"day too far":      {func(p *sealing.Plan) { p.NotAfter = "2026-06-07" }, sealing.ErrRefused},
 		"yesterday":        {func(p *sealing.Plan) { p.NotAfter = "2026-05-05" }, sealing.ErrRefused},
 		"no such day":      {func(p *sealing.Plan) { p.NotAfter = "2026-02-30" }, sealing.ErrUnclear},
 		"no such image":    {func(p *sealing.Plan) { p.Image = "x" }, sealing.ErrUnclear},

@@ -16,8 +16,9 @@ const (
 	finalFrame = 0xFFFFFFFF
 )
 
-// walkBody copies a message's body to out and makes sure that it is whole: frames in sequence, one final frame, the footer of
-// a signed suite, and nothing behind it. It checks no tag. An upload that broke off shows here, not after an hour in a queue.
+// walkBody copies a message's body to out and makes sure that it is whole: frames in sequence, one
+// final frame, the footer of a signed suite, and nothing behind it. It checks no tag. An upload
+// that broke off shows here, not after an hour in a queue.
 func walkBody(msg *envelope.Header, in io.Reader, out io.Writer) error {
 	b := &body{in: io.TeeReader(in, out)}
 	for want := uint32(1); ; want++ {

@@ -28,8 +28,9 @@ type Wrapping struct {
 	Now        time.Time
 }
 
-// Wrap writes a job file around the message. It refuses (ErrRefused) what the enclave would refuse by what stands in the clear:
-// context, keys, sizes, frames. Whether the message decrypts only the enclave can tell.
+// Wrap writes a job file around the message. It refuses (ErrRefused) what the enclave would refuse
+// by what stands in the clear: context, keys, sizes, frames. Whether the message decrypts only the
+// enclave can tell.
 func (w Wrapping) Wrap(message io.Reader, out io.Writer) (*Sealed, error) {
 	pol, err := policy.Parse(w.Policy)
 	if err != nil {
@@ -173,7 +174,8 @@ func sameHash(name string, want *[32]byte, part []byte) error {
 	return nil
 }
 
-// otherKeys name the encrypted data keys that are not the tenant's. Who may use one opens the message, whatever the tenant's key policy says.
+// otherKeys name the encrypted data keys that are not the tenant's. Who may use one opens the
+// message, whatever the tenant's key policy says.
 func otherKeys(msg *envelope.Header, pol *policy.Policy, job *envelope.Job) []string {
 	tenant, _ := pol.Tenant(job.Tenant) // admit saw it
 	var list []string
@@ -185,8 +187,8 @@ func otherKeys(msg *envelope.Header, pol *policy.Policy, job *envelope.Job) []st
 	return list
 }
 
-// KeyOf returns the ARN of the encrypted data key that the enclave uses (SPEC 3.2): the first of one of the tenant's KMS
-// keys, or "".
+// KeyOf returns the ARN of the encrypted data key that the enclave uses (SPEC 3.2): the first of
+// one of the tenant's KMS keys, or "".
 func KeyOf(msg *envelope.Header, tenant *policy.Tenant) string {
 	for _, k := range msg.Keys {
 		if k.Provider == provider && tenant.HasKey(k.Info) {

@@ -1,6 +1,6 @@
-// Package submit is the owner's client of a parent's API: it posts a job file, waits, and fetches the sealed result and the
-// receipt. The parent is the adversary: nothing of what it answers is believed here beyond codes, and all of it is bounded.
-// Whether the result is genuine: see opening.
+// Package submit is the owner's client of a parent's API: it posts a job file, waits, and fetches
+// the sealed result and the receipt. The parent is the adversary: nothing of what it answers is
+// believed here beyond codes, and all of it is bounded. Whether the result is genuine: see opening.
 package submit
 
 import (
@@ -22,7 +22,8 @@ const (
 	// ContentType is that of a job file.
 	ContentType = "application/vnd.anchorhold.job"
 
-	answerTime = 10 * time.Minute // for an answer to begin: a parent waits for the result before it gives one
+	// for an answer to begin: a parent waits for the result before it gives one
+	answerTime = 10 * time.Minute
 
 	maxStatus  = 64 << 10  // bytes of a JSON answer
 	maxReceipt = 256 << 10 // a document of 12 KiB, a leaf, eight path nodes, and room
@@ -38,7 +39,8 @@ type Client struct {
 	HTTP *http.Client
 	// Idle bounds each wait for bytes; zero: 2 minutes.
 	Idle time.Duration
-	// Pause is the first wait between two questions; it doubles up to 16 times itself. Zero: 250 ms.
+	// Pause is the first wait between two questions; it doubles up to 16 times itself. Zero: 250
+	// ms.
 	Pause time.Duration
 	// Notify is told what happens; nil: nobody. Bytes are those so far and in all, -1 when unknown.
 	Notify func(stage Stage, done, total int64)
@@ -56,7 +58,8 @@ const (
 	Downloading Stage = "downloading"
 )
 
-// NewHTTP returns a client that follows no redirect: one could lead the token and the job to another host.
+// NewHTTP returns a client that follows no redirect: one could lead the token and the job to
+// another host.
 func NewHTTP() *http.Client {
 	return &http.Client{
 		Transport: &http.Transport{
@@ -71,7 +74,8 @@ func NewHTTP() *http.Client {
 	}
 }
 
-// New checks the parent's address. Over plain http a token is refused unless the host is this machine.
+// New checks the parent's address. Over plain http a token is refused unless the host is this
+// machine.
 func New(parent, token string) (*Client, error) {
 	u, err := url.Parse(parent)
 	if err != nil || u.Host == "" || (u.Scheme != "https" && u.Scheme != "http") {
@@ -99,7 +103,8 @@ type Job struct {
 // Body opens the job file from its start; it is called again when the parent was busy.
 type Body func() (io.ReadCloser, error)
 
-// Post sends a job file of size bytes. Posting the same file again joins the same job, so a Post that failed may be repeated.
+// Post sends a job file of size bytes. Posting the same file again joins the same job, so a Post
+// that failed may be repeated.
 func (c *Client) Post(ctx context.Context, size int64, open Body) (*Job, error) {
 	for wait := c.pause(); ; wait = min(2*wait, 16*c.pause()) {
 		job, again, err := c.postOnce(ctx, size, open)
@@ -172,7 +177,8 @@ func (c *Client) postOnce(ctx context.Context, size int64, open Body) (job *Job,
 // idPattern is what may stand in a path; it has no dots and no slashes.
 var idPattern = regexp.MustCompile(`^[A-Za-z0-9_-]{1,128}$`)
 
-// location finds out which job it is. Only the id is taken from the answer, never a host or a path: the token goes there.
+// location finds out which job it is. Only the id is taken from the answer, never a host or a path:
+// the token goes there.
 func (c *Client) location(res *http.Response) (*url.URL, error) {
 	_, id, _ := strings.Cut(res.Header.Get("Location"), jobsPath+"/")
 	if !idPattern.MatchString(id) {

@@ -32,7 +32,8 @@ func (j *Job) Wait(ctx context.Context) error {
 		case errors.As(err, &refused) && !refused.temporary():
 			return err
 		case ctx.Err() != nil:
-			// Not err, which is nil when the caller gave up right behind an answer: nil would mean that the job is done.
+			// Not err, which is nil when the caller gave up right behind an answer: nil would mean
+			// that the job is done.
 			return ctx.Err()
 		case err != nil:
 			if failures++; failures == tries {
@@ -91,7 +92,8 @@ func (j *Job) Crosswalk(ctx context.Context, w io.Writer) error {
 	return j.download(ctx, "/crosswalk", w)
 }
 
-// Receipt returns the receipt file, UNVERIFIED. The hypervisor may sign it a moment after the result is there.
+// Receipt returns the receipt file, UNVERIFIED. The hypervisor may sign it a moment after the
+// result is there.
 func (j *Job) Receipt(ctx context.Context) ([]byte, error) {
 	for attempt, wait := 1, j.c.pause(); ; attempt, wait = attempt+1, 2*wait {
 		b, err := j.receipt(ctx)
@@ -125,8 +127,8 @@ func (j *Job) receipt(ctx context.Context) ([]byte, error) {
 	return b, nil
 }
 
-// download fetches one file and asks for the rest each time the connection breaks. Bytes of another file than before would show in
-// the receipt's digest.
+// download fetches one file and asks for the rest each time the connection breaks. Bytes of another
+// file than before would show in the receipt's digest.
 func (j *Job) download(ctx context.Context, path string, w io.Writer) error {
 	var have int64
 	body, size := j.body, j.size
@@ -169,7 +171,8 @@ func (j *Job) download(ctx context.Context, path string, w io.Writer) error {
 	}
 }
 
-// resume asks for the bytes from have on and returns the size of the whole, -1 when the parent does not say.
+// resume asks for the bytes from have on and returns the size of the whole, -1 when the parent does
+// not say.
 func (j *Job) resume(ctx context.Context, path string, have int64) (io.ReadCloser, int64, error) {
 	res, err := j.get(ctx, path, have)
 	if err != nil {

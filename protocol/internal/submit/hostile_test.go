@@ -108,7 +108,8 @@ func TestParentAddress(t *testing.T) {
 	}
 }
 
-// A parent behind a reverse proxy: its Location lacks the proxy's prefix, and the job is still found.
+// A parent behind a reverse proxy: its Location lacks the proxy's prefix, and the job is still
+// found.
 func TestPathPrefixIsKept(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/anchorhold/", http.StripPrefix("/anchorhold", accepted()))
@@ -127,7 +128,8 @@ func TestPathPrefixIsKept(t *testing.T) {
 	}
 }
 
-// A parent that takes the head of a job and then nothing, or refuses a byte at a time, is left as well.
+// A parent that takes the head of a job and then nothing, or refuses a byte at a time, is left as
+// well.
 func TestStallingParentIsLeft(t *testing.T) {
 	stop := make(chan struct{})
 	c := client(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

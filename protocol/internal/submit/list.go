@@ -21,7 +21,8 @@ const (
 	maxCursor = 4 << 10
 )
 
-// A Pending job is one of which the parent says that it waits or runs. Nothing vouches for that: a parent may leave jobs out, or make some up.
+// A Pending job is one of which the parent says that it waits or runs. Nothing vouches for that: a
+// parent may leave jobs out, or make some up.
 type Pending struct {
 	ID       string        `json:"job"`
 	Status   string        `json:"status"` // queued or running

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// Attack: whatever a parent answers, only a list of jobs passes for one. In particular nothing at all must not count as no job.
+// Attack: whatever a parent answers, only a list of jobs passes for one. In particular nothing at
+// all must not count as no job.
 func TestPending(t *testing.T) {
 	digits := strings.Repeat("ab", 48)
 	good := `{"job":"j1","status":"running","image":"` + digits + `","header":"` + digits + `","accepted":"2026-01-02T03:04:05Z","attempts":1}`

@@ -45,7 +45,8 @@ var meanings = map[code.Code]string{
 	code.HostNotAllowed:         "the parent did not let the enclave connect to KMS",
 }
 
-// parentMeanings are those of the codes by which a parent answers for itself; its OPERATING.md lists them.
+// parentMeanings are those of the codes by which a parent answers for itself; its OPERATING.md
+// lists them.
 var parentMeanings = map[code.Code]string{
 	"unauthorized":         "the parent does not know the token: check --token-file",
 	"not-found":            "the parent has no such job, or it has expired",

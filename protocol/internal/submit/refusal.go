@@ -11,8 +11,8 @@ import (
 	"anchorhold/protocol/code"
 )
 
-// Refusal is a parent's answer that is not what we asked for. Of its text only the fixed code is kept: the rest is the
-// adversary's prose.
+// Refusal is a parent's answer that is not what we asked for. Of its text only the fixed code is
+// kept: the rest is the adversary's prose.
 type Refusal struct {
 	Status int       // of HTTP
 	Code   code.Code // empty when there is none that we know
@@ -33,8 +33,8 @@ func (r *Refusal) temporary() bool {
 	return r.Status == http.StatusTooManyRequests || r.Status >= 500 || r.Status == http.StatusConflict || r.Status == http.StatusTooEarly
 }
 
-// refusal reads an RFC 9457 problem and closes the body, in the time of one wait for all of it: a parent that refuses a byte at a time must
-// not hold us for ever.
+// refusal reads an RFC 9457 problem and closes the body, in the time of one wait for all of it: a
+// parent that refuses a byte at a time must not hold us for ever.
 func (c *Client) refusal(res *http.Response) *Refusal {
 	defer res.Body.Close()
 	defer time.AfterFunc(c.idle(), func() { res.Body.Close() }).Stop()

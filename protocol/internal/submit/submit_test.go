@@ -112,7 +112,8 @@ func TestAcceptedThenPolled(t *testing.T) {
 		case 1:
 			io.WriteString(w, `{"status":"queued","id":"7"}`)
 		case 2:
-			problem(w, http.StatusBadGateway, "busy") // a fault on the way is not the end of the job
+			// a fault on the way is not the end of the job
+			problem(w, http.StatusBadGateway, "busy")
 		case 3:
 			io.WriteString(w, `{"status":"running"}`)
 		default:
@@ -317,7 +318,8 @@ func TestSilentParentIsLeft(t *testing.T) {
 	c := client(t, mux)
 	t.Cleanup(func() { close(stop) })
 	c.Idle = 20 * time.Millisecond
-	if _, _, err := fetch(t, c); err == nil { // that it returns is the point: the parent stays silent for good
+	// that it returns is the point: the parent stays silent for good
+	if _, _, err := fetch(t, c); err == nil {
 		t.Fatal("got no error, want one")
 	}
 }

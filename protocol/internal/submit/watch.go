@@ -8,7 +8,8 @@ import (
 
 var errStalled = errors.New("the parent takes no more of the job")
 
-// watch ends an upload of which nothing moves any more: a parent that reads nothing must not hold us for ever.
+// watch ends an upload of which nothing moves any more: a parent that reads nothing must not hold
+// us for ever.
 type watch struct {
 	idle time.Duration
 

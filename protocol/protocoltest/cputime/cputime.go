@@ -1,5 +1,6 @@
-// Package cputime measures benchmarks by processor time. On a machine that does other things too, the clock on the wall says more about those.
-// PerOp is the main call. It counts all threads of the process, the garbage collector's too, user and system.
+// Package cputime measures benchmarks by processor time. On a machine that does other things too,
+// the clock on the wall says more about those. PerOp is the main call. It counts all threads of the
+// process, the garbage collector's too, user and system.
 package cputime
 
 import (

@@ -26,11 +26,13 @@ type Fields struct {
 	PublicKey   []byte
 	UserData    []byte
 	Nonce       []byte
-	Newer       bool // what a newer NSM may send (SPEC 6.1): an unknown field, pcrs and cabundle of indefinite length
+	// what a newer NSM may send (SPEC 6.1): an unknown field, pcrs and cabundle of indefinite
+	// length
+	Newer bool
 }
 
-// Payload encodes the fields in the order of real documents, as a map of definite length (until 2025) or indefinite length
-// (since).
+// Payload encodes the fields in the order of real documents, as a map of definite length (until
+// 2025) or indefinite length (since).
 func (f Fields) Payload(definite bool) []byte {
 	b := []byte{0xbf}
 	if definite {
@@ -81,8 +83,8 @@ func (f Fields) end(b []byte) []byte {
 	return b
 }
 
-// Sign1 wraps a payload in COSE_Sign1, untagged and signed with ES384 as the hypervisor does; the signature follows from
-// key and payload.
+// Sign1 wraps a payload in COSE_Sign1, untagged and signed with ES384 as the hypervisor does; the
+// signature follows from key and payload.
 func Sign1(payload []byte, key *ecdsa.PrivateKey) []byte {
 	protected := []byte{0xa1, 0x01, 0x38, 0x22} // {1: -35}, ES384
 	message := bstr(text([]byte{0x84}, "Signature1"), protected)
@@ -102,7 +104,8 @@ func Sign1(payload []byte, key *ecdsa.PrivateKey) []byte {
 	return bstr(bstr(b, payload), signature)
 }
 
-// head appends the head of a CBOR item in its shortest form; major is the type in its top three bits.
+// head appends the head of a CBOR item in its shortest form; major is the type in its top three
+// bits.
 func head(b []byte, major byte, n int) []byte {
 	switch {
 	case n < 24:

@@ -11,7 +11,8 @@ const invalidIndex response.ErrorCode = "InvalidIndex"
 
 func failure(code response.ErrorCode) any { return map[string]response.ErrorCode{"Error": code} }
 
-// Exchange answers one raw CBOR request like the ioctl. It always answers, malformed requests with an error response.
+// Exchange answers one raw CBOR request like the ioctl. It always answers, malformed requests with
+// an error response.
 func (n *NSM) Exchange(request []byte) []byte {
 	answer := n.dispatch(request)
 	b, err := cbor.Marshal(answer)

@@ -1,6 +1,7 @@
-// Package softnsm is a software Nitro Secure Module, for tests and development only: requests, errors, limits, PCRs and locks
-// are those of the real one (nsm-api 0.5.1; where that is silent, QEMU's emulation). Its documents are signed under a test
-// root, so no verifier of production accepts them. Its PCRs are computed from an image; no request and no field sets them.
+// Package softnsm is a software Nitro Secure Module, for tests and development only: requests,
+// errors, limits, PCRs and locks are those of the real one (nsm-api 0.5.1; where that is silent,
+// QEMU's emulation). Its documents are signed under a test root, so no verifier of production
+// accepts them. Its PCRs are computed from an image; no request and no field sets them.
 package softnsm
 
 import (

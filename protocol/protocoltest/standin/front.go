@@ -17,8 +17,9 @@ import (
 	"time"
 )
 
-// A Front serves a handler under a host name of AWS's, for programs that take no other: they reach it
-// through the proxy at URL, as HTTPS_PROXY, and trust Root, as AWS_CA_BUNDLE. Other hosts are refused.
+// A Front serves a handler under a host name of AWS's, for programs that take no other: they reach
+// it through the proxy at URL, as HTTPS_PROXY, and trust Root, as AWS_CA_BUNDLE. Other hosts are
+// refused.
 type Front struct {
 	URL  string
 	Root []byte // PEM

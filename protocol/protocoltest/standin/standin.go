@@ -1,6 +1,7 @@
-// Package standin plays KMS, an enclave and its parent in one process, for tests of the owner's side only: the formats, the
-// envelope and the receipts are the real ones, signed by a software NSM under a test root; the pipeline keeps every record that has
-// a resource type and rejects every other. Modes make its parent or its enclave an attacker.
+// Package standin plays KMS, an enclave and its parent in one process, for tests of the owner's
+// side only: the formats, the envelope and the receipts are the real ones, signed by a software NSM
+// under a test root; the pipeline keeps every record that has a resource type and rejects every
+// other. Modes make its parent or its enclave an attacker.
 package standin
 
 import (
@@ -44,14 +45,15 @@ const (
 	Fail       Mode = "fail"        // the job fails inside: a failure leaf is served as receipt
 	OtherImage Mode = "other-image" // another program runs, and says that it is the approved one
 	Debug      Mode = "debug"       // the enclave runs in debug mode
-	Newer      Mode = "newer"       // the NSM is newer: its documents hold a field that we do not know
-	Forge      Mode = "forge"       // the parent seals records of its own to the reply key
-	Miscount   Mode = "miscount"    // the report counts records that are not there
-	Escape     Mode = "escape"      // a record's type is a path
-	KMSDenies  Mode = "kms-denies"  // KMS denies the data key
-	KMSSwaps   Mode = "kms-swaps"   // KMS answers for another key
-	Refuse     Mode = "refuse"      // the parent refuses the job
-	Slow       Mode = "slow"        // the parent answers 202 and breaks off the download
+	// the NSM is newer: its documents hold a field that we do not know
+	Newer     Mode = "newer"
+	Forge     Mode = "forge"      // the parent seals records of its own to the reply key
+	Miscount  Mode = "miscount"   // the report counts records that are not there
+	Escape    Mode = "escape"     // a record's type is a path
+	KMSDenies Mode = "kms-denies" // KMS denies the data key
+	KMSSwaps  Mode = "kms-swaps"  // KMS answers for another key
+	Refuse    Mode = "refuse"     // the parent refuses the job
+	Slow      Mode = "slow"       // the parent answers 202 and breaks off the download
 )
 
 // World is the other side. It is safe for concurrent use.

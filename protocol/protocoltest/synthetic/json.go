@@ -6,7 +6,8 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// object keeps its members in the order given, because exports put resourceType first and a map would not.
+// object keeps its members in the order given, because exports put resourceType first and a map
+// would not.
 type (
 	object []member
 	member struct {

@@ -96,7 +96,8 @@ func (g *generator) address() object {
 		"period", obj("start", g.dateTime(g.moment(1990, 2020))))
 }
 
-// narrative makes generated text. Its content is markup, so it must have no characters that markup escapes.
+// narrative makes generated text. Its content is markup, so it must have no characters that markup
+// escapes.
 func narrative(text string) object {
 	return obj("status", "generated", "div", `<div xmlns="http://www.w3.org/1999/xhtml"><p>`+text+`</p></div>`)
 }

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// lastYear is the last year in which anything happens. Only expiry dates lie later, by months: the end of any later year, which
-// is what reference dates are, is never a canary.
+// lastYear is the last year in which anything happens. Only expiry dates lie later, by months: the
+// end of any later year, which is what reference dates are, is never a canary.
 const lastYear = 2024
 
 // patient holds what one patient's records share.
@@ -34,8 +34,8 @@ func (p *patient) age(year int) int { return year - p.birth.Year() }
 // event returns a time at which something may have happened to the patient.
 func (g *generator) event(p *patient) time.Time { return g.moment(p.first, p.last) }
 
-// patient writes patient number i and all records of the patient. Every fifth is over 89 years old at the end, or died at 94:
-// both ages must not show.
+// patient writes patient number i and all records of the patient. Every fifth is over 89 years old
+// at the end, or died at 94: both ages must not show.
 func (g *generator) patient(i int) {
 	p := &patient{
 		id: g.uuid(), mrn: g.plant(fmt.Sprintf("MRN-%s-%d", g.digits(7), i)), ssn: g.plant("9" + g.digits(2) + "-" + g.digits(2) + "-" + g.digits(4)),
@@ -146,7 +146,8 @@ func (g *generator) blob(n int) string {
 	return g.planted64(string(b))
 }
 
-// planted64 returns base64 of s and plants a part of it: who only cuts the end of a field leaks it still.
+// planted64 returns base64 of s and plants a part of it: who only cuts the end of a field leaks it
+// still.
 func (g *generator) planted64(s string) string {
 	const part = 40
 	e := base64.StdEncoding.EncodeToString([]byte(s))

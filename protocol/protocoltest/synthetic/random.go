@@ -58,7 +58,8 @@ var zones = []*time.Location{time.UTC, time.FixedZone("", -5*3600), time.FixedZo
 // date writes a day and plants it.
 func (g *generator) date(t time.Time) string { return g.plant(t.Format("2006-01-02")) }
 
-// dateTime writes a time in one of the forms that exports use and plants its day. Only the local day counts: what is written.
+// dateTime writes a time in one of the forms that exports use and plants its day. Only the local
+// day counts: what is written.
 func (g *generator) dateTime(t time.Time) string {
 	t = t.In(pick(g.random, zones))
 	g.date(t)

@@ -43,7 +43,8 @@ func generate(t testing.TB, o synthetic.Options) (string, map[string]string) {
 
 func lines(s string) []string { return strings.Split(strings.TrimSuffix(s, "\n"), "\n") }
 
-// golden is the digest of the default sample. A change of it is a change of everybody's sample: say so in the commit.
+// golden is the digest of the default sample. A change of it is a change of everybody's sample: say
+// so in the commit.
 const golden = "20aa6cf8c3e429071a3bf921f2eec6e1088d4722b0ed0b8a7d52072078f4eb6c40e65a35d2cf5c119a1d4024040ad86b"
 
 func TestDeterministic(t *testing.T) {

@@ -24,8 +24,8 @@ var cities = []string{
 	"Harrowmede", "Port Silvane", "Eastwickham Falls", "Nether Tarrow", "Brackwater Junction", "Millhollow Springs", "Ostergrove",
 }
 
-// zips mixes ordinary ZIP codes with areas of 20,000 people or fewer, of which not even three digits may stay, and with one
-// that has no residents.
+// zips mixes ordinary ZIP codes with areas of 20,000 people or fewer, of which not even three
+// digits may stay, and with one that has no residents.
 var zips = []struct{ state, zip string }{
 	{"KS", "66801"},
 	{"MA", "02139"},

@@ -116,7 +116,8 @@ func rootTemplate(now time.Time) *x509.Certificate {
 	}
 }
 
-// template follows real chains of 2025: names, lives, path lengths, key usages and lengths of serial numbers.
+// template follows real chains of 2025: names, lives, path lengths, key usages and lengths of
+// serial numbers.
 func (c *CA) template(l Level, moduleID string, now time.Time) *x509.Certificate {
 	ca := &x509.Certificate{
 		SerialNumber:          c.serial(16),

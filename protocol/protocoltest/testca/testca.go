@@ -1,7 +1,9 @@
-// Package testca makes certificate chains in the shape of AWS's Nitro attestation PKI, for tests and development only.
+// Package testca makes certificate chains in the shape of AWS's Nitro attestation PKI, for tests
+// and development only.
 //
-// The chain is root, regional (20 days, path length 2), zonal (6 days, 1), instance (24 hours, 0) and leaf (3 hours). All keys
-// are derived from a seed and all signatures are deterministic, so a seeded CA with a fixed clock gives the same bytes.
+// The chain is root, regional (20 days, path length 2), zonal (6 days, 1), instance (24 hours, 0)
+// and leaf (3 hours). All keys are derived from a seed and all signatures are deterministic, so a
+// seeded CA with a fixed clock gives the same bytes.
 package testca
 
 import (
@@ -44,7 +46,8 @@ func New(now func() time.Time) *CA {
 	return NewSeeded(string(seed[:]), now)
 }
 
-// NewSeeded makes a root whose key, and those of all it issues, follow from the seed: for test vectors.
+// NewSeeded makes a root whose key, and those of all it issues, follow from the seed: for test
+// vectors.
 func NewSeeded(seed string, now func() time.Time) *CA {
 	c := &CA{seed: []byte(seed), now: now}
 	c.key = c.NewKey(elliptic.P384())
@@ -91,7 +94,8 @@ func ParsePEM(b []byte, now func() time.Time) (*CA, error) {
 		return nil, errors.New("malformed test CA: want a certificate and its private key")
 	}
 	c := &CA{seed: make([]byte, 32), now: now}
-	rand.Read(c.seed) // never fails; the processes that share the root must not share the keys below it
+	// never fails; the processes that share the root must not share the keys below it
+	rand.Read(c.seed)
 	var err error
 	if c.root, err = x509.ParseCertificate(cert.Bytes); err != nil {
 		return nil, fmt.Errorf("test CA: %w", err)
@@ -109,7 +113,8 @@ func ParsePEM(b []byte, now func() time.Time) (*CA, error) {
 func (c *CA) NewKey(curve elliptic.Curve) *ecdsa.PrivateKey {
 	for {
 		bits := curve.Params().BitSize
-		raw := append(c.derive("key"), c.derive("key")...)[:(bits+7)/8] // 64 bytes are too few for P-521
+		// 64 bytes are too few for P-521
+		raw := append(c.derive("key"), c.derive("key")...)[:(bits+7)/8]
 		raw[0] &= 0xff >> (8*len(raw) - bits)
 		if k, err := ecdsa.ParseRawPrivateKey(curve, raw); err == nil {
 			return k

@@ -14,7 +14,8 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func clock() time.Time { return now }
 
-// The chain has the shape of AWS's: lives, path lengths, key usages, curve and hash of real documents of 2025.
+// The chain has the shape of AWS's: lives, path lengths, key usages, curve and hash of real
+// documents of 2025.
 func TestShape(t *testing.T) {
 	ca := testca.New(clock)
 	i, err := ca.Issue("i-0123456789abcdef0-enc0123456789abcdef")

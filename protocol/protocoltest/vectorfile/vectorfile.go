@@ -1,8 +1,9 @@
 // Package vectorfile reads and writes test vectors: one file, one scenario.
 //
-// A file begins with lines "key: value", then has one blank line, then the body. With the header "encoding: hex" the
-// body is hex digits broken into lines, otherwise it is the bytes as they stand. The header "expect" names the outcome,
-// of a refusal "kind: reason", and "comment" says what the scenario is about. For tests and generators only.
+// A file begins with lines "key: value", then has one blank line, then the body. With the header
+// "encoding: hex" the body is hex digits broken into lines, otherwise it is the bytes as they
+// stand. The header "expect" names the outcome, of a refusal "kind: reason", and "comment" says
+// what the scenario is about. For tests and generators only.
 package vectorfile
 
 import (
@@ -38,7 +39,8 @@ func (v Vector) Kind() string {
 	return kind
 }
 
-// CheckReason wants the words behind the kind in err: a vector that is refused for another reason than its own tests nothing.
+// CheckReason wants the words behind the kind in err: a vector that is refused for another reason
+// than its own tests nothing.
 func (v Vector) CheckReason(t testing.TB, err error) {
 	t.Helper()
 	_, reason, given := strings.Cut(v.Expect(), reasonMark)
@@ -47,8 +49,8 @@ func (v Vector) CheckReason(t testing.TB, err error) {
 	}
 }
 
-// Load reads all files that match glob, sorted by name. A fault in a file ends the test, and so does
-// finding none: a suite that silently lost its vectors would pass for good.
+// Load reads all files that match glob, sorted by name. A fault in a file ends the test, and so
+// does finding none: a suite that silently lost its vectors would pass for good.
 func Load(t testing.TB, glob string) []Vector {
 	t.Helper()
 	paths, err := filepath.Glob(glob)

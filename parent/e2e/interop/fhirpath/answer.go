@@ -12,7 +12,8 @@ import (
 	"anchorhold/enclave/fhirpath"
 )
 
-// An answer is what an engine says of an expression: items in a form in which both engines write alike, or an error.
+// An answer is what an engine says of an expression: items in a form in which both engines write
+// alike, or an error.
 type answer struct {
 	items []string
 	err   string
@@ -25,7 +26,8 @@ func (a answer) String() string {
 	return "[" + strings.Join(a.items, ", ") + "]"
 }
 
-// ask evaluates an expression with our engine, as `anchorhold try` does without a configuration of Microsoft's.
+// ask evaluates an expression with our engine, as `anchorhold try` does without a configuration of
+// Microsoft's.
 func ask(r resource, expression string) answer {
 	x, err := fhirpath.Compile(expression, fhirpath.Options{Type: r.node.Type().Name()})
 	if err != nil {
@@ -118,7 +120,8 @@ func theirItem(kind string, value any) string {
 	return canonical(value)
 }
 
-// canonical writes a value in one form: numbers without needless digits, members in order, moments in UTC.
+// canonical writes a value in one form: numbers without needless digits, members in order, moments
+// in UTC.
 func canonical(v any) string {
 	switch v := v.(type) {
 	case json.Number:
@@ -154,7 +157,8 @@ func canonical(v any) string {
 // places is how many digits after the point count: the engines compute quotients to different ones.
 const places = 12
 
-// quotientPlaces are enough for quantities in base units, which can be small; those are compared by their ratio.
+// quotientPlaces are enough for quantities in base units, which can be small; those are compared by
+// their ratio.
 const quotientPlaces = 40
 
 func number(r *big.Rat) string { return digits(r, places) }
@@ -170,8 +174,8 @@ func digits(r *big.Rat, places int) string {
 
 var momentForm = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)$`)
 
-// moment writes a date with a time in UTC, without the Z: whether a result of arithmetic has an offset is not compared, for the other
-// engine gives every one the machine's, written -00:00.
+// moment writes a date with a time in UTC, without the Z: whether a result of arithmetic has an
+// offset is not compared, for the other engine gives every one the machine's, written -00:00.
 func moment(s string) string {
 	s = strings.TrimSuffix(s, "-00:00")
 	if strings.HasSuffix(s, "T") && len(s) < len("2006-01-02T00") {
@@ -240,7 +244,8 @@ func compare(ours, theirs answer) difference {
 	return same
 }
 
-// sameQuantity reports whether two quantities are the same in different units: the unit of a product can be written in many ways.
+// sameQuantity reports whether two quantities are the same in different units: the unit of a
+// product can be written in many ways.
 func sameQuantity(a, b string) bool {
 	x, ok := strings.CutPrefix(a, "quantity ")
 	y, ok2 := strings.CutPrefix(b, "quantity ")

@@ -9,8 +9,9 @@ import (
 	"strings"
 )
 
-// A known difference is a block of differences.txt: lines of "key: value" and an empty line. Patterns are regular expressions; an answer
-// is matched as it is printed. "define NAME: PATTERN" lets later patterns say <NAME>.
+// A known difference is a block of differences.txt: lines of "key: value" and an empty line.
+// Patterns are regular expressions; an answer is matched as it is printed. "define NAME: PATTERN"
+// lets later patterns say <NAME>.
 type known struct {
 	name                     string
 	expression, ours, theirs *regexp.Regexp // nil matches all

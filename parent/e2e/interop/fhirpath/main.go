@@ -1,6 +1,7 @@
-// Command fhirpath compares Anchorhold's FHIRPath engine with the npm package fhirpath: expressions that it makes up over a few resources,
-// and what each engine says of them. Every difference must be one that differences.txt lists, with the reason and who is right; one that
-// is not listed fails, and so does a line of the list that no difference needs.
+// Command fhirpath compares Anchorhold's FHIRPath engine with the npm package fhirpath: expressions
+// that it makes up over a few resources, and what each engine says of them. Every difference must
+// be one that differences.txt lists, with the reason and who is right; one that is not listed
+// fails, and so does a line of the list that no difference needs.
 //
 // scripts/interop/fhirpath.sh installs what it runs. Nothing here is used by the programs.
 package main

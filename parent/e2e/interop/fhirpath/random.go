@@ -14,7 +14,8 @@ type maker struct {
 	paths map[string][]string // of the resource at hand, by the type of their values
 }
 
-// randomCases are expressions over the elements of the resources: every one is of a type that what surrounds it takes.
+// randomCases are expressions over the elements of the resources: every one is of a type that what
+// surrounds it takes.
 func randomCases(resources []resource, count int, seed uint64) []testCase {
 	m := &maker{rand: rand.New(rand.NewPCG(seed, 0))}
 	byResource := make([]map[string][]string, len(resources))

@@ -41,8 +41,8 @@ var classes = []class{
 	})},
 }
 
-// A feature says whether a condition and a value of the request are such that the outside evaluator is
-// known to compare them wrongly.
+// A feature says whether a condition and a value of the request are such that the outside evaluator
+// is known to compare them wrongly.
 type feature func(c keypolicy.Condition, value string) bool
 
 func zeroMask(c keypolicy.Condition, _ string) bool {
@@ -77,8 +77,8 @@ func newline(c keypolicy.Condition, value string) bool {
 	return strings.HasSuffix(c.Operator.Name, "Like") && strings.Contains(value, "\n")
 }
 
-// by returns whether the outside evaluator's answer is ours once the conditions with a feature come out
-// otherwise: that the feature is there does not explain a difference elsewhere.
+// by returns whether the outside evaluator's answer is ours once the conditions with a feature come
+// out otherwise: that the feature is there does not explain a difference elsewhere.
 func by(f feature) func(difference) bool {
 	return func(d difference) bool {
 		type place struct{ statement, condition int }
@@ -90,7 +90,8 @@ func by(f feature) func(difference) bool {
 				}
 			}
 		}
-		// Each condition holds, or does not: a statement with one that does not is no part of the policy.
+		// Each condition holds, or does not: a statement with one that does not is no part of the
+		// policy.
 		for choice := range 1 << len(places) {
 			changed := &keypolicy.Policy{Version: d.policy.Version}
 			for s, statement := range d.policy.Statements {
@@ -125,15 +126,15 @@ func shortNotResource(d difference) bool {
 	return len(left) < len(d.policy.Statements) && d.explainedBy(&keypolicy.Policy{Version: d.policy.Version, Statements: left})
 }
 
-// explainedBy returns whether theirs is ours on a changed policy, or one of the sides of what is left
-// open there.
+// explainedBy returns whether theirs is ours on a changed policy, or one of the sides of what is
+// left open there.
 func (d difference) explainedBy(changed *keypolicy.Policy) bool {
 	ours := d.decide(changed)
 	return ours.Unclear || expected(d.testCase, ours) == d.theirs || d.refusedEitherWay(changed)
 }
 
-// refusedEitherWay returns whether theirs denies by a Deny that applies in one reading, where nothing
-// allows in any: added permission for everything makes the question show.
+// refusedEitherWay returns whether theirs denies by a Deny that applies in one reading, where
+// nothing allows in any: added permission for everything makes the question show.
 func (d difference) refusedEitherWay(p *keypolicy.Policy) bool {
 	all := keypolicy.Statement{Principals: []keypolicy.Principal{{Any: true}}, Actions: []string{"*"}, Resources: []string{"*"}}
 	with := &keypolicy.Policy{Version: p.Version, Statements: append(slices.Clone(p.Statements), all)}

@@ -52,7 +52,8 @@ var (
 	sets = []string{"", "", "", "ForAllValues:", "ForAnyValue:"}
 )
 
-// A kind is a type of condition key with operators, policy values and request values that meet often.
+// A kind is a type of condition key with operators, policy values and request values that meet
+// often.
 type kind struct {
 	keys, operators, policy []string // policy values as JSON
 	request                 [][]string

@@ -1,7 +1,7 @@
 // Command iam compares the evaluator of key policies with an outside one, npm
-// @cloud-copilot/iam-simulate, on thousands of generated cases. Where both differ, the difference must
-// be of a class in classes.go, which says who is right and where that is documented; any other fails, as
-// does a class of which there is no case.
+// @cloud-copilot/iam-simulate, on thousands of generated cases. Where both differ, the difference
+// must be of a class in classes.go, which says who is right and where that is documented; any other
+// fails, as does a class of which there is no case.
 package main
 
 import (
@@ -122,8 +122,8 @@ func (r *report) compare(c testCase, theirs answer) error {
 	return nil
 }
 
-// expected is what the outside evaluator says if it agrees. It asks IAM where we say that the account
-// has the last word, and where the caller is of another account.
+// expected is what the outside evaluator says if it agrees. It asks IAM where we say that the
+// account has the last word, and where the caller is of another account.
 func expected(c testCase, ours keypolicy.Decision) answer {
 	switch {
 	case ours.Denied:

@@ -1,6 +1,7 @@
-// Command validity checks that de-identification keeps FHIR records valid. It runs records through each preset and asks two
-// validators that are not ours, HAPI FHIR and fhir.resources, about every record before and after. A record that was valid
-// must be valid afterwards, or be rejected by the preset. What exceptions.txt lists, with its reason, is allowed.
+// Command validity checks that de-identification keeps FHIR records valid. It runs records through
+// each preset and asks two validators that are not ours, HAPI FHIR and fhir.resources, about every
+// record before and after. A record that was valid must be valid afterwards, or be rejected by the
+// preset. What exceptions.txt lists, with its reason, is allowed.
 //
 // Run by scripts/interop/validity.sh.
 package main
@@ -44,8 +45,9 @@ func main() {
 // sample is one record on its way through all presets.
 type sample struct {
 	set   string
-	input int            // its place in what the validators read
-	after map[string]int // the same of each preset's output; a preset that rejected the record is missing
+	input int // its place in what the validators read
+	// the same of each preset's output; a preset that rejected the record is missing
+	after map[string]int
 }
 
 func run(ctx context.Context, vectors, exceptions, folder string, thorough bool, validators []*validator) error {
@@ -79,7 +81,8 @@ func run(ctx context.Context, vectors, exceptions, folder string, thorough bool,
 	return report(sets, samples, validators, allowed)
 }
 
-// writeBroken writes, for a person who looks for the fault, each record that was valid and is not any more.
+// writeBroken writes, for a person who looks for the fault, each record that was valid and is not
+// any more.
 func writeBroken(folder string, texts [][]byte, samples []*sample, validators []*validator) error {
 	for _, v := range validators {
 		for _, x := range samples {

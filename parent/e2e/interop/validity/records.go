@@ -25,7 +25,8 @@ type set struct {
 	records [][]byte
 }
 
-// readSets returns the records to check: generated ones and, where vectors is set, published ones and variants of them.
+// readSets returns the records to check: generated ones and, where vectors is set, published ones
+// and variants of them.
 func readSets(vectors string, thorough bool) ([]set, error) {
 	generated, err := generate()
 	if err != nil {
@@ -68,7 +69,8 @@ func generate() ([][]byte, error) {
 	return all, nil
 }
 
-// readGzip returns the records of all files that match; of each file at most limit, or all if limit is 0.
+// readGzip returns the records of all files that match; of each file at most limit, or all if limit
+// is 0.
 func readGzip(pattern string, limit int) ([][]byte, error) {
 	paths, err := filepath.Glob(pattern)
 	if err != nil {

@@ -14,8 +14,8 @@ import (
 	"strings"
 )
 
-// validator is a program that reads records, one on each line, and prints the errors of each as a JSON array, or null if it
-// does not know the record's type.
+// validator is a program that reads records, one on each line, and prints the errors of each as a
+// JSON array, or null if it does not know the record's type.
 type validator struct {
 	name    string
 	command []string
@@ -59,7 +59,8 @@ func lastLine(s string) string {
 	return all[len(all)-1]
 }
 
-// valid reports whether a record has no error. A type that the validator does not know counts as valid before and after.
+// valid reports whether a record has no error. A type that the validator does not know counts as
+// valid before and after.
 func (v *validator) valid(record int) bool { return len(v.faults[record]) == 0 }
 
 var (
@@ -67,7 +68,8 @@ var (
 	place   = regexp.MustCompile(`\.?\b\d+\b|\[\d+\]`)
 )
 
-// cause names an error without the place of the element in arrays: what is missing, or which rule is broken.
+// cause names an error without the place of the element in arrays: what is missing, or which rule
+// is broken.
 func cause(e [3]string) string {
 	where, id, message := e[0], e[1], e[2]
 	if m := minimum.FindStringSubmatch(message); m != nil {
@@ -79,13 +81,15 @@ func cause(e [3]string) string {
 	return strings.ReplaceAll(strings.TrimSpace(id+" "+place.ReplaceAllString(where, "")), " ", "_")
 }
 
-// exceptions are causes that are allowed, by "VALIDATOR PRESET CAUSE"; an asterisk is any validator or any preset.
+// exceptions are causes that are allowed, by "VALIDATOR PRESET CAUSE"; an asterisk is any validator
+// or any preset.
 type exceptions struct {
 	reasons map[string]string
 	used    map[string]bool
 }
 
-// readExceptions reads lines "VALIDATOR PRESET CAUSE: REASON". Lines that begin with # are comments.
+// readExceptions reads lines "VALIDATOR PRESET CAUSE: REASON". Lines that begin with # are
+// comments.
 func readExceptions(path string) (*exceptions, error) {
 	b, err := os.ReadFile(path)
 	if err != nil {

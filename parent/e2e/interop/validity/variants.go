@@ -10,8 +10,9 @@ import (
 	"strings"
 )
 
-// A variant changes published records to what hospitals write in their place: what de-identification then takes away is not
-// what it takes from the originals. A variant that is not valid does not count, like any other record.
+// A variant changes published records to what hospitals write in their place: what
+// de-identification then takes away is not what it takes from the originals. A variant that is not
+// valid does not count, like any other record.
 type variant struct {
 	name string
 	// change returns what takes the place of the member name of an object.
@@ -54,7 +55,8 @@ var variants = []variant{
 	}},
 }
 
-// bound are elements whose codes R4 prescribes; kept are those that say what a record is, or to what they belong.
+// bound are elements whose codes R4 prescribes; kept are those that say what a record is, or to
+// what they belong.
 var (
 	bound = nameSet("clinicalStatus", "verificationStatus")
 	kept  = nameSet("resourceType", "id", "reference", "url", "system", "code", "unit", "contentType", "div", "linkId")
@@ -114,7 +116,8 @@ func (v variant) of(record []byte) ([]byte, error) {
 	return after, nil
 }
 
-// walk changes the members of all objects but narrative, meta and extensions. The name of an object in an array is the array's.
+// walk changes the members of all objects but narrative, meta and extensions. The name of an object
+// in an array is the array's.
 func (v variant) walk(name string, x any) any {
 	switch x := x.(type) {
 	case []any:
