@@ -2,6 +2,7 @@ package deid
 
 import (
 	"bytes"
+	"slices"
 
 	"anchorhold/enclave/deid/stream"
 )
@@ -23,6 +24,9 @@ type link struct{ from, to string }
 // could not say what they have to do with the record. One to which nothing refers in the record
 // either stays: that was not valid before.
 func (l *locals) orphans(record []byte, links []link) bool {
+	if l.linked(links) {
+		return false
+	}
 	reached := map[string]bool{"": true}
 	below := map[string][]string{}
 	was := fragments(record)
@@ -56,6 +60,21 @@ func (l *locals) orphans(record []byte, links []link) bool {
 	return l.lone != nil
 }
 
+// linked reports that the record itself refers to each of its contained resources, as nearly all
+// records do. It does not look where that would take long.
+func (l *locals) linked(links []link) bool {
+	const few = 64
+	if len(l.ids)*len(links) > few {
+		return false
+	}
+	for id := range l.ids {
+		if !slices.Contains(links, link{"", id}) {
+			return false
+		}
+	}
+	return true
+}
+
 // fragments returns what the strings of a record name that begin with a "#".
 func fragments(record []byte) map[string]bool {
 	was := map[string]bool{}
@@ -74,21 +93,27 @@ func fragments(record []byte) map[string]bool {
 // which nothing refers any more.
 func (t *transformer) whole(r *resource) bool {
 	m, facts, trace := t.mark(), t.facts, t.trace
-	var touches []stream.Touch
+	var touches *[]stream.Touch
 	if trace != nil {
-		t.trace = func(x stream.Touch) { touches = append(touches, x) }
+		list := new([]stream.Touch)
+		touches = list
+		t.trace = func(x stream.Touch) { *list = append(*list, x) }
 	}
 	record := t.scanner
 	ok := t.resource(r)
 	if t.failed == "" && t.locals != nil && t.locals.orphans(record.b[t.root:t.i], t.links) {
 		t.undo(m)
 		record.scratch = t.scratch
-		t.scanner, t.facts, touches = record, facts, nil
+		t.scanner, t.facts = record, facts
+		if touches != nil {
+			*touches = nil
+		}
 		ok = t.resource(r)
 	}
-	t.trace = trace
-	for _, x := range touches {
-		trace(x)
+	if t.trace = trace; trace != nil {
+		for _, x := range *touches {
+			trace(x)
+		}
 	}
 	return ok
 }
