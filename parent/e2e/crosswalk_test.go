@@ -92,8 +92,8 @@ func TestCrosswalkAcrossNights(t *testing.T) {
 	t.Run("lies", func(t *testing.T) { n.lies(t) })
 }
 
-// original is one of the patients, in full: chance writes a shorter name somewhere in bytes that are
-// encrypted.
+// original is one of the patients, in full: chance writes a shorter name somewhere in bytes that
+// are encrypted.
 var original = regexp.MustCompile(`Qx(Alma|Berta|Clara)`)
 
 // originalsNowhere looks at all that left the enclave: opened results and reports, the parent's
