@@ -202,8 +202,8 @@ var rules = map[string]rule{
 		"remove the actions, or allow them in a statement of their own",
 	},
 	"never-applies": {
-		Medium, "the statement names operations that open the key, and no request was found that it allows",
-		"none is known: its conditions contradict each other, or the linter does not see how they are met",
+		Medium, "the statement names operations that open or administer the key, and no request was found that it allows",
+		"none is known: its principals make no such request, its conditions contradict each other, or the linter does not see how they are met",
 		"remove the operations or the statement",
 	},
 	"idle-allow": {

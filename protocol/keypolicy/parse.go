@@ -63,10 +63,10 @@ func (p *Policy) parseStatements(nodes []node) error {
 	for i, n := range nodes {
 		s, err := parseStatement(n)
 		if err != nil {
-			return fmt.Errorf("statement %d: %w", i, err)
+			return fmt.Errorf("statement %d: %w", i+1, err)
 		}
 		if s.Sid != "" && sids[s.Sid] {
-			return fmt.Errorf("statement %d: duplicate Sid", i)
+			return fmt.Errorf("statement %d: duplicate Sid", i+1)
 		}
 		sids[s.Sid] = true
 		p.Statements = append(p.Statements, s)
@@ -192,7 +192,7 @@ func (p *Policy) checkVariables() error {
 			found = found || slices.ContainsFunc(c.Values, variable)
 		}
 		if found {
-			return fmt.Errorf("statement %d: policy variables are not supported", i)
+			return fmt.Errorf("statement %d: policy variables are not supported", i+1)
 		}
 	}
 	return nil
