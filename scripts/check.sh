@@ -19,6 +19,7 @@ race() { go list ./... | grep -vx "$deid" | xargs go test -race -timeout 20m; }
 records() {
 	go test -race -short -timeout 20m "$deid"
 	go test -timeout 20m "$deid"
+	go test -timeout 20m "$deid/engines" # its test of memory is not built with the race detector
 }
 
 # generated fails if a generator does not reproduce what is committed.
